@@ -1,0 +1,125 @@
+"""HubSpot: contacts, companies, deals and notes by the dated batch endpoints, in as few calls as they allow."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import httpx
+
+from providers import base
+from providers.base import Credentials, Report
+from providers.errors import Contended, ProviderError, Rejected, Unauthorized, Unexpected
+from providers.hubspot_contacts import Contacts
+from providers.hubspot_deals import Deals, Pipelines
+from providers.hubspot_errors import NAME, error_of
+from providers.hubspot_notes import Notes
+from providers.hubspot_wire import CONTACT_KEY, KEY, LEAD_SOURCE, Wire
+from providers.models import Batch
+
+UNIQUE_KEY = {
+    "name": KEY,
+    "label": "Sync key (CRM sync)",
+    "description": "Set by the CRM sync so that a record is never made twice. Please leave it as it is.",
+    "hasUniqueValue": True,
+}
+PROPERTIES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("companies", {**UNIQUE_KEY, "groupName": "companyinformation"}),
+    ("deals", {**UNIQUE_KEY, "groupName": "dealinformation"}),
+    (
+        "contacts",
+        {
+            "name": CONTACT_KEY,
+            "label": "Contact id (CRM sync)",
+            "description": "The contact's id in the system that the CRM sync reads from.",
+            "groupName": "contactinformation",
+        },
+    ),
+    (
+        "contacts",
+        {
+            "name": LEAD_SOURCE,
+            "label": "Lead source (CRM sync)",
+            "description": "Where the CRM sync found this contact first.",
+            "groupName": "contactinformation",
+        },
+    ),
+)
+
+
+class Client(base.Client):
+    """One HubSpot portal."""
+
+    name: ClassVar[str] = NAME
+    _pipelines: Pipelines | None = None
+
+    async def push(self, batch: Batch, report: Report) -> None:
+        """Contacts with their companies, then deals, then notes: each settled in `report` as it is confirmed."""
+        wire = Wire(self.call, self.config.api_version, report, self.ensure_schema)
+        if batch.contacts:
+            await Contacts(wire, batch.contacts).push()
+        if batch.deals:
+            await Deals(wire, batch.deals, self._deal_pipelines).push()
+        if batch.activities:
+            await Notes(wire, batch.activities).push()
+
+    async def ensure_schema(self) -> None:
+        """Make the properties that hold our keys.
+
+        Raises `Unauthorized`, in words for an administrator, when the connection may not make one or when one is there
+        that cannot serve as a key.
+        """
+        for object_type, definition in PROPERTIES:
+            path = f"/crm/properties/{self.config.api_version}/{object_type}"
+            body = {"type": "string", "fieldType": "text", **definition}
+            try:
+                await self.call("POST", path, limit="core", json=body)
+            except (Contended, Rejected) as error:
+                if error.status == httpx.codes.LOCKED:
+                    raise
+                if error.status != httpx.codes.CONFLICT and "already exists" not in error.message.lower():
+                    raise self._unmade(object_type, definition["name"], error) from None
+                if definition.get("hasUniqueValue"):
+                    await self._check_unique(object_type, f"{path}/{definition['name']}")
+
+    async def check(self) -> str:
+        """The portal behind the connection, by its number and domain."""
+        account = await self.call("GET", f"/account-info/{self.config.api_version}/details", limit="core")
+        if not isinstance(account, dict) or not account.get("portalId"):
+            raise Unexpected("HubSpot's answer does not name the account", provider=NAME)
+        domain = account.get("uiDomain")
+        return f"HubSpot account {account['portalId']}" + (f" ({domain})" if domain else "")
+
+    def base_url(self, credentials: Credentials) -> str:
+        """The same for all portals."""
+        return self.config.api_base_url
+
+    def error_of(self, response: httpx.Response) -> ProviderError:
+        """See `hubspot_errors`."""
+        return error_of(response)
+
+    async def _deal_pipelines(self) -> Pipelines:
+        if self._pipelines is None:
+            path = f"/crm/pipelines/{self.config.api_version}/deals"
+            self._pipelines = Pipelines.of(await self.call("GET", path, limit="core"))
+        return self._pipelines
+
+    async def _check_unique(self, object_type: str, path: str) -> None:
+        held = await self.call("GET", path, limit="core")
+        if not isinstance(held, dict) or held.get("hasUniqueValue") is not True:
+            raise Unauthorized(
+                f"HubSpot has a property {KEY} on {object_type} that does not require unique values, which cannot be "
+                "changed afterwards: an administrator has to delete it in HubSpot's settings, then it is made again",
+                provider=NAME,
+                code="PROPERTY_NOT_UNIQUE",
+                field=KEY,
+            )
+
+    def _unmade(self, object_type: str, name: str, error: ProviderError) -> Unauthorized:
+        return Unauthorized(
+            f"HubSpot does not make the property {name} on {object_type}, an administrator has to: {error.message}",
+            provider=NAME,
+            status=error.status,
+            code=error.code,
+            correlation_id=error.correlation_id,
+            field=name,
+        )

@@ -1,0 +1,223 @@
+"""The documents that travel between the database and a CRM.
+
+`crm_sync.claim_batch` composes a `Batch` in SQL, with the CRM's own field names; a provider carries it and
+answers one `Outcome` for each document, which `crm_sync.finish_batch` takes back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from providers.errors import FailureKind, ProviderError
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Policy(StrEnum):
+    """When a value of ours may replace the one the CRM holds. Blank never replaces anything."""
+
+    ALWAYS = "always"
+    IF_BLANK = "if_blank"
+    """Only where the CRM has none: what a person set there stays."""
+    FORWARD_ONLY = "forward_only"
+    """Only to a value of the same or a later rank in `Field.ranks`; a value of no rank was set by a person and stays."""
+
+
+class Field(Frozen):
+    """One value for one field of the CRM.
+
+    Attributes:
+        value: as text, never blank.
+        policy: when it may replace what the CRM holds.
+        ranks: for `forward_only`, the CRM's values from the first rank to the last.
+    """
+
+    value: str
+    policy: Policy = Policy.ALWAYS
+    ranks: tuple[tuple[str, ...], ...] = ()
+
+    def may_replace(self, held: str | None) -> bool:
+        """Whether this value is to be written over the one the CRM holds now."""
+        if not held:
+            return True
+        if held == self.value or self.policy is Policy.IF_BLANK:
+            return False
+        if self.policy is Policy.ALWAYS:
+            return True
+        return self._rank(held) is not None and (self._rank(self.value) or 0) >= (self._rank(held) or 0)
+
+    def _rank(self, value: str) -> int | None:
+        return next((rank for rank, values in enumerate(self.ranks) if value in values), None)
+
+
+Fields = dict[str, Field]
+
+
+class Company(Frozen):
+    """The company of a contact; `key` is ours and unique in the CRM, `external_id` is known from an earlier push."""
+
+    key: str
+    name: str
+    external_id: str | None = None
+
+
+class Document(Frozen):
+    """What all documents share.
+
+    Attributes:
+        rows: ids of the queue rows that this document settles, oldest first.
+        contact_id: whom it is about.
+        uncertain: an earlier attempt may have reached the CRM although no answer came back.
+    """
+
+    rows: tuple[int, ...]
+    contact_id: UUID
+    uncertain: bool = False
+
+
+class ContactDocument(Document):
+    """A contact, keyed by e-mail address, with its company.
+
+    Attributes:
+        email: trimmed and lower-cased; also in `fields`, under the CRM's name, with its policy.
+        external_id: the CRM's id, once known.
+        linked_company_id: the CRM's id of the company that this contact was last associated with by us.
+        unchanged: field by field what was last sent successfully.
+    """
+
+    email: str
+    external_id: str | None = None
+    linked_company_id: str | None = None
+    unchanged: bool = False
+    fields: Fields
+    company: Company | None = None
+
+
+class DealDocument(Document):
+    """A deal of a contact; `key` is ours and unique in the CRM, so that a replay finds it."""
+
+    key: str
+    contact_external_id: str
+    company_external_id: str | None = None
+    fields: Fields
+
+
+class ActivityDocument(Document):
+    """A classified message for the timeline; `key` marks it in the CRM, so that a replay finds it."""
+
+    key: str
+    external_id: str | None = None
+    contact_external_id: str
+    company_external_id: str | None = None
+    occurred_at: datetime
+    subject: str
+    body: str
+    intent: str | None = None
+    sentiment: str | None = None
+    priority: str | None = None
+    next_action: str | None = None
+    confidence: float | None = None
+    requires_human_attention: bool = False
+
+
+AnyDocument = ContactDocument | DealDocument | ActivityDocument
+
+
+class Limit(Frozen):
+    """One documented rate limit: at most `calls` in any window of `seconds`."""
+
+    calls: int
+    seconds: float
+
+
+class ProviderConfig(BaseModel):
+    """`integration_providers.config`, as far as Python needs it: every URL a provider speaks to comes from here."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    api_base_url: str
+    api_version: str
+    auth_url: str
+    token_url: str
+    revoke_url: str | None = None
+    scopes: tuple[str, ...] = ()
+    timeout_seconds: float = 20.0
+
+
+class Batch(Frozen):
+    """Work for one integration, composed at the moment of the claim.
+
+    Attributes:
+        id: the fence: whoever no longer holds it cannot finish it.
+        schema_ready: the CRM is known to have the fields that `Client.ensure_schema` makes.
+        credentials_version: rises with each write of the credentials.
+    """
+
+    id: int
+    organization_id: UUID
+    integration_id: int
+    provider: str
+    config: ProviderConfig
+    credentials_version: int
+    schema_ready: bool
+    contacts: tuple[ContactDocument, ...] = ()
+    deals: tuple[DealDocument, ...] = ()
+    activities: tuple[ActivityDocument, ...] = ()
+
+    @property
+    def documents(self) -> tuple[AnyDocument, ...]:
+        return (*self.contacts, *self.deals, *self.activities)
+
+
+class Failure(Frozen):
+    """Why a document did not arrive; the fields are those of `ProviderError`."""
+
+    kind: FailureKind
+    message: str
+    status: int | None = None
+    code: str | None = None
+    field: str | None = None
+    correlation_id: str | None = None
+    retry_after: float | None = None
+
+    @classmethod
+    def of(cls, error: ProviderError) -> Failure:
+        return cls(
+            kind=error.kind,
+            message=error.message,
+            status=error.status,
+            code=error.code,
+            field=error.field,
+            correlation_id=error.correlation_id,
+            retry_after=error.retry_after,
+        )
+
+
+class Outcome(Frozen):
+    """What became of one document.
+
+    Attributes:
+        status: `synced` (the CRM has it), `failed`, or `released` (never sent, or of unknown fate: see `uncertain`).
+        external_id: the CRM's id of the contact, deal or activity.
+        company_external_id: the CRM's id of the contact's company.
+        created: the CRM had none before.
+        remark: something a human should know although it worked (a stage that had to be substituted).
+        uncertain: the effect may be there although no answer came.
+    """
+
+    rows: tuple[int, ...]
+    status: Literal["synced", "failed", "released"]
+    external_id: str | None = None
+    company_external_id: str | None = None
+    created: bool = False
+    remark: str | None = None
+    failure: Failure | None = None
+    uncertain: bool = False
+    duration_ms: int = 0

@@ -1,0 +1,225 @@
+"""OAuth 2 as the CRMs speak it: a code for tokens, a refresh token for newer ones, and the end of a connection.
+
+Nothing but HTTP: who may refresh when, and where tokens are kept, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any, Literal
+
+import httpx
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from providers.base import MAX_RESPONSE_BYTES
+from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable, Unexpected
+from providers.models import ProviderConfig
+from providers.ratelimit import policy_wait, retry_after
+
+ClientAuth = Literal["body", "basic"]
+DEAD = frozenset({"invalid_grant", "BAD_REFRESH_TOKEN", "BAD_AUTH_CODE", "inactive_user"})
+LONGEST_ANSWER = min(MAX_RESPONSE_BYTES, 1024 * 1024)
+
+
+class TokenAnswer(BaseModel):
+    """What a token endpoint gave.
+
+    Attributes:
+        refresh_token: the one to keep: the new one, or the old one where the CRM sent none.
+        expires_at: Unix time; None where the CRM does not tell.
+        scopes: as granted; empty where the CRM does not tell.
+        account_id: HubSpot's `hub_id`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    access_token: SecretStr
+    refresh_token: SecretStr | None = None
+    expires_at: float | None = None
+    scopes: tuple[str, ...] = ()
+    instance_url: str | None = None
+    api_domain: str | None = None
+    account_id: str | None = None
+
+
+async def refresh(
+    config: ProviderConfig,
+    client_id: str,
+    client_secret: SecretStr,
+    refresh_token: SecretStr,
+    http: httpx.AsyncClient,
+    *,
+    client_auth: ClientAuth = "body",
+    provider: str = "the CRM",
+) -> TokenAnswer:
+    """Newer tokens for a connection.
+
+    Raises `Unauthorized` when the connection is dead and must be made again, `Unavailable` when nothing can be said.
+    """
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token.get_secret_value()}
+    body = await _post(config.token_url, form, config, client_id, client_secret, http, client_auth, provider)
+    return _answer(body, provider, kept=refresh_token)
+
+
+async def exchange_code(
+    config: ProviderConfig,
+    client_id: str,
+    client_secret: SecretStr,
+    code: SecretStr,
+    http: httpx.AsyncClient,
+    *,
+    redirect_uri: str,
+    code_verifier: SecretStr | None = None,
+    client_auth: ClientAuth = "body",
+    provider: str = "the CRM",
+) -> TokenAnswer:
+    """The first tokens of a connection, for the code that the CRM sent with the browser; raises as `refresh` does."""
+    form = {"grant_type": "authorization_code", "code": code.get_secret_value(), "redirect_uri": redirect_uri}
+    if code_verifier is not None:
+        form["code_verifier"] = code_verifier.get_secret_value()
+    body = await _post(config.token_url, form, config, client_id, client_secret, http, client_auth, provider)
+    return _answer(body, provider, kept=None)
+
+
+async def revoke(
+    config: ProviderConfig,
+    client_id: str,
+    client_secret: SecretStr,
+    token: SecretStr,
+    http: httpx.AsyncClient,
+    *,
+    token_type_hint: Literal["refresh_token", "access_token"] = "refresh_token",  # noqa: S107 - a kind
+    client_auth: ClientAuth = "body",
+    provider: str = "the CRM",
+) -> bool:
+    """End a connection at the CRM: True when it did, False when it knew nothing of this token (any more).
+
+    A CRM without a `revoke_url` has no such call: False. Raises `Unavailable` when nothing can be said.
+    """
+    if config.revoke_url is None:
+        return False
+    form = {"token": token.get_secret_value(), "token_type_hint": token_type_hint}
+    try:
+        await _post(config.revoke_url, form, config, client_id, client_secret, http, client_auth, provider)
+    except Unauthorized as error:
+        if error.code in DEAD | {"invalid_token", "unsupported_token_type"}:
+            return False
+        raise
+    return True
+
+
+async def _post(  # noqa: PLR0917 - the public functions hand their arguments on
+    url: str,
+    form: dict[str, str],
+    config: ProviderConfig,
+    client_id: str,
+    client_secret: SecretStr,
+    http: httpx.AsyncClient,
+    client_auth: ClientAuth,
+    provider: str,
+) -> dict[str, Any]:
+    """The JSON object of a successful answer ({} for none); secrets travel in the body or in Basic, not in the URL."""
+    headers = {"accept": "application/json"}
+    if client_auth == "basic":
+        pair = f"{client_id}:{client_secret.get_secret_value()}".encode()
+        headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    else:
+        form = {**form, "client_id": client_id, "client_secret": client_secret.get_secret_value()}
+    try:
+        response = await http.post(url, data=form, headers=headers, timeout=config.timeout_seconds)
+    except httpx.HTTPError as error:
+        raise Unavailable(
+            f"the token endpoint of {provider} gave no answer ({type(error).__name__})", provider=provider
+        ) from None
+    body = _object(response)
+    if response.is_success:
+        if body is None and response.content:
+            raise Unavailable(
+                f"the token endpoint of {provider} answered with something other than JSON",
+                provider=provider,
+                status=response.status_code,
+            )
+        return body or {}
+    raise _error(response, body or {}, provider)
+
+
+def _error(response: httpx.Response, body: dict[str, Any], provider: str) -> ProviderError:
+    """What a refusal means; the CRM's description is left out, since it may repeat what was sent."""
+    status = response.status_code
+    code = _code(body)
+    wait = retry_after(response.headers)
+    if status == 429:
+        return RateLimited(
+            f"the token endpoint of {provider} asks us to wait",
+            provider=provider,
+            status=status,
+            code=code,
+            retry_after=policy_wait(None) if wait is None else wait,
+        )
+    if status == 408 or status >= 500:
+        return Unavailable(
+            f"the token endpoint of {provider} is down (HTTP {status})",
+            provider=provider,
+            status=status,
+            code=code,
+            retry_after=wait,
+        )
+    if status in (400, 401, 403) and body:
+        reason = (
+            "the connection was ended on its side, or was never completed: it must be made again"
+            if code in DEAD
+            else "check the client id and secret of this installation, then make the connection again"
+        )
+        return Unauthorized(
+            f"{provider} does not give tokens for this connection ({code or f'HTTP {status}'}): {reason}",
+            provider=provider,
+            status=status,
+            code=code,
+            correlation_id=body.get("correlationId") if isinstance(body.get("correlationId"), str) else None,
+        )
+    # A firewall's page or a wrong path says nothing about the connection: it must not be given up for that.
+    return Unavailable(
+        f"the token endpoint of {provider} answered HTTP {status}", provider=provider, status=status, code=code
+    )
+
+
+def _code(body: dict[str, Any]) -> str | None:
+    """`error` by the standard; a message that starts "Invalid grant: …" is the same in other words."""
+    for name in ("error", "status"):
+        value = body.get(name)
+        if isinstance(value, str) and value.replace("_", "").isalnum():
+            return value
+    for name in ("error", "message", "error_description"):
+        if str(body.get(name, "")).lower().startswith("invalid grant"):
+            return "invalid_grant"
+    return None
+
+
+def _object(response: httpx.Response) -> dict[str, Any] | None:
+    if len(response.content) > LONGEST_ANSWER:
+        return None
+    try:
+        body = response.json()
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _answer(body: dict[str, Any], provider: str, kept: SecretStr | None) -> TokenAnswer:
+    access = body.get("access_token")
+    if not isinstance(access, str) or not access:
+        raise Unexpected(f"the token endpoint of {provider} answered without an access token", provider=provider)
+    newer = body.get("refresh_token")
+    lasts = body.get("expires_in")
+    scopes = body.get("scopes") or str(body.get("scope") or "").replace(",", " ").split()
+    account = body.get("hub_id")
+    return TokenAnswer(
+        access_token=SecretStr(access),
+        refresh_token=SecretStr(newer) if isinstance(newer, str) and newer else kept,
+        expires_at=time.time() + float(lasts) if isinstance(lasts, int | float | str) and lasts != "" else None,
+        scopes=tuple(str(scope) for scope in scopes),
+        instance_url=body.get("instance_url"),
+        api_domain=body.get("api_domain"),
+        account_id=None if account is None else str(account),
+    )

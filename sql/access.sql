@@ -1,0 +1,150 @@
+-- Who may call and see what, on one page. Applied last, and again after every change: what is not granted here is not granted.
+
+-- everything of ours belongs to crm_sync_owner, and nobody has a right on it to begin with
+do $$
+declare
+  v record;
+begin
+  execute format('grant usage, create on schema crm_sync to crm_sync_owner');
+  for v in
+    select format('alter %s %s owner to crm_sync_owner', case c.relkind when 'v' then 'view' else 'table' end, c.oid::regclass) as command
+    from pg_catalog.pg_class as c
+    where c.relkind in ('r', 'p', 'v') and pg_catalog.pg_get_userbyid(c.relowner) <> 'crm_sync_owner' and (
+      c.relnamespace = 'crm_sync'::regnamespace
+      or (c.relnamespace = 'public'::regnamespace and (
+        c.relname in ('integration_providers', 'user_integrations', 'contact_sync_mappings', 'sync_queue', 'sync_activity_logs')
+        or c.relname ~ '^sync_activity_logs_(default|\d{4}_\d{2})$'
+      ))
+    )
+    union all
+    select format('alter function %s owner to crm_sync_owner', p.oid::regprocedure)
+    from pg_catalog.pg_proc as p
+    where p.pronamespace = 'crm_sync'::regnamespace and pg_catalog.pg_get_userbyid(p.proowner) <> 'crm_sync_owner'
+  loop
+    execute v.command;
+  end loop;
+  for v in
+    select format('revoke all on %s from public, crm_sync_daemon, crm_sync_producer, crm_sync_reader, authenticated, anon', c.oid::regclass) as command
+    from pg_catalog.pg_class as c
+    where c.relkind in ('r', 'p', 'v') and (
+      c.relnamespace = 'crm_sync'::regnamespace
+      or (c.relnamespace = 'public'::regnamespace and (
+        c.relname in ('integration_providers', 'user_integrations', 'contact_sync_mappings', 'sync_queue', 'sync_activity_logs')
+        or c.relname ~ '^sync_activity_logs_(default|\d{4}_\d{2})$'
+      ))
+    )
+    union all
+    select format('revoke all on function %s from public, crm_sync_daemon, crm_sync_producer, crm_sync_reader, authenticated, anon', p.oid::regprocedure)
+    from pg_catalog.pg_proc as p
+    where p.pronamespace = 'crm_sync'::regnamespace
+  loop
+    execute v.command;
+  end loop;
+end;
+$$;
+alter default privileges for role crm_sync_owner in schema crm_sync revoke execute on functions from public;
+revoke all on schema crm_sync from public, anon;
+
+-- the owner's functions: what they read of the host application, and the log partitions they make
+grant usage, create on schema public to crm_sync_owner;
+grant usage on schema auth to crm_sync_owner, authenticated, crm_sync_reader, crm_sync_daemon;
+grant select on public.organizations, public.users, public.contacts, public.inbox_messages, public.message_classifications to crm_sync_owner;
+do $$
+declare
+  v_schema text := (
+    select n.nspname from pg_catalog.pg_extension as e join pg_catalog.pg_namespace as n on n.oid = e.extnamespace where e.extname = 'pgcrypto');
+begin
+  execute format('grant usage on schema %I to crm_sync_owner', v_schema);
+end;
+$$;
+
+-- producers: one table, one verb
+grant usage on schema public to crm_sync_producer;
+grant insert on public.message_classifications to crm_sync_producer;
+
+-- the daemon: the worker's functions, no table
+grant usage on schema crm_sync to crm_sync_daemon;
+grant execute on function
+  crm_sync.schema_version(),
+  crm_sync.verify_key(),
+  crm_sync.register_worker(uuid, text, integer, text, boolean),
+  crm_sync.unregister_worker(uuid),
+  crm_sync.beat(uuid),
+  crm_sync.arm_worker(uuid),
+  crm_sync.disarm_worker(uuid),
+  crm_sync.ring_worker(uuid),
+  crm_sync.current_xmax(),
+  crm_sync.older_transactions_run(text),
+  crm_sync.claim_batch(uuid, integer, bigint[], interval),
+  crm_sync.finish_batch(bigint, jsonb),
+  crm_sync.release_batch(bigint),
+  crm_sync.extend_leases(uuid, bigint[], interval),
+  crm_sync.spend_budget(bigint, text, integer, interval),
+  crm_sync.mark_schema_ready(bigint, boolean),
+  crm_sync.open_credentials(bigint),
+  crm_sync.begin_refresh(bigint, bigint, interval),
+  crm_sync.store_credentials(bigint, bigint, text),
+  crm_sync.adopt_orphans(integer),
+  crm_sync.make_log_partitions(integer),
+  crm_sync.purge(integer),
+  crm_sync.pause(bigint),
+  crm_sync.resume(bigint),
+  crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.manual_sync(uuid, uuid[])
+to crm_sync_daemon;
+
+-- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
+grant usage on schema crm_sync, public to crm_sync_reader;
+grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.accounting to crm_sync_reader;
+grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config
+to crm_sync_reader;
+grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to crm_sync_reader;
+grant select (
+  id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
+  total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
+) on public.user_integrations to crm_sync_reader;
+
+-- members of an organization: their own rows, and what they may change of their connections; never the credentials
+grant usage on schema crm_sync, public to authenticated;
+grant execute on function crm_sync.member_organizations() to authenticated;
+grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting to authenticated;
+grant select on crm_sync.lanes, crm_sync.effects, crm_sync.budgets to authenticated;
+grant select, insert, update, delete on crm_sync.intent_rules to authenticated;
+grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to authenticated;
+grant select (
+  id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
+  total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
+) on public.user_integrations to authenticated;
+grant insert (organization_id, provider_id, name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
+grant update (name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
+grant delete on public.user_integrations to authenticated;
+grant execute on function
+  crm_sync.pause(bigint),
+  crm_sync.resume(bigint),
+  crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.manual_sync(uuid, uuid[])
+to authenticated;
+do $$
+declare
+  v_table text;
+begin
+  -- the host application's tables are its own affair, except where we had to make them
+  foreach v_table in array array['organizations', 'users', 'contacts', 'inbox_messages', 'message_classifications'] loop
+    if exists (
+      select from pg_catalog.pg_class as c
+      where c.oid = to_regclass('public.' || v_table) and pg_catalog.pg_get_userbyid(c.relowner) = 'crm_sync_owner'
+    ) then
+      execute format('grant select on public.%I to authenticated', v_table);
+    end if;
+  end loop;
+end;
+$$;
+
+-- the daemon keeps its bind parameters, which carry tokens, out of the server's log
+do $$
+begin
+  execute 'grant set on parameter log_parameter_max_length to crm_sync_daemon';
+exception when insufficient_privilege then
+  raise notice 'not a superuser: the daemon cannot switch off log_parameter_max_length for itself; set it to 0 for its login role';
+end;
+$$;

@@ -1,0 +1,10 @@
+create or replace function crm_sync.arm_worker(p_worker_id uuid) returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  update crm_sync.daemons as w
+  set armed = true, armed_at = clock_timestamp(), last_seen_at = clock_timestamp()
+  where w.id = p_worker_id
+$$;
+comment on function crm_sync.arm_worker(uuid) is 'Worker: asks to be rung; commit, then look at the queue once more before sleeping.';

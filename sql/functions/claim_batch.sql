@@ -1,0 +1,36 @@
+create or replace function crm_sync.claim_batch(
+  p_worker_id uuid,
+  p_limit integer default 100,
+  p_integration_ids bigint[] default null,
+  p_lease interval default '60 seconds'
+)
+returns table (batch jsonb, due bigint[], next_due_at timestamptz)
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_candidates bigint[] := p_integration_ids;
+  v_next timestamptz;
+  v_batch_id bigint;
+begin
+  if p_limit not between 1 and 10000 then
+    raise exception using errcode = 'CS020', message = format('a batch has 1 to 10000 rows, not %s', p_limit);
+  end if;
+  if v_candidates is null then
+    -- whoever was served longest ago comes first: a backlog of one tenant delays another by one turn
+    select coalesce(array_agg(d.integration_id order by d.last_claimed_at nulls first, d.integration_id) filter (where d.is_due), '{}'),
+      min(d.due_at) filter (where not d.is_due and d.due_at > clock_timestamp() and d.due_at < 'infinity')
+    into v_candidates, v_next
+    from crm_sync.due_lanes() as d;
+  end if;
+  -- one lane's lock in a transaction, or two claims could wait for each other: when this lane has nothing, ask again
+  if cardinality(v_candidates) > 0 then
+    v_batch_id := crm_sync.claim_lane(p_worker_id, v_candidates[1], p_limit, p_lease);
+    v_candidates := v_candidates[2:];
+  end if;
+  return query select crm_sync.compose_batch(v_batch_id), v_candidates, v_next;
+end;
+$$;
+comment on function crm_sync.claim_batch(uuid, integer, bigint[], interval) is
+  'Worker: claims a batch, of the first of the given connections or of the one that waited longest; also returns the other connections that are due, and the time of the next work.';

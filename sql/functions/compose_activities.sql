@@ -1,0 +1,31 @@
+create or replace function crm_sync.compose_activities(p_organization_id uuid, p_integration_id bigint, p_row_ids bigint[])
+returns table (contact_id uuid, document jsonb)
+language sql stable
+set search_path = ''
+as $$
+  with newest as (
+    select distinct on (q.message_id) q.*, array_agg(q.id) over w as row_ids, bool_or(q.uncertain) over w as is_uncertain
+    from unnest(p_row_ids) as u (id)
+    join public.sync_queue as q on q.organization_id = p_organization_id and q.id = u.id and q.queue_type = 'activity_sync'
+    window w as (partition by q.message_id order by q.id rows between unbounded preceding and unbounded following)
+    order by q.message_id, q.id desc
+  )
+  select n.contact_id, jsonb_strip_nulls(jsonb_build_object(
+    'rows', n.row_ids, 'contact_id', n.contact_id, 'uncertain', n.is_uncertain, 'key', a.key, 'external_id', a.external_id,
+    'contact_external_id', coalesce(m.external_contact_id, m.conflict_data ->> 'external_contact_id'),
+    'company_external_id', m.external_company_id,
+    'occurred_at', to_jsonb(g.received_at), 'subject', left(coalesce(g.subject, ''), 500),
+    'body', left(coalesce(g.body, ''), 60000), -- no CRM takes more; a longer one is cut where it is composed, not carried
+    'intent', c.intent, 'sentiment', c.sentiment, 'priority', c.priority, 'next_action', c.next_action, 'confidence', c.confidence,
+    'requires_human_attention', coalesce(c.requires_human_attention, false),
+    'echo', jsonb_build_object('key', a.key)
+  ))
+  from newest as n
+  join public.inbox_messages as g on g.organization_id = p_organization_id and g.id = n.message_id
+  left join public.message_classifications as c on c.id = n.classification_id
+  join public.contact_sync_mappings as m
+    on m.organization_id = p_organization_id and m.integration_id = p_integration_id and m.contact_id = n.contact_id
+  join crm_sync.effects as a
+    on a.organization_id = p_organization_id and a.integration_id = p_integration_id and a.object_type = 'activity' and a.key = n.payload ->> 'key'
+$$;
+comment on function crm_sync.compose_activities(uuid, bigint, bigint[]) is 'Worker: what the claimed activity_sync rows mean now, one document for each message.';

@@ -1,0 +1,74 @@
+create or replace function crm_sync.compose_contacts(p_organization_id uuid, p_integration_id bigint, p_row_ids bigint[])
+returns table (contact_id uuid, document jsonb)
+language sql stable
+set search_path = ''
+as $$
+  with connection as (
+    select i.sync_settings,
+      crm_sync.mapping_rules(p.config, i.sync_settings, i.field_mappings, 'contact') as rules
+    from public.user_integrations as i
+    join public.integration_providers as p on p.id = i.provider_id
+    where i.organization_id = p_organization_id and i.id = p_integration_id
+  ),
+  signals as (
+    select q.id, q.contact_id, q.uncertain, c.intent, c.sentiment, c.priority, c.confidence, c.requires_human_attention, c.next_action,
+      r.contact_status
+    from unnest(p_row_ids) as u (id)
+    join public.sync_queue as q on q.organization_id = p_organization_id and q.id = u.id and q.queue_type = 'contact_sync'
+    left join public.message_classifications as c on c.id = q.classification_id
+    left join lateral crm_sync.intent_rule(p_organization_id, c.intent::text) as r on true
+  ),
+  newest as (
+    select distinct on (s.contact_id) s.*,
+      array_agg(s.id) over w as row_ids, bool_or(s.uncertain) over w as is_uncertain
+    from signals as s
+    window w as (partition by s.contact_id order by s.id rows between unbounded preceding and unbounded following)
+    order by s.contact_id, s.id desc
+  )
+  select n.contact_id, jsonb_strip_nulls(jsonb_build_object(
+    'rows', n.row_ids, 'contact_id', n.contact_id, 'uncertain', n.is_uncertain, 'email', e.email,
+    'external_id', coalesce(m.external_contact_id, m.conflict_data ->> 'external_contact_id'),
+    'linked_company_id', m.external_company_id,
+    'unchanged', f.sent_fields = m.sync_data -> 'fields' and m.sync_status = 'synced',
+    'fields', f.fields,
+    'company', case when o.name <> '' then jsonb_build_object('key', o.key, 'name', o.name, 'external_id', co.external_id) end,
+    'echo', jsonb_build_object('status', st.status, 'fields', f.sent_fields, 'company_key', o.key)
+  ))
+  from newest as n
+  cross join connection as x
+  join public.contacts as k on k.organization_id = p_organization_id and k.id = n.contact_id
+  left join public.contact_sync_mappings as m
+    on m.organization_id = p_organization_id and m.integration_id = p_integration_id and m.contact_id = n.contact_id
+  cross join lateral (select lower(btrim(k.email)) as email) as e
+  cross join lateral (
+    -- what was last sent, then each claimed classification in its order: never to a lower rank, the newer of equals
+    select coalesce((
+      select v.status
+      from (
+        select m.sync_data ->> 'status' as status, 0::bigint as position
+        union all
+        select s.contact_status, s.id from signals as s where s.contact_id = n.contact_id
+      ) as v
+      where v.status is not null
+      order by crm_sync.status_rank(v.status) desc, v.position desc
+      limit 1
+    ), 'new') as status
+  ) as st
+  cross join lateral (
+    select crm_sync.compose_fields(x.rules, to_jsonb(k) || jsonb_build_object(
+      'email', e.email, 'status', st.status, 'lead_source', x.sync_settings ->> 'lead_source',
+      'intent', n.intent, 'sentiment', n.sentiment, 'classification_priority', n.priority, 'confidence', n.confidence,
+      'requires_human_attention', n.requires_human_attention, 'next_action', n.next_action
+    ), m.sync_data -> 'fields') as fields
+  ) as cf
+  cross join lateral (
+    select cf.fields, coalesce((select jsonb_object_agg(v.key, v.value -> 'value') from jsonb_each(cf.fields) as v), '{}') as sent_fields
+  ) as f
+  cross join lateral (
+    select left(regexp_replace(btrim(k.company), '\s+', ' ', 'g'), 250) as name,
+      case when btrim(k.company) <> '' then crm_sync.company_key(k.company) end as key
+  ) as o
+  left join crm_sync.effects as co
+    on co.organization_id = p_organization_id and co.integration_id = p_integration_id and co.object_type = 'company' and co.key = o.key
+$$;
+comment on function crm_sync.compose_contacts(uuid, bigint, bigint[]) is 'Worker: what the claimed contact_sync rows mean now, one document for each contact.';

@@ -1,0 +1,70 @@
+-- Runs inside the producers' transactions: no lock on anybody's rows, nothing that can fail on content. The planner is
+-- held to index lookups, because a plan that was cached while the host's tables were small would scan them when they are not.
+create or replace function crm_sync.enqueue_classifications(p_classification_ids uuid[]) returns void
+language plpgsql
+security definer
+set search_path = ''
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  v_has_work boolean;
+begin
+  with enqueued as (
+    insert into public.sync_queue (
+      organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority,
+      status, next_attempt_at, scheduled_at, last_error, completed_at
+    )
+    select
+      m.organization_id, i.id, m.contact_id, m.id, c.id, 'contact_sync', crm_sync.queue_priority(c.intent::text, c.priority::text),
+      case when r.reason is null then 'pending' else 'skipped' end,
+      case when r.reason is null then s.slot end,
+      coalesce(s.slot, now()),
+      r.reason,
+      case when r.reason is not null then now() end
+    from unnest(p_classification_ids) with ordinality as u (id, position)
+    join public.message_classifications as c on c.id = u.id
+    join public.inbox_messages as m on m.id = c.message_id
+    left join lateral (
+      select ui.id, ui.sync_settings, ui.sync_filters, ui.sync_frequency
+      from public.user_integrations as ui
+      join public.integration_providers as p on p.id = ui.provider_id and p.is_active
+      where ui.organization_id = m.organization_id and ui.status <> 'disconnected'
+    ) as i on true
+    cross join lateral (select crm_sync.next_slot(i.sync_frequency, now()) as slot) as s
+    cross join lateral (
+      select case
+        when i.id is null then 'the organization has no connected CRM'
+        when m.contact_id is null then 'the message belongs to no contact'
+        when i.sync_settings ->> 'auto_sync_contacts' = 'false' then 'auto_sync_contacts is switched off for this connection'
+        when i.sync_filters <> '{}' then crm_sync.filter_reason(i.sync_filters, (
+          select jsonb_build_object(
+            'intent', crm_sync.normalize_intent(c.intent::text), 'sentiment', c.sentiment, 'priority', c.priority, 'confidence', c.confidence,
+            'requires_human_attention', c.requires_human_attention, 'next_action', c.next_action,
+            'email_domain', nullif(split_part(k.email, '@', 2), ''), 'contact', to_jsonb(k)
+          )
+          from (select m.contact_id) as x
+          left join public.contacts as k on k.organization_id = m.organization_id and k.id = x.contact_id
+        ))
+      end as reason
+    ) as r
+    order by u.position, i.id
+    returning status
+  )
+  select bool_or(e.status = 'pending') into v_has_work from enqueued as e;
+
+  insert into crm_sync.orphans (classification_id, message_id, reason)
+  select c.id, c.message_id, 'the message does not exist (yet)'
+  from unnest(p_classification_ids) as u (id)
+  join public.message_classifications as c on c.id = u.id
+  where not exists (select from public.inbox_messages as m where m.id = c.message_id)
+  on conflict do nothing;
+
+  if v_has_work then
+    perform crm_sync.ring();
+  end if;
+end;
+$$;
+comment on function crm_sync.enqueue_classifications(uuid[]) is 'Trigger: one contact_sync row for each classification and connected CRM, or a skipped row that says why not.';

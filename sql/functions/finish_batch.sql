@@ -1,0 +1,55 @@
+create or replace function crm_sync.finish_batch(p_batch_id bigint, p_outcomes jsonb) returns integer
+language plpgsql
+security definer
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_batch crm_sync.batches;
+  v_lane crm_sync.lanes;
+  v_now timestamptz := clock_timestamp();
+  v_park record;
+  v_settled bigint[];
+  v_count integer;
+begin
+  -- one lock order everywhere: lane, batch, rows, mappings, connection
+  select l.* into v_lane
+  from crm_sync.batches as b
+  join crm_sync.lanes as l on l.organization_id = b.organization_id and l.integration_id = b.integration_id
+  where b.id = p_batch_id
+  for no key update of l;
+  select * into v_batch from crm_sync.batches as b where b.id = p_batch_id for update;
+  if v_batch.id is null then
+    return 0; -- the lease ended and somebody else has taken over: what this worker says is void
+  end if;
+
+  select array_agg(s.row_id) into v_settled from crm_sync.settle_rows(v_batch, v_lane, p_outcomes) as s (row_id);
+  v_count := coalesce(cardinality(v_settled), 0);
+  -- rows nobody spoke of go back unharmed
+  update public.sync_queue as q
+  set status = case when q.attempts > 1 or q.last_error is not null then 'retry' else 'pending' end,
+    batch_id = null, attempts = q.attempts - 1, next_attempt_at = null
+  from unnest(v_batch.row_ids) as u (id)
+  where q.organization_id = v_batch.organization_id and q.id = u.id and q.batch_id = v_batch.id;
+  delete from crm_sync.batches as b where b.id = p_batch_id;
+
+  perform crm_sync.record_contacts(v_batch, p_outcomes);
+  perform crm_sync.record_effects(v_batch, p_outcomes);
+  perform crm_sync.log_outcomes(v_batch, p_outcomes);
+
+  select o.failure ->> 'kind' as kind, o.failure ->> 'message' as message, (o.failure ->> 'retry_after')::double precision as retry_after
+  into v_park
+  from jsonb_to_recordset(p_outcomes) as o (status text, failure jsonb)
+  where o.status = 'failed' and o.failure ->> 'kind' in ('unauthorized', 'rate_limited', 'unavailable')
+  order by array_position(array['unauthorized', 'rate_limited', 'unavailable'], o.failure ->> 'kind'), (o.failure ->> 'retry_after')::double precision desc nulls last
+  limit 1;
+  if v_park.kind is not null then
+    perform crm_sync.park_lane(v_batch, v_lane, v_park.kind, v_park.message, v_park.retry_after);
+  end if;
+  perform crm_sync.count_outcomes(v_batch, p_outcomes, v_park.kind);
+  return v_count;
+end;
+$$;
+comment on function crm_sync.finish_batch(bigint, jsonb) is
+  'Worker: settles a batch with one outcome for each document: rows, mappings, effects, log, counters and follow-up work in one transaction; returns how many rows, 0 for a claim that was lost.';

@@ -1,0 +1,10 @@
+create or replace function crm_sync.mark_schema_ready(p_integration_id bigint, p_is_ready boolean default true) returns void
+language sql
+security definer
+set search_path = ''
+as $$
+  update crm_sync.lanes as l
+  set schema_ready_at = case when p_is_ready then clock_timestamp() end
+  where l.integration_id = p_integration_id
+$$;
+comment on function crm_sync.mark_schema_ready(bigint, boolean) is 'Worker: remembers that the CRM has the fields that hold our keys.';

@@ -1,0 +1,11 @@
+create or replace function crm_sync.open_credentials(p_integration_id bigint)
+returns table (credentials jsonb, version bigint)
+language sql stable
+security definer
+set search_path = ''
+as $$
+  select crm_sync.open_sealed(i.organization_id, i.id, i.credentials), i.credentials_version
+  from public.user_integrations as i
+  where i.id = p_integration_id and i.credentials is not null
+$$;
+comment on function crm_sync.open_credentials(bigint) is 'Worker: the opened credentials of a connection and their version; no row when it has none.';

@@ -1,0 +1,54 @@
+create or replace function crm_sync.purge(p_limit integer default 5000) returns integer
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_lane record;
+  v_count integer := 0;
+  v_rows integer;
+  v_partition record;
+begin
+  for v_lane in
+    select q.organization_id, q.integration_id, array_agg(q.id) as ids,
+      count(*) filter (where q.status = 'failed') as failed, count(*) filter (where q.status = 'skipped') as skipped
+    from (
+      select q.organization_id, q.integration_id, q.id, q.status
+      from public.sync_queue as q
+      where q.completed_at < now() - (select c.retain_finished from crm_sync.config as c)
+      order by q.completed_at
+      limit p_limit
+    ) as q
+    group by q.organization_id, q.integration_id
+    order by q.integration_id
+  loop
+    perform from crm_sync.lanes as l
+    where l.organization_id = v_lane.organization_id and l.integration_id = v_lane.integration_id
+    for no key update;
+    with gone as (
+      delete from public.sync_queue as q
+      using unnest(v_lane.ids) as u (id)
+      where q.organization_id = v_lane.organization_id and q.id = u.id and q.completed_at is not null
+      returning q.status
+    )
+    select count(*) into v_rows from gone;
+    update crm_sync.lanes as l
+    set purged = l.purged + v_rows, purged_failed = l.purged_failed + v_lane.failed, purged_skipped = l.purged_skipped + v_lane.skipped
+    where l.organization_id = v_lane.organization_id and l.integration_id = v_lane.integration_id;
+    v_count := v_count + v_rows;
+    exit; -- one lane's lock in a transaction; the next call takes the next lane
+  end loop;
+
+  for v_partition in
+    select c.relname
+    from pg_catalog.pg_inherits as h
+    join pg_catalog.pg_class as c on c.oid = h.inhrelid
+    where h.inhparent = 'public.sync_activity_logs'::regclass and c.relname ~ '_\d{4}_\d{2}$'
+      and to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' < now() - (select f.retain_logs from crm_sync.config as f)
+  loop
+    execute format('drop table public.%I', v_partition.relname);
+  end loop;
+  return v_count;
+end;
+$$;
+comment on function crm_sync.purge(integer) is 'Worker: deletes finished rows of one connection and months of the log that are past their retention; call it until it returns 0.';

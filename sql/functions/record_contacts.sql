@@ -1,0 +1,61 @@
+create or replace function crm_sync.record_contacts(p_batch crm_sync.batches, p_outcomes jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- companies that the CRM confirmed along with their contacts
+  insert into crm_sync.effects as e (organization_id, integration_id, object_type, key, external_id, confirmed_at)
+  select distinct on (o.echo ->> 'company_key')
+    p_batch.organization_id, p_batch.integration_id, 'company', o.echo ->> 'company_key', o.company_external_id, now()
+  from jsonb_to_recordset(p_outcomes) as o (status text, echo jsonb, company_external_id text)
+  where o.status = 'synced' and o.company_external_id is not null and o.echo ->> 'company_key' is not null
+  order by o.echo ->> 'company_key'
+  on conflict (organization_id, integration_id, object_type, key)
+  do update set external_id = excluded.external_id, confirmed_at = excluded.confirmed_at
+  where e.external_id is distinct from excluded.external_id;
+
+  with settled as (
+    select q.contact_id, q.message_id, o.external_id, o.company_external_id, o.echo, o.status, o.failure,
+      row_number() over (partition by o.external_id order by q.id) as place
+    from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text, external_id text, company_external_id text, echo jsonb, failure jsonb)
+    join public.sync_queue as q
+      on q.organization_id = p_batch.organization_id and q.id = (o.rows ->> -1)::bigint and q.queue_type = 'contact_sync'
+    join public.contacts as k on k.organization_id = q.organization_id and k.id = q.contact_id
+    where o.status = 'synced' or (o.status = 'failed' and o.failure ->> 'kind' in ('rejected', 'bug', 'contended'))
+  ),
+  judged as (
+    select s.*, coalesce(h.contact_id, f.contact_id) as owner_id
+    from settled as s
+    -- one record of the CRM belongs to one contact of ours: the one that had it, else the first of this batch
+    left join public.contact_sync_mappings as h
+      on h.organization_id = p_batch.organization_id and h.integration_id = p_batch.integration_id
+      and h.external_contact_id = s.external_id and h.contact_id <> s.contact_id
+    left join settled as f on f.external_id = s.external_id and f.place = 1 and s.place > 1 and f.contact_id <> s.contact_id
+  )
+  insert into public.contact_sync_mappings as m (
+    organization_id, integration_id, contact_id, message_id, external_contact_id, external_company_id, sync_status, last_synced_at, sync_data, conflict_data
+  )
+  select
+    p_batch.organization_id, p_batch.integration_id, j.contact_id, j.message_id,
+    case when j.status = 'synced' and j.owner_id is null then j.external_id end,
+    case when j.status = 'synced' then j.company_external_id end,
+    case when j.status <> 'synced' then 'error' when j.owner_id is not null then 'conflict' else 'synced' end,
+    case when j.status = 'synced' then now() end,
+    case when j.status = 'synced' then coalesce(j.echo, '{}') - 'company_key' else '{}' end,
+    case when j.owner_id is not null then jsonb_build_object('external_contact_id', j.external_id, 'owner_contact_id', j.owner_id,
+      'reason', 'another contact of ours has this e-mail address and owns the record in the CRM') end
+  from judged as j
+  order by j.contact_id
+  on conflict (organization_id, integration_id, contact_id) do update
+  set message_id = coalesce(excluded.message_id, m.message_id),
+    sync_status = excluded.sync_status,
+    external_contact_id = case when excluded.sync_status = 'error' then m.external_contact_id else excluded.external_contact_id end,
+    external_company_id = coalesce(excluded.external_company_id, m.external_company_id),
+    last_synced_at = coalesce(excluded.last_synced_at, m.last_synced_at),
+    sync_data = case when excluded.sync_status = 'error' then m.sync_data else excluded.sync_data end,
+    conflict_data = case when excluded.sync_status = 'error' then m.conflict_data else excluded.conflict_data end;
+
+  perform crm_sync.enqueue_follow_ups(p_batch, p_outcomes);
+end;
+$$;
+comment on function crm_sync.record_contacts(crm_sync.batches, jsonb) is 'Worker: maps the contacts and companies that the CRM confirmed, and enqueues what the rules ask for next.';

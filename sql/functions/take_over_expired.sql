@@ -1,0 +1,30 @@
+create or replace function crm_sync.take_over_expired(p_organization_id uuid, p_integration_id bigint) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_batch crm_sync.batches;
+  v_count integer := 0;
+begin
+  for v_batch in
+    select * from crm_sync.batches as b
+    where b.organization_id = p_organization_id and b.integration_id = p_integration_id and b.lease_until < clock_timestamp()
+    order by b.id
+    for update skip locked
+  loop
+    update public.sync_queue as q
+    set status = case when q.losses >= 9 then 'failed' else 'retry' end,
+      batch_id = null, losses = q.losses + 1, attempts = q.attempts - 1, uncertain = true, next_attempt_at = null,
+      completed_at = case when q.losses >= 9 then now() end,
+      last_error = case when q.losses >= 9
+        then 'ten daemons vanished while they worked on this row; look at their logs, then retry it'
+        else 'the daemon that worked on it vanished' end
+    from unnest(v_batch.row_ids) as u (id)
+    where q.organization_id = v_batch.organization_id and q.id = u.id and q.batch_id = v_batch.id;
+    delete from crm_sync.batches as b where b.id = v_batch.id;
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end;
+$$;
+comment on function crm_sync.take_over_expired(uuid, bigint) is 'Worker: frees the rows of a connection whose daemon has not renewed its lease; returns how many batches.';

@@ -1,0 +1,67 @@
+-- The CRMs that can be connected. Applied again whenever this file changes; what an operator changed in a config stays.
+
+select crm_sync.register_provider('hubspot', 'HubSpot', 'Contacts, companies, deals and notes in HubSpot''s Smart CRM.', '/static/logos/hubspot.svg', 'oauth', '{
+  "auth_url": "https://app.hubspot.com/oauth/authorize",
+  "token_url": "https://api.hubapi.com/oauth/2026-03/token",
+  "revoke_url": "https://api.hubapi.com/oauth/2026-03/token/revoke",
+  "api_base_url": "https://api.hubapi.com",
+  "api_version": "2026-03",
+  "scopes": [
+    "oauth",
+    "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.companies.read", "crm.objects.companies.write",
+    "crm.objects.deals.read", "crm.objects.deals.write",
+    "crm.schemas.contacts.write", "crm.schemas.companies.write", "crm.schemas.deals.write"
+  ],
+  "limits": {"core": {"calls": 110, "seconds": 10}, "static": {"calls": 100, "seconds": 10}, "search": {"calls": 5, "seconds": 1}},
+  "status_values": {"new": "NEW", "contacted": "CONNECTED", "qualified": "OPEN_DEAL", "unqualified": "UNQUALIFIED"},
+  "status_ranks": [["NEW", "OPEN"], ["ATTEMPTED_TO_CONTACT", "CONNECTED"], ["IN_PROGRESS", "OPEN_DEAL", "UNQUALIFIED"]],
+  "default_settings": {"deal_pipeline": "default", "deal_stage": "appointmentscheduled"},
+  "field_mappings": {
+    "contact": [
+      {"from": "email", "to": "email", "policy": "when_changed"},
+      {"from": "first_name", "to": "firstname", "policy": "when_changed"},
+      {"from": "last_name", "to": "lastname", "policy": "when_changed"},
+      {"from": "company", "to": "company", "policy": "when_changed"},
+      {"from": "phone", "to": "phone", "policy": "when_changed"},
+      {"from": "status", "to": "hs_lead_status", "policy": "forward_only"},
+      {"from": "lead_source", "to": "crm_sync_lead_source", "policy": "if_blank"}
+    ],
+    "deal": [
+      {"from": "name", "to": "dealname"},
+      {"from": "pipeline", "to": "pipeline"},
+      {"from": "stage", "to": "dealstage"},
+      {"from": "amount", "to": "amount"},
+      {"from": "close_at", "to": "closedate"}
+    ]
+  }
+}');
+
+select crm_sync.register_provider('salesforce', 'Salesforce', 'Accounts, contacts, opportunities and tasks in Salesforce.', '/static/logos/salesforce.svg', 'oauth', '{
+  "auth_url": "https://login.salesforce.com/services/oauth2/authorize",
+  "token_url": "https://login.salesforce.com/services/oauth2/token",
+  "revoke_url": "https://login.salesforce.com/services/oauth2/revoke",
+  "api_base_url": "https://login.salesforce.com",
+  "api_version": "v68.0",
+  "scopes": ["api", "refresh_token"],
+  "limits": {"core": {"calls": 100000, "seconds": 86400}},
+  "default_settings": {"deal_pipeline": "default", "deal_stage": "Prospecting"}
+}');
+
+select crm_sync.register_provider('pipedrive', 'Pipedrive', 'Persons, organizations, deals and notes in Pipedrive.', '/static/logos/pipedrive.svg', 'oauth', '{
+  "auth_url": "https://oauth.pipedrive.com/oauth/authorize",
+  "token_url": "https://oauth.pipedrive.com/oauth/token",
+  "revoke_url": "https://oauth.pipedrive.com/oauth/revoke",
+  "api_base_url": "https://api.pipedrive.com",
+  "api_version": "v2",
+  "scopes": ["base", "contacts:full", "deals:full", "activities:full", "search:read", "contact-fields:full", "deal-fields:full"],
+  "limits": {"core": {"calls": 80, "seconds": 2}, "search": {"calls": 10, "seconds": 2}},
+  "default_settings": {"deal_pipeline": "default", "deal_stage": "default"}
+}');
+
+insert into crm_sync.intent_rules (intent, contact_status, create_deal)
+values
+  ('interested', 'qualified', true),
+  ('question', 'contacted', false),
+  ('objection', 'contacted', false),
+  ('not_interested', 'unqualified', false)
+on conflict do nothing;

@@ -1,0 +1,53 @@
+create or replace function crm_sync.user_integrations__write() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_problem text;
+begin
+  if tg_op = 'INSERT' and jsonb_typeof(new.sync_settings) = 'object' then
+    new.sync_settings := crm_sync.default_sync_settings(new.provider_id) || new.sync_settings;
+  end if;
+  if tg_op = 'UPDATE' and (new.organization_id, new.id, new.provider_id) is distinct from (old.organization_id, old.id, old.provider_id) then
+    raise exception using errcode = 'CS012', message = 'a connection cannot move to another organization or CRM',
+      hint = 'Make a new connection and delete this one.';
+  end if;
+
+  v_problem := case
+    when crm_sync.settings_problem(new.sync_settings) is not null then 'sync_settings: ' || crm_sync.settings_problem(new.sync_settings)
+    when crm_sync.filters_problem(new.sync_filters) is not null then 'sync_filters: ' || crm_sync.filters_problem(new.sync_filters)
+    when crm_sync.mappings_problem(new.field_mappings) is not null then 'field_mappings: ' || crm_sync.mappings_problem(new.field_mappings)
+  end;
+  if v_problem is not null then
+    raise exception using errcode = 'CS010', message = v_problem, hint = 'Nothing was saved; the settings in force are unchanged.';
+  end if;
+
+  if new.credentials is not null and (tg_op = 'INSERT' or new.credentials is distinct from old.credentials) then
+    if new.credentials like 'sealed:%' then
+      perform crm_sync.open_sealed(new.organization_id, new.id, new.credentials); -- only what was sealed for this very row
+    else
+      new.credentials := crm_sync.seal_credentials(new.organization_id, new.id, new.credentials);
+    end if;
+    new.credentials_version := new.credentials_version + 1;
+    if tg_op = 'UPDATE' and old.status = 'error' and new.status = 'error' then
+      new.status := 'connected';
+    end if;
+  end if;
+  if new.status in ('connected', 'syncing') and tg_op = 'UPDATE' and old.status in ('error', 'disconnected') then
+    new.last_error := null;
+    new.error_count := 0;
+  end if;
+  if new.next_sync_at is null or tg_op = 'INSERT' or new.sync_frequency <> old.sync_frequency then
+    new.next_sync_at := crm_sync.next_slot(new.sync_frequency, now());
+  end if;
+  new.updated_at := now();
+  return new;
+end;
+$$;
+comment on function crm_sync.user_integrations__write() is 'Trigger: completes and checks the settings, seals the credentials, and lets new credentials end an error.';
+
+create or replace trigger crm_sync_write
+before insert or update on public.user_integrations
+for each row execute function crm_sync.user_integrations__write();
+comment on trigger crm_sync_write on public.user_integrations is 'Seals credentials before they reach the table; refuses settings that make no sense.';

@@ -1,0 +1,54 @@
+create or replace view crm_sync.status with (security_invoker = true) as
+select
+  i.organization_id,
+  i.id as integration_id,
+  p.name as provider,
+  i.name,
+  case
+    when i.status not in ('connected', 'syncing') then i.status
+    when l.paused_at is not null then 'paused'
+    when l.parked_until > now() then l.parked_kind
+    else i.status
+  end as state,
+  o.waiting,
+  o.running,
+  o.retrying,
+  f.failed,
+  s.skipped,
+  now() - o.oldest as oldest_wait,
+  l.last_success_at as last_success,
+  case when i.status = 'error' then i.last_error when l.parked_until > now() then l.parked_reason else l.last_error end as last_error,
+  case when l.parked_until > now() and l.parked_until < 'infinity' then l.parked_until end as resumes_at
+from public.user_integrations as i
+join public.integration_providers as p on p.id = i.provider_id
+join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
+cross join lateral (
+  select
+    count(*) filter (where q.status = 'pending') as waiting,
+    count(*) filter (where q.status = 'processing') as running,
+    count(*) filter (where q.status = 'retry') as retrying,
+    min(q.created_at) as oldest
+  from public.sync_queue as q
+  where q.integration_id = i.id and q.status in ('pending', 'retry', 'processing')
+) as o
+cross join lateral (
+  select count(*) as failed from public.sync_queue as q where q.integration_id = i.id and q.status = 'failed'
+) as f
+cross join lateral (
+  select count(*) as skipped from public.sync_queue as q where q.integration_id = i.id and q.status = 'skipped'
+) as s;
+comment on view crm_sync.status is 'Reader: one row for each connection: what waits, runs, failed, since when, and why.';
+comment on column crm_sync.status.organization_id is 'Whose connection it is.';
+comment on column crm_sync.status.integration_id is 'The connection.';
+comment on column crm_sync.status.provider is 'Which CRM.';
+comment on column crm_sync.status.name is 'Its name.';
+comment on column crm_sync.status.state is 'connected, syncing, disconnected, error, paused, or why it is left alone: rate_limited, unavailable.';
+comment on column crm_sync.status.waiting is 'Rows that have not been tried yet.';
+comment on column crm_sync.status.running is 'Rows a daemon is working on.';
+comment on column crm_sync.status.retrying is 'Rows that will be tried again.';
+comment on column crm_sync.status.failed is 'Rows that failed and wait for a human.';
+comment on column crm_sync.status.skipped is 'Rows that were not sent, each with its reason.';
+comment on column crm_sync.status.oldest_wait is 'How long the oldest unsent row has waited.';
+comment on column crm_sync.status.last_success is 'When the CRM last confirmed something.';
+comment on column crm_sync.status.last_error is 'The last failure, in plain words.';
+comment on column crm_sync.status.resumes_at is 'When a connection that is left alone is tried again.';
