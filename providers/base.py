@@ -96,6 +96,7 @@ class Report:
         self._settle(
             Outcome(
                 rows=document.rows,
+                echo=document.echo,
                 status="synced",
                 external_id=external_id,
                 company_external_id=company_external_id,
@@ -119,6 +120,7 @@ class Report:
                 self._settle(
                     Outcome(
                         rows=document.rows,
+                        echo=document.echo,
                         status="released",
                         uncertain=document.uncertain or document.rows in self._sent,
                         duration_ms=self._elapsed_ms(),
@@ -130,6 +132,7 @@ class Report:
         self._settle(
             Outcome(
                 rows=document.rows,
+                echo=document.echo,
                 status="failed",
                 failure=Failure.of(error),
                 uncertain=document.uncertain or uncertain or document.rows in self._sent,

@@ -28,6 +28,7 @@ class Contacts:
             for document in documents
             if document.company is not None and document.company.external_id is not None
         }
+        self._confirmed: set[str] = set()
         self._unlinked: list[tuple[ContactDocument, Record]] = []
         self._properties = {
             EMAIL,
@@ -61,6 +62,7 @@ class Contacts:
                 self._fail(row.documents, result)
             else:
                 self._company_ids[row.key] = result.id
+                self._confirmed.add(row.key)
 
     async def _find(
         self, documents: Sequence[ContactDocument]
@@ -173,7 +175,7 @@ class Contacts:
             for document, record in sharing:
                 if error is None:
                     self._synced(document, record)
-                elif isinstance(error, Rejected) and not is_last and _knew_company(document):
+                elif isinstance(error, Rejected) and not is_last and not self._is_confirmed(document):
                     stale.append((document, record))
                 else:
                     self._report.failed(document, error)
@@ -186,6 +188,10 @@ class Contacts:
                 self._company_ids.pop(document.company.key, None)
         await self._write_companies([document for document, _ in stale])
         await self._link([entry for entry in stale if self._is_open(entry[0])], is_last=True)
+
+    def _is_confirmed(self, document: ContactDocument) -> bool:
+        """Whether HubSpot itself gave this company's id in this push, so that it cannot be stale."""
+        return document.company is None or document.company.key in self._confirmed
 
     def _company_id(self, document: ContactDocument) -> str | None:
         return None if document.company is None else self._company_ids.get(document.company.key)
@@ -227,7 +233,3 @@ def changes_to(record: Record | None, documents: Sequence[ContactDocument]) -> d
 def _other_addresses(record: Record) -> list[str]:
     """A contact answers to its further addresses too."""
     return [address.strip().lower() for address in (record.properties.get(OTHER_EMAILS) or "").split(";")]
-
-
-def _knew_company(document: ContactDocument) -> bool:
-    return document.company is not None and document.company.external_id is not None

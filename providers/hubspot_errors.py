@@ -127,7 +127,8 @@ def _facts(body: Mapping[str, Any], status: int | None) -> dict[str, Any]:
     embedded_code = EMBEDDED_CODE.search(message)
     embedded_field = EMBEDDED_FIELD.search(message)
     code = (
-        _text(first.get("code"))
+        (_text(body.get("category")) if body.get("category") in GONE else None)
+        or _text(first.get("code"))
         or (embedded_code.group(1) if embedded_code else None)
         or _text(body.get("policyName"))
         or _text(body.get("category"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -38,15 +39,15 @@ class Notes:
         await self._find_uncertain(
             [document for document in self._documents if document.uncertain and not document.external_id]
         )
-        await self._create([document for document in self._documents if self._report.is_open(document)])
+        new = [document for document in self._documents if not document.external_id]
+        await self._create([document for document in new if self._report.is_open(document)])
 
     async def _update(self, documents: Sequence[ActivityDocument]) -> None:
-        rows = {
-            document.external_id: Row(document.external_id, {BODY: note_of(document)}, (document,))
-            for document in documents
-            if document.external_id
-        }
-        async for row, result in self._wire.write("notes", "update", list(rows.values())):
+        by_id: dict[str, list[ActivityDocument]] = defaultdict(list)
+        for document in documents:
+            by_id[document.external_id or ""].append(document)
+        rows = [Row(note_id, {BODY: note_of(sharing[-1])}, tuple(sharing)) for note_id, sharing in by_id.items()]
+        async for row, result in self._wire.write("notes", "update", rows):
             for document in row.documents:
                 if isinstance(result, Record):
                     self._report.synced(document, row.key)
@@ -85,9 +86,8 @@ class Notes:
                 return
 
     async def _create(self, documents: Sequence[ActivityDocument]) -> None:
-        rows = [_row(document, document.company_external_id) for document in documents]
         again: list[ActivityDocument] = []
-        async for document, result in self._created(rows):
+        async for document, result in self._created([(each, each.company_external_id) for each in documents]):
             if isinstance(result, Rejected) and document.company_external_id is not None:
                 again.append(document)
             elif isinstance(result, ProviderError):
@@ -95,18 +95,20 @@ class Notes:
             else:
                 self._report.synced(document, result.id, created=True)
         # A company that a person has deleted since must not keep the message off the contact's timeline.
-        async for document, result in self._created([_row(document, None) for document in again]):
+        async for document, result in self._created([(each, None) for each in again]):
             if isinstance(result, ProviderError):
                 self._report.failed(document, result)
             else:
                 remark = f"HubSpot refused the note with company {document.company_external_id}: it is on the contact"
                 self._report.synced(document, result.id, created=True, remark=remark)
 
-    async def _created(self, rows: Sequence[Row]) -> Any:
-        by_key = {row.key: row for row in rows}
+    async def _created(
+        self, wanted: Sequence[tuple[ActivityDocument, str | None]]
+    ) -> AsyncIterator[tuple[ActivityDocument, Record | ProviderError]]:
+        documents = {document.rows: document for document, _ in wanted}
+        rows = [_row(document, company_id) for document, company_id in wanted]
         async for row, result in self._wire.write("notes", "create", rows):
-            for document in by_key[row.key].documents:
-                yield document, result
+            yield documents[row.documents[0].rows], result
 
 
 def _row(document: ActivityDocument, company_id: str | None) -> Row:

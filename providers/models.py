@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -75,11 +75,13 @@ class Document(Frozen):
         rows: ids of the queue rows that this document settles, oldest first.
         contact_id: whom it is about.
         uncertain: an earlier attempt may have reached the CRM although no answer came back.
+        echo: what the database wants to hear again with the outcome; no business of a provider.
     """
 
     rows: tuple[int, ...]
     contact_id: UUID
     uncertain: bool = False
+    echo: dict[str, Any] = {}
 
 
 class ContactDocument(Document):
@@ -221,3 +223,4 @@ class Outcome(Frozen):
     failure: Failure | None = None
     uncertain: bool = False
     duration_ms: int = 0
+    echo: dict[str, Any] = {}

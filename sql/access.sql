@@ -83,6 +83,7 @@ grant execute on function
   crm_sync.mark_schema_ready(bigint, boolean),
   crm_sync.open_credentials(bigint),
   crm_sync.begin_refresh(bigint, bigint, interval),
+  crm_sync.end_refresh(bigint),
   crm_sync.store_credentials(bigint, bigint, text),
   crm_sync.adopt_orphans(integer),
   crm_sync.make_log_partitions(integer),

@@ -80,7 +80,7 @@ class Result:
 
 
 def files(root: Path = ROOT) -> list[File]:
-    """All files in the order in which they are applied; refuses a gap or a repetition in the numbers of the migrations."""
+    """All files in the order in which they are applied; refuses a gap or a repetition in the migrations' numbers."""
     migrations = sorted((root / "migrations").glob("*.sql"))
     for expected, path in enumerate(migrations, start=1):
         if not re.fullmatch(rf"{expected:04d}_[a-z0-9_]+\.sql", path.name):
@@ -93,7 +93,7 @@ def files(root: Path = ROOT) -> list[File]:
 def install_script(root: Path = ROOT) -> str:
     """Everything as one psql script for an empty database, with the ledger filled in."""
     all_files = files(root)
-    parts = ["-- pg-crm-sync, generated from the files in sql/ by `make install-sql`: psql -1 -v ON_ERROR_STOP=1 -f install.sql\n"]
+    parts = ["-- pg-crm-sync, generated from sql/ by `make install-sql`: psql -1 -v ON_ERROR_STOP=1 -f install.sql\n"]
     parts.append("set check_function_bodies = off;\nset client_min_messages = warning;\n")
     for number, file in enumerate(all_files):
         parts.append(f"\n-- {file.name}\n{file.text}")
@@ -122,7 +122,9 @@ def migrate(url: str, root: Path = ROOT, lock_timeout: str = "5s") -> Result:
     except psycopg.OperationalError as error:
         raise MigrationError(f"the database cannot be reached: {_first_line(error)}") from None
     with connection:
-        connection.execute("select set_config('lock_timeout', '0', false), set_config('client_min_messages', 'warning', false)")
+        connection.execute(
+            "select set_config('lock_timeout', '0', false), set_config('client_min_messages', 'warning', false)"
+        )
         with connection.transaction():
             connection.execute("select pg_catalog.pg_advisory_xact_lock(%s)", [LOCK_KEY])
             connection.execute("select set_config('lock_timeout', %s, true)", [lock_timeout])
@@ -135,7 +137,7 @@ def migrate(url: str, root: Path = ROOT, lock_timeout: str = "5s") -> Result:
             for file in todo:
                 _apply(connection, file)
             if todo:
-                connection.execute(VALIDATE)
+                _validate(connection)
     return Result(tuple(file.name for file in todo))
 
 
@@ -161,7 +163,8 @@ def _refuse_changed_past(applied: dict[str, str], wanted: list[File]) -> None:
     numbers = [file.name for file in wanted if file.is_migration]
     known = [name for name in numbers if name in applied]
     if known != numbers[: len(known)]:
-        raise MigrationError(f"migrations were applied out of order: {', '.join(sorted(set(numbers[: len(known)]) - set(known)))} is missing")
+        missing = ", ".join(sorted(set(numbers[: len(known)]) - set(known)))
+        raise MigrationError(f"migrations were applied out of order: {missing} is missing")
 
 
 def _apply(connection: psycopg.Connection, file: File) -> None:
@@ -169,7 +172,8 @@ def _apply(connection: psycopg.Connection, file: File) -> None:
         connection.execute(file.text.encode())
     except psycopg.errors.LockNotAvailable:
         raise MigrationError(
-            f"sql/{file.name} needs a lock that another transaction holds. Nothing was changed; try again when it is over."
+            f"sql/{file.name} needs a lock that another transaction holds. "
+            "Nothing was changed; try again when it is over."
         ) from None
     except psycopg.Error as error:
         hint = error.diag.message_hint
@@ -183,6 +187,15 @@ def _apply(connection: psycopg.Connection, file: File) -> None:
         "on conflict (name) do update set sha256 = excluded.sha256, applied_at = clock_timestamp()",
         [file.name, file.sha256],
     )
+
+
+def _validate(connection: psycopg.Connection) -> None:
+    try:
+        connection.execute(VALIDATE)
+    except psycopg.Error as error:
+        raise MigrationError(
+            f"the body of a function does not compile: {_first_line(error)} ({error.sqlstate})"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -3,6 +3,7 @@ language sql
 security definer
 set search_path = ''
 as $$
+  select pg_catalog.set_config('synchronous_commit', 'off', true); -- must be seen, need not survive a crash
   update crm_sync.daemons as w
   set armed = true, armed_at = clock_timestamp(), last_seen_at = clock_timestamp()
   where w.id = p_worker_id

@@ -4,6 +4,7 @@ security definer
 set search_path = ''
 as $$
 begin
+  perform pg_catalog.set_config('synchronous_commit', 'off', true);
   delete from crm_sync.daemons as w where w.last_seen_at < clock_timestamp() - interval '10 minutes' and w.id <> p_worker_id;
   update crm_sync.daemons as w set last_seen_at = clock_timestamp() where w.id = p_worker_id;
   return found;

@@ -4,7 +4,7 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'id', b.id, 'organization_id', b.organization_id, 'integration_id', b.integration_id,
-    'provider', p.name, 'config', p.config, 'credentials_version', i.credentials_version, 'schema_ready', l.schema_ready_at is not null,
+    'provider', p.name, 'config', p.config - array['field_mappings', 'status_values', 'status_ranks', 'default_settings', 'limits'], 'credentials_version', i.credentials_version, 'schema_ready', l.schema_ready_at is not null,
     'contacts', (select coalesce(jsonb_agg(d.document), '[]') from crm_sync.compose_contacts(b.organization_id, b.integration_id, b.row_ids) as d),
     'deals', (select coalesce(jsonb_agg(d.document), '[]') from crm_sync.compose_deals(b.organization_id, b.integration_id, b.row_ids) as d),
     'activities', (select coalesce(jsonb_agg(d.document), '[]') from crm_sync.compose_activities(b.organization_id, b.integration_id, b.row_ids) as d)

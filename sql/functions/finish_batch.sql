@@ -11,7 +11,6 @@ declare
   v_now timestamptz := clock_timestamp();
   v_park record;
   v_settled bigint[];
-  v_count integer;
 begin
   -- one lock order everywhere: lane, batch, rows, mappings, connection
   select l.* into v_lane
@@ -24,8 +23,7 @@ begin
     return 0; -- the lease ended and somebody else has taken over: what this worker says is void
   end if;
 
-  select array_agg(s.row_id) into v_settled from crm_sync.settle_rows(v_batch, v_lane, p_outcomes) as s (row_id);
-  v_count := coalesce(cardinality(v_settled), 0);
+  select coalesce(array_agg(s.row_id), '{}') into v_settled from crm_sync.settle_rows(v_batch, v_lane, p_outcomes) as s (row_id);
   -- rows nobody spoke of go back unharmed
   update public.sync_queue as q
   set status = case when q.attempts > 1 or q.last_error is not null then 'retry' else 'pending' end,
@@ -47,8 +45,10 @@ begin
   if v_park.kind is not null then
     perform crm_sync.park_lane(v_batch, v_lane, v_park.kind, v_park.message, v_park.retry_after);
   end if;
-  perform crm_sync.count_outcomes(v_batch, p_outcomes, v_park.kind);
-  return v_count;
+  perform crm_sync.count_outcomes(v_batch, v_settled, (
+    select o.failure ->> 'message' from jsonb_to_recordset(p_outcomes) as o (status text, failure jsonb) where o.status = 'failed' limit 1
+  ), v_park.kind);
+  return cardinality(v_settled);
 end;
 $$;
 comment on function crm_sync.finish_batch(bigint, jsonb) is

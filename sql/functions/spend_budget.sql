@@ -18,6 +18,7 @@ declare
   v_at timestamptz;
   v_wait interval;
 begin
+  perform pg_catalog.set_config('synchronous_commit', 'off', true); -- the price of a crash is a few calls
   select i.organization_id, (p.config -> 'limits' -> p_name ->> 'calls')::double precision, (p.config -> 'limits' -> p_name ->> 'seconds')::double precision
   into v_organization_id, v_calls, v_seconds
   from public.user_integrations as i

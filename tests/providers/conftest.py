@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.providers.contract import Account, Sample, new_account, open_sample, sample_names
+from tests.providers.person import Person
 from tests.providers.samples_hubspot import HubSpotAccount, HubSpotSample
 
 
@@ -49,3 +50,10 @@ async def portal(hubspot: HubSpotSample) -> AsyncIterator[HubSpotAccount]:
     assert isinstance(opened, HubSpotAccount)
     yield opened
     opened.calm()
+
+
+@pytest.fixture
+def person(portal: HubSpotAccount) -> Iterator[Person]:
+    opened = Person(portal)
+    yield opened
+    opened.close()

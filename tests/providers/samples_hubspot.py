@@ -97,7 +97,7 @@ class HubSpotAccount(contract.Account):
         status = harm.get("status")
         if status is not None and not harm.get("html"):
             correlation = {"status": "error", "correlationId": f"corr-{status}"}
-            harm.setdefault("body", {**correlation, **BODIES[status]})
+            harm.setdefault("body", {**correlation, **BODIES.get(status, {})})
         if (wait := harm.pop("retry_after", None)) is not None:
             harm["headers"] = {"Retry-After": str(wait)}
         self.hubspot.faults.add(Fault(path=path, hub_id=self.portal.hub_id, times=times, skip=skip, **harm))

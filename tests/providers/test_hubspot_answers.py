@@ -48,8 +48,9 @@ def test_results_are_joined_by_trace_id_in_any_order() -> None:
 
 def test_results_without_trace_ids_are_joined_by_their_lower_cased_address() -> None:
     mixed = Row("P1@Example.com", {}, ROWS[0].documents)
-    answered = dict(joined([mixed, ROWS[1]], {"results": [result(2), result(1)]}, "email"))
-    assert answered[mixed] == Record("501", {"email": "p1@example.com"})
+    results = {"results": [result(2), result(1)]}
+    answered = {each.key: answer for each, answer in joined([mixed, ROWS[1]], results, "email")}
+    assert answered[mixed.key] == Record("501", {"email": "p1@example.com"})
 
 
 def test_a_row_without_an_answer_is_uncertain_and_never_taken_for_its_neighbour() -> None:

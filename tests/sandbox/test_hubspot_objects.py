@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,25 +10,9 @@ import pytest
 
 from sandbox.hubspot import HubSpot, Portal
 from sandbox.server import serve
-from tests.sandbox.hubspot_client import Clock, Hub
+from tests.sandbox.hubspot_client import Hub
 
 LEAD_STATUSES = "NEW, OPEN, IN_PROGRESS, OPEN_DEAL, UNQUALIFIED, ATTEMPTED_TO_CONTACT, CONNECTED, BAD_TIMING"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def hubspot(clock: Clock) -> HubSpot:
-    return HubSpot(clock, limits=False)
-
-
-@pytest.fixture
-def hub(hubspot: HubSpot) -> Iterator[Hub]:
-    with serve(hubspot.app) as server, Hub(server.url, hubspot, hubspot.open_portal()) as hub:
-        yield hub
 
 
 def by_email(email: str, trace: str | None = None, **properties: Any) -> dict[str, Any]:

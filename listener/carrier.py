@@ -1,0 +1,135 @@
+"""Carries one batch to its CRM and settles it, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+
+import asyncpg
+import httpx
+import structlog
+
+from listener.budget import IntegrationBudget
+from listener.db import CONNECTION_LOST, Database
+from listener.settings import Settings
+from listener.tokens import IntegrationTokens
+from providers import client_for
+from providers.base import Client, Report
+from providers.errors import ProviderError, Stopping, Unauthorized, Unexpected
+from providers.models import Batch, Outcome, ProviderConfig
+
+log = structlog.get_logger()
+
+
+class Carrier:
+    """Keeps one client for each integration: its tokens, its budget, what it has learnt about the account."""
+
+    def __init__(
+        self, database: Database, settings: Settings, http: httpx.AsyncClient, stopping: asyncio.Event
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._http = http
+        self._stopping = stopping
+        self._clients: dict[int, tuple[ProviderConfig, IntegrationTokens, Client]] = {}
+        self._preparing: dict[int, asyncio.Lock] = {}
+        self._prepared: dict[int, Client] = {}
+
+    async def carry(self, batch: Batch) -> None:
+        """Push a batch and settle it. Ends early, with what was not sent handed back, when the task is cancelled."""
+        report = Report(batch)
+        started = time.monotonic()
+        error: ProviderError | None = None
+        cancelled = False
+        try:
+            await self._push(batch, report)
+            error = Unexpected("the provider's module said nothing of this row", provider=batch.provider)
+        except ProviderError as failure:
+            error = failure
+        except Stopping:
+            pass
+        except asyncio.CancelledError:
+            cancelled = True
+        except CONNECTION_LOST as failure:
+            log.warning("database_lost_during_push", integration_id=batch.integration_id, error=type(failure).__name__)
+        except Exception as failure:  # noqa: BLE001 - a fault of one batch must not end the daemon
+            # the type and the places are enough to find it; the message might hold a person's data
+            log.error(
+                "push_failed_unexpectedly",
+                integration_id=batch.integration_id,
+                error=type(failure).__name__,
+                places=[
+                    f"{frame.filename}:{frame.lineno} {frame.name}"
+                    for frame in traceback.extract_tb(failure.__traceback__)
+                ],
+            )
+            error = Unexpected(f"a fault of ours: {type(failure).__name__}", provider=batch.provider)
+        outcomes = report.close(error)
+        if error is not None and any(outcome.failure for outcome in outcomes):
+            log.info(
+                "batch_failed",
+                integration_id=batch.integration_id,
+                provider=batch.provider,
+                kind=error.kind.value,
+                status=error.status,
+                code=error.code,
+                correlation_id=error.correlation_id,
+            )
+        settled = await asyncio.shield(self._settle(batch, outcomes))
+        log.info(
+            "batch_finished",
+            integration_id=batch.integration_id,
+            provider=batch.provider,
+            documents=len(batch.documents),
+            synced=sum(outcome.status == "synced" for outcome in outcomes),
+            failed=sum(outcome.status == "failed" for outcome in outcomes),
+            released=sum(outcome.status == "released" for outcome in outcomes),
+            rows=settled,
+            duration_ms=round((time.monotonic() - started) * 1000),
+        )
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _push(self, batch: Batch, report: Report) -> None:
+        client = self._client(batch)
+        if not batch.schema_ready:
+            async with self._preparing.setdefault(batch.integration_id, asyncio.Lock()):
+                if self._prepared.get(batch.integration_id) is not client:
+                    await client.ensure_schema()
+                    await self._database.mark_schema_ready(batch.integration_id)
+                    self._prepared[batch.integration_id] = client
+        await client.push(batch, report)
+
+    def _client(self, batch: Batch) -> Client:
+        known = self._clients.get(batch.integration_id)
+        if known is not None and known[0] == batch.config and batch.schema_ready:
+            known[1].expect_version(batch.credentials_version)
+            return known[2]
+        try:
+            make = client_for(batch.provider)
+        except LookupError as error:
+            raise Unauthorized(
+                f"this version of the daemon cannot speak to it: {error}", provider=batch.provider
+            ) from None
+        app = self._settings.apps.get(batch.provider)
+        tokens = IntegrationTokens(self._database, batch.integration_id, batch.provider, batch.config, app, self._http)
+        budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping)
+        client = make(batch.config, tokens, budget, self._http)
+        self._clients[batch.integration_id] = (batch.config, tokens, client)
+        return client
+
+    async def _settle(self, batch: Batch, outcomes: list[Outcome]) -> int:
+        """Tell the database; a database that is away is waited for as long as the claim may still be ours."""
+        deadline = time.monotonic() + self._settings.lease_seconds
+        pause = 0.05
+        while True:
+            try:
+                return await self._database.finish(batch.id, outcomes)
+            except (*CONNECTION_LOST, asyncpg.PostgresError, TimeoutError) as error:
+                if time.monotonic() + pause > deadline or self._stopping.is_set():
+                    log.error("batch_not_settled", integration_id=batch.integration_id, error=type(error).__name__)
+                    return 0
+                log.warning("settling_again", integration_id=batch.integration_id, error=type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)

@@ -1,0 +1,164 @@
+"""The command `crm-sync`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from listener import __version__, service
+from listener.errors import EX_UNAVAILABLE, Refusal
+from listener.settings import Settings, database_url
+from sql import ask
+from sql.migrate import MigrationError, install_script, migrate, pending
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="crm-sync")
+def main() -> None:
+    """Carries classified replies from Postgres to CRMs.
+
+    DATABASE_URL says which database; without it, the commands that work with one use an embedded Postgres.
+    """
+
+
+@main.command("run")
+def run_command() -> None:
+    """Run the daemon until SIGTERM or Ctrl-C.
+
+    Example: INTEGRATION_ENCRYPTION_KEY_FILE=/etc/crm-sync/key crm-sync run
+    """
+    _require_database()
+    try:
+        asyncio.run(service.run(Settings.from_environment()))
+    except Refusal as refusal:
+        _fail(str(refusal), refusal.exit_status)
+
+
+@main.command("migrate")
+@click.option("--check", is_flag=True, help="Only say what would be applied; exit with 1 if there is anything.")
+def migrate_command(check: bool) -> None:
+    """Bring the database up to this version.
+
+    Example: DATABASE_URL=postgresql://postgres@localhost/app crm-sync migrate
+    """
+    url = _require_database()
+    try:
+        if check:
+            names = list(pending(url))
+            click.echo("\n".join(names) if names else "up to date")
+            sys.exit(1 if names else 0)
+        applied = migrate(url).applied
+    except MigrationError as error:
+        _fail(str(error), 1)
+    except psycopg.OperationalError as error:
+        _fail(f"the database cannot be reached: {str(error).strip()}", EX_UNAVAILABLE)
+    else:
+        click.echo(f"applied {len(applied)} files" if applied else "up to date")
+
+
+@main.command("install-sql")
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path), default="-")
+def install_sql_command(target: Path) -> None:
+    """Write all of the SQL as one script, for those who deploy with psql or another tool.
+
+    Example: crm-sync install-sql install.sql && psql -1 -v ON_ERROR_STOP=1 -f install.sql app
+    """
+    if str(target) == "-":
+        click.echo(install_script(), nl=False)
+    else:
+        target.write_text(install_script())
+
+
+@main.command("status")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each connection.")
+def status_command(as_json: bool) -> None:
+    """Show every connection: what waits, runs, failed, since when, and why.
+
+    Example: crm-sync status --json | jq 'select(.failed > 0)'
+    """
+    url = _require_database()
+    try:
+        found = ask.rows(url, ask.STATUS)
+    except psycopg.OperationalError as error:
+        _fail(f"the database cannot be reached: {str(error).strip()}", EX_UNAVAILABLE)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidParameterValue):
+        _fail("this database has not been migrated; run: crm-sync migrate", 78)
+    if as_json:
+        for row in found:
+            click.echo(json.dumps(row, default=str))
+        return
+    Console().print(status_table(found) if found else "No CRM is connected yet.")
+
+
+def status_table(found: list[dict[str, Any]]) -> Table:
+    """The status view as a table for people."""
+    table = Table(header_style="bold", row_styles=["", "dim"])
+    for column in ("#", "connection", "state"):
+        table.add_column(column)
+    for column in ("waiting", "running", "retrying", "failed", "skipped", "oldest wait"):
+        table.add_column(column, justify="right")
+    table.add_column("last error", overflow="fold")
+    for row in found:
+        wait = row["oldest_wait"]
+        table.add_row(
+            str(row["integration_id"]),
+            f"{row['provider']}/{row['name']}",
+            row["state"],
+            *(f"{row[name]:,}" for name in ("waiting", "running", "retrying", "failed", "skipped")),
+            "" if wait is None else str(timedelta(seconds=round(wait.total_seconds()))),
+            row["last_error"] or "",
+        )
+    return table
+
+
+@main.command("demo", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def demo_command(arguments: tuple[str, ...]) -> None:
+    """Show the whole way on an embedded Postgres and a CRM sandbox.
+
+    Example: crm-sync demo --replies 200
+    """
+    _replace_by("sandbox.demo", *arguments)
+
+
+def _require_database() -> str:
+    """DATABASE_URL; without one the same command starts again under an embedded Postgres."""
+    try:
+        url = database_url()
+    except Refusal as refusal:
+        _fail(str(refusal), refusal.exit_status)
+    if url is None:
+        _replace_by("sandbox.postgres", "--", sys.executable, "-m", "listener.cli", *sys.argv[1:])
+    return url
+
+
+def _replace_by(module: str, *arguments: str) -> NoReturn:
+    # a process of its own: the daemon imports nothing of the sandbox, which need not be installed
+    import importlib.util  # noqa: PLC0415
+    import os  # noqa: PLC0415
+
+    try:
+        is_installed = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        is_installed = False
+    if not is_installed:
+        _fail("DATABASE_URL is not set, and the sandbox with its embedded Postgres is not installed.", 78)
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - ourselves, with our own arguments
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    click.echo(f"crm-sync: {message}", err=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

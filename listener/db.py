@@ -1,0 +1,256 @@
+"""The daemon's database: one method is one SQL function is one transaction; no other SQL text is in the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from pydantic import TypeAdapter
+
+from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseUnreachable
+from listener.settings import Settings
+from providers.base import Credentials
+from providers.models import Batch, Outcome
+
+CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+"""What a call raises when the database went away: the call may or may not have been committed."""
+
+_OUTCOMES = TypeAdapter(list[Outcome])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Answer to a claim.
+
+    Attributes:
+        batch: the work, or None when there is none to take.
+        due: ids of other integrations that have work now.
+        next_due_at: when the next work is due that is not due yet.
+    """
+
+    batch: Batch | None
+    due: tuple[int, ...]
+    next_due_at: datetime | None
+
+
+async def connect(settings: Settings) -> asyncpg.Connection:
+    """A connection that works as `crm_sync_daemon` and knows the encryption key.
+
+    Both travel in the start-up packet, so neither appears in a statement, a log or pg_stat_activity.
+    """
+    connection = await asyncpg.connect(
+        settings.database_url.get_secret_value(),
+        timeout=settings.connect_timeout_seconds,
+        server_settings=_server_settings(settings),
+    )
+    await _silence(connection)
+    return connection
+
+
+def _server_settings(settings: Settings) -> dict[str, str]:
+    return {
+        "application_name": "crm-sync",
+        "role": "crm_sync_daemon",
+        "crm_sync.encryption_key": settings.encryption_key.get_secret_value(),
+        "idle_in_transaction_session_timeout": "60000",
+        "statement_timeout": "60000",
+    }
+
+
+async def _silence(connection: asyncpg.Connection) -> None:
+    try:
+        await connection.execute("set log_parameter_max_length = 0")  # bind parameters carry tokens
+    except asyncpg.InsufficientPrivilegeError:
+        pass  # the migrator could not grant it either, and said so
+
+
+class Database:
+    """A pool of connections, and the worker's functions."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Database:
+        """Open the pool; raises a `Refusal` when the database cannot be reached or does not let us in."""
+        deadline = asyncio.get_running_loop().time() + settings.connect_timeout_seconds
+        while True:
+            try:
+                return cls(
+                    await asyncpg.create_pool(
+                        settings.database_url.get_secret_value(),
+                        min_size=1,
+                        max_size=settings.concurrency + 4,
+                        timeout=settings.connect_timeout_seconds,
+                        command_timeout=70,
+                        max_inactive_connection_lifetime=300,
+                        server_settings=_server_settings(settings),
+                        init=_silence,
+                    )
+                )
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, TimeoutError) as error:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise DatabaseUnreachable(
+                        f"the database cannot be reached: {error or type(error).__name__}",
+                        "Check DATABASE_URL and that Postgres is running.",
+                        EX_UNAVAILABLE,
+                    ) from None
+                await asyncio.sleep(0.2)
+            except asyncpg.InvalidRoleSpecificationError as error:
+                raise DatabaseUnreachable(
+                    f"the database does not let us in: {error}",
+                    "Migrate it first (crm-sync migrate), and grant crm_sync_daemon to the role in DATABASE_URL.",
+                ) from None
+            except (asyncpg.PostgresError, ValueError) as error:
+                raise DatabaseUnreachable(
+                    f"the database does not let us in: {error}", "Check DATABASE_URL and the rights of its role."
+                ) from None
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def terminate(self) -> None:
+        """Drop all connections at once."""
+        self._pool.terminate()
+
+    async def schema_version(self) -> int | None:
+        answer: int | None = await self._value("select crm_sync.schema_version()")
+        return answer
+
+    async def verify_key(self) -> str:
+        """The key's id; raises `KeyWrong` when stored credentials were sealed with another one."""
+        answer: str = await self._value("select crm_sync.verify_key()")
+        return answer
+
+    async def register(self, worker_id: UUID, host: str, pid: int, version: str, listening: bool) -> None:
+        await self._value(
+            "select crm_sync.register_worker($1, $2, $3, $4, $5)", worker_id, host, pid, version, listening
+        )
+
+    async def unregister(self, worker_id: UUID) -> None:
+        await self._value("select crm_sync.unregister_worker($1)", worker_id)
+
+    async def beat(self, worker_id: UUID) -> bool:
+        answer: bool = await self._value("select crm_sync.beat($1)", worker_id)
+        return answer
+
+    async def arm(self, worker_id: UUID) -> None:
+        await self._value("select crm_sync.arm_worker($1)", worker_id)
+
+    async def disarm(self, worker_id: UUID) -> None:
+        await self._value("select crm_sync.disarm_worker($1)", worker_id)
+
+    async def current_xmax(self) -> str:
+        answer: str = await self._value("select crm_sync.current_xmax()")
+        return answer
+
+    async def older_transactions_run(self, xmax: str) -> bool:
+        answer: bool = await self._value("select crm_sync.older_transactions_run($1)", xmax)
+        return answer
+
+    async def claim(
+        self, worker_id: UUID, limit: int, lease_seconds: float, integration_ids: Iterable[int] | None = None
+    ) -> Claim:
+        """Claim a batch: of the first of the given integrations, or of the one that waited longest."""
+        row = await self._row(
+            "select * from crm_sync.claim_batch($1, $2, $3, $4)",
+            worker_id,
+            limit,
+            None if integration_ids is None else list(integration_ids),
+            timedelta(seconds=lease_seconds),
+        )
+        return Claim(
+            batch=Batch.model_validate_json(row["batch"]) if row["batch"] else None,
+            due=tuple(row["due"] or ()),
+            next_due_at=row["next_due_at"],
+        )
+
+    async def finish(self, batch_id: int, outcomes: list[Outcome]) -> int:
+        """Settle a batch; returns how many rows, 0 when the claim had been lost."""
+        answer: int = await self._value(
+            "select crm_sync.finish_batch($1, $2)", batch_id, _OUTCOMES.dump_json(outcomes).decode()
+        )
+        return answer
+
+    async def release(self, batch_id: int) -> int:
+        """Hand back a batch of which nothing was sent."""
+        answer: int = await self._value("select crm_sync.release_batch($1)", batch_id)
+        return answer
+
+    async def extend_leases(self, worker_id: UUID, batch_ids: list[int], lease_seconds: float) -> set[int]:
+        """Renew leases; returns the batches that are still ours."""
+        held = await self._value(
+            "select crm_sync.extend_leases($1, $2, $3)", worker_id, batch_ids, timedelta(seconds=lease_seconds)
+        )
+        return set(held)
+
+    async def spend_budget(
+        self, integration_id: int, limit: str, calls: int, max_wait_seconds: float
+    ) -> tuple[bool, float]:
+        """Whether so many calls were granted, and in how many seconds they may (or could) be made."""
+        row = await self._row(
+            "select * from crm_sync.spend_budget($1, $2, $3, $4)",
+            integration_id,
+            limit,
+            calls,
+            timedelta(seconds=max_wait_seconds),
+        )
+        return row["granted"], row["wait_seconds"]
+
+    async def mark_schema_ready(self, integration_id: int) -> None:
+        await self._value("select crm_sync.mark_schema_ready($1)", integration_id)
+
+    async def open_credentials(self, integration_id: int) -> Credentials | None:
+        """The opened credentials of an integration, or None when it has none."""
+        row = await self._row("select * from crm_sync.open_credentials($1)", integration_id)
+        if row is None:
+            return None
+        return Credentials.model_validate_json(row["credentials"]).model_copy(update={"version": row["version"]})
+
+    async def begin_refresh(self, integration_id: int, seen_version: int) -> str:
+        """`yours`, `busy` or `newer`."""
+        answer: str = await self._value("select crm_sync.begin_refresh($1, $2)", integration_id, seen_version)
+        return answer
+
+    async def end_refresh(self, integration_id: int) -> None:
+        await self._value("select crm_sync.end_refresh($1)", integration_id)
+
+    async def store_credentials(self, integration_id: int, seen_version: int, credentials: str) -> int | None:
+        """Store refreshed credentials (JSON text); returns their version, None when newer ones were there."""
+        answer: int | None = await self._value(
+            "select crm_sync.store_credentials($1, $2, $3)", integration_id, seen_version, credentials
+        )
+        return answer
+
+    async def adopt_orphans(self) -> int:
+        answer: int = await self._value("select crm_sync.adopt_orphans()")
+        return answer
+
+    async def make_log_partitions(self) -> int:
+        answer: int = await self._value("select crm_sync.make_log_partitions()")
+        return answer
+
+    async def purge(self) -> int:
+        answer: int = await self._value("select crm_sync.purge()")
+        return answer
+
+    async def ring_worker(self, worker_id: UUID) -> None:
+        await self._value("select crm_sync.ring_worker($1)", worker_id)
+
+    async def _value(self, query: str, *arguments: object) -> Any:
+        row = await self._row(query, *arguments)
+        return None if row is None else row[0]
+
+    async def _row(self, query: str, *arguments: object) -> Any:
+        try:
+            return await self._pool.fetchrow(query, *arguments)
+        except asyncpg.PostgresError as error:
+            refusal = REFUSAL_BY_SQLSTATE.get(error.sqlstate or "")
+            if refusal is None:
+                raise
+            raise refusal(str(error), error.hint) from None

@@ -1,0 +1,58 @@
+"""SQLSTATEs of crm_sync, and what the command says and exits with."""
+
+from __future__ import annotations
+
+EX_UNAVAILABLE = 69
+EX_CONFIG = 78
+
+
+class Refusal(Exception):  # noqa: N818 - a clear no, with words for a human
+    """The daemon will not start or go on; the message says why and what to do.
+
+    Attributes:
+        exit_status: from sysexits: 69 when waiting may help, 78 when a human must change something.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, exit_status: int = EX_CONFIG) -> None:
+        super().__init__(message if hint is None else f"{message}\n{hint}")
+        self.exit_status = exit_status
+
+
+class DatabaseUnreachable(Refusal):
+    """No connection to Postgres could be made."""
+
+
+class SchemaTooOld(Refusal):
+    """The database was not migrated to what this version needs."""
+
+
+class KeyMissing(Refusal):
+    """CS001, CS002: no encryption key, or one that is too short."""
+
+
+class KeyWrong(Refusal):
+    """CS004, CS005: credentials were sealed with another key, or changed afterwards."""
+
+
+class InvalidSettings(Refusal):
+    """CS003, CS010, CS020: something that was written makes no sense."""
+
+
+class NotYours(Refusal):
+    """CS021: the object does not exist or belongs to somebody else."""
+
+
+REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
+    "CS001": KeyMissing,
+    "CS002": KeyMissing,
+    "CS003": InvalidSettings,
+    "CS004": KeyWrong,
+    "CS005": KeyWrong,
+    "CS010": InvalidSettings,
+    "CS012": InvalidSettings,
+    "CS020": InvalidSettings,
+    "CS021": NotYours,
+    "CS090": SchemaTooOld,
+    "3F000": SchemaTooOld,
+    "42883": SchemaTooOld,
+}

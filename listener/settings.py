@@ -1,0 +1,126 @@
+"""What the environment says; nobody else reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from listener.errors import Refusal
+
+REQUIRED_SCHEMA = 5
+"""Number of the newest migration that the functions called by `listener.db` rely on."""
+
+PROVIDERS = ("hubspot", "salesforce", "pipedrive")
+
+
+class OAuthApp(BaseModel):
+    """Our registration with a CRM."""
+
+    model_config = ConfigDict(frozen=True)
+
+    client_id: str
+    client_secret: SecretStr
+    redirect_uri: str = ""
+
+
+class Settings(BaseModel):
+    """The daemon's settings; see the table in README.md."""
+
+    model_config = ConfigDict(frozen=True)
+
+    database_url: SecretStr
+    encryption_key: SecretStr
+    apps: dict[str, OAuthApp] = {}
+    listen: bool = True
+    batch_size: int = Field(default=100, ge=1, le=1000)
+    concurrency: int = Field(default=8, ge=1, le=64)
+    poll_seconds: float = Field(default=5.0, gt=0, le=3600)
+    lease_seconds: float = Field(default=60.0, ge=2, le=3600)
+    connect_timeout_seconds: float = Field(default=10.0, gt=0, le=600)
+    stop_seconds: float = Field(default=4.0, ge=0, le=60)
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("encryption_key")
+    @classmethod
+    def _key_is_long_enough(cls, key: SecretStr) -> SecretStr:
+        length = len(key.get_secret_value())
+        if length < 32:
+            raise ValueError(f"it has {length} characters, 32 are the least; make one with: openssl rand -base64 48")
+        return key
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read the environment; raises `Refusal` naming the variable that is missing or makes no sense."""
+        values: dict[str, object] = {
+            field: value for field, name in VARIABLES.items() if (value := _read(environ, name)) is not None
+        }
+        values["apps"] = {
+            provider: {
+                "client_id": client_id,
+                "client_secret": _read(environ, f"{provider.upper()}_CLIENT_SECRET") or "",
+                "redirect_uri": _read(environ, f"{provider.upper()}_REDIRECT_URI") or "",
+            }
+            for provider in PROVIDERS
+            if (client_id := _read(environ, f"{provider.upper()}_CLIENT_ID"))
+        }
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise Refusal("\n".join(_words(detail["loc"][0], detail) for detail in error.errors())) from None
+
+
+VARIABLES = {
+    "database_url": "DATABASE_URL",
+    "encryption_key": "INTEGRATION_ENCRYPTION_KEY",
+    "listen": "CRM_SYNC_LISTEN",
+    "batch_size": "CRM_SYNC_BATCH_SIZE",
+    "concurrency": "CRM_SYNC_CONCURRENCY",
+    "poll_seconds": "CRM_SYNC_POLL_SECONDS",
+    "lease_seconds": "CRM_SYNC_LEASE_SECONDS",
+    "connect_timeout_seconds": "CRM_SYNC_CONNECT_TIMEOUT_SECONDS",
+    "stop_seconds": "CRM_SYNC_STOP_SECONDS",
+    "log_format": "CRM_SYNC_LOG_FORMAT",
+    "log_level": "CRM_SYNC_LOG_LEVEL",
+}
+
+MISSING_HINTS = {
+    "database_url": "Set it to a connection string, for example postgresql://crm_sync@localhost/app.",
+    "encryption_key": "Set it to at least 32 characters; make one with: openssl rand -base64 48",
+}
+
+
+def database_url(environ: Mapping[str, str] = os.environ) -> str | None:
+    """DATABASE_URL, from the variable, a `…_FILE` or a systemd credential; None when there is none."""
+    return _read(environ, "DATABASE_URL")
+
+
+def notify_socket(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Where systemd wants to hear that we are ready; None when it did not start us."""
+    return environ.get("NOTIFY_SOCKET") or None
+
+
+def _read(environ: Mapping[str, str], name: str) -> str | None:
+    """A variable, else the file that `NAME_FILE` names, else a systemd credential of that name in lower case."""
+    if environ.get(name):
+        return environ[name]
+    candidates = [environ.get(f"{name}_FILE")]
+    if directory := environ.get("CREDENTIALS_DIRECTORY"):
+        candidates.append(f"{directory}/{name.lower()}")
+    for candidate in candidates:
+        if candidate and (path := Path(candidate)).is_file():
+            return path.read_text().strip() or None
+    if environ.get(f"{name}_FILE"):
+        raise Refusal(f"{name}_FILE names {environ[f'{name}_FILE']}, which is not a file that can be read.")
+    return None
+
+
+def _words(field: object, detail: Mapping[str, object]) -> str:
+    name = VARIABLES.get(str(field), str(field))
+    if detail["type"] == "missing":
+        return f"{name} is not set. {MISSING_HINTS.get(str(field), '')}".strip()
+    return f"{name}: {str(detail['msg']).removeprefix('Value error, ')}"

@@ -1,0 +1,130 @@
+"""Access tokens of one integration: opened from the database, refreshed once for all daemons."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import httpx
+
+from listener.db import Database
+from listener.settings import OAuthApp
+from providers import oauth
+from providers.base import Credentials
+from providers.errors import ProviderError, Unauthorized, Unavailable
+from providers.models import ProviderConfig
+
+EXPIRES_SOON_SECONDS = 120.0
+OTHER_DAEMON_SECONDS = 30.0
+
+
+class IntegrationTokens:
+    """`providers.base.Tokens` over `crm_sync.open_credentials`.
+
+    Several batches of one daemon share it; a refresh by another daemon is noticed by the credentials' version.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        integration_id: int,
+        provider: str,
+        config: ProviderConfig,
+        app: OAuthApp | None,
+        http: httpx.AsyncClient,
+    ) -> None:
+        self._database = database
+        self._integration_id = integration_id
+        self._provider = provider
+        self._config = config
+        self._app = app
+        self._http = http
+        self._credentials: Credentials | None = None
+        self._lock = asyncio.Lock()
+
+    def expect_version(self, version: int) -> None:
+        """The claim has seen this version: forget anything older."""
+        if self._credentials is not None and self._credentials.version < version:
+            self._credentials = None
+
+    async def current(self) -> Credentials:
+        credentials = self._credentials or await self._open()
+        if credentials.expires_at is not None and credentials.refresh_token is not None:
+            remaining = credentials.expires_at - time.time()
+            if remaining < EXPIRES_SOON_SECONDS:
+                return await self.refresh(credentials)
+        return credentials
+
+    async def refresh(self, stale: Credentials) -> Credentials:
+        async with self._lock:
+            if self._credentials is not None and self._credentials.version > stale.version:
+                return self._credentials
+            deadline = time.monotonic() + OTHER_DAEMON_SECONDS
+            while time.monotonic() < deadline:
+                match await self._database.begin_refresh(self._integration_id, stale.version):
+                    case "newer":
+                        return await self._open()
+                    case "yours":
+                        return await self._refresh(stale)
+                await asyncio.sleep(0.1)
+            raise Unavailable("another daemon has been refreshing the token for too long", provider=self._provider)
+
+    async def _open(self) -> Credentials:
+        credentials = await self._database.open_credentials(self._integration_id)
+        if credentials is None:
+            raise Unauthorized("this connection has no credentials: connect it", provider=self._provider)
+        self._credentials = credentials
+        return credentials
+
+    async def _refresh(self, stale: Credentials) -> Credentials:
+        try:
+            if stale.refresh_token is None:
+                raise Unauthorized(
+                    f"{self._provider} does not accept the stored token and it has no refresh token: connect it again",
+                    provider=self._provider,
+                    status=401,
+                )
+            if self._app is None:
+                raise Unauthorized(
+                    f"the token has expired, and without {self._provider.upper()}_CLIENT_ID it cannot be refreshed",
+                    provider=self._provider,
+                )
+            answer = await oauth.refresh(
+                self._config,
+                self._app.client_id,
+                self._app.client_secret,
+                stale.refresh_token,
+                self._http,
+                provider=self._provider,
+            )
+        except ProviderError:
+            await self._database.end_refresh(self._integration_id)
+            raise
+        fresh = stale.model_copy(
+            update={
+                "access_token": answer.access_token,
+                "refresh_token": answer.refresh_token or stale.refresh_token,
+                "expires_at": answer.expires_at,
+                "instance_url": answer.instance_url or stale.instance_url,
+                "api_domain": answer.api_domain or stale.api_domain,
+            }
+        )
+        # committed before it is first used: a rotated refresh token must not die with us
+        version = await self._database.store_credentials(self._integration_id, stale.version, _plaintext(fresh))
+        if version is None:
+            return await self._open()
+        self._credentials = fresh.model_copy(update={"version": version})
+        return self._credentials
+
+
+def _plaintext(credentials: Credentials) -> str:
+    return json.dumps(
+        {
+            "access_token": credentials.access_token.get_secret_value(),
+            "refresh_token": credentials.refresh_token.get_secret_value() if credentials.refresh_token else None,
+            "expires_at": credentials.expires_at,
+            "instance_url": credentials.instance_url,
+            "api_domain": credentials.api_domain,
+        }
+    )

@@ -1,0 +1,154 @@
+"""The whole sandbox: its control API, its page, and `python -m sandbox`."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.app import create_app
+from sandbox.faults import Fault
+from sandbox.hubspot import HubSpot
+from sandbox.server import serve
+
+CONTACTS = "/hubspot/crm/objects/2026-03/contacts"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[httpx.Client]:
+    with serve(create_app(HubSpot())) as server, httpx.Client(base_url=server.url, timeout=10) as client:
+        yield client
+
+
+def portal(client: httpx.Client, **document: Any) -> dict[str, Any]:
+    response = client.post("/_sandbox/hubspot/portals", json=document)
+    assert response.status_code == 201
+    opened: dict[str, Any] = response.json()
+    return opened
+
+
+def test_another_process_opens_a_portal_uses_it_and_reads_its_ledger(sandbox: httpx.Client) -> None:
+    opened = portal(sandbox, hub_id=7, name="acme.test")
+    headers = {"authorization": f"Bearer {opened['access_token']}"}
+    body = {"properties": {"email": "ada@example.com"}}
+    assert sandbox.post(CONTACTS, json=body, headers=headers).status_code == 201
+    ledger = sandbox.get("/_sandbox/hubspot/ledger", params={"hub_id": 7}).json()
+    assert ledger["contacts"][0]["properties"]["email"] == "ada@example.com"
+    assert ledger["calls"]["by_path"] == {"/crm/objects/2026-03/contacts": 1}
+    assert sandbox.get("/_sandbox/hubspot/calls").json()["7"]["total"] == 1
+    effects = sandbox.get("/_sandbox/hubspot/effects", params={"hub_id": 7}).json()
+    assert [each["effect"] for each in effects] == ["created"]
+
+
+def test_another_process_plans_and_clears_faults(sandbox: httpx.Client) -> None:
+    opened = portal(sandbox)
+    headers = {"authorization": f"Bearer {opened['static_token']}"}
+    fault = {"status": 503, "path": "^/crm/", "times": 5, "hub_id": opened["hub_id"]}
+    assert sandbox.post("/_sandbox/hubspot/faults", json=fault).status_code == 204
+    assert sandbox.get(CONTACTS, headers=headers).status_code == 503
+    assert sandbox.delete("/_sandbox/hubspot/faults").status_code == 204
+    assert sandbox.get(CONTACTS, headers=headers).status_code == 200
+
+
+def test_another_process_expires_and_revokes_tokens(sandbox: httpx.Client) -> None:
+    opened = portal(sandbox)
+    headers = {"authorization": f"Bearer {opened['access_token']}"}
+    for action, category in (("expire", "EXPIRED_AUTHENTICATION"), ("revoke", "INVALID_AUTHENTICATION")):
+        body = {"hub_id": opened["hub_id"], "action": action}
+        assert sandbox.post("/_sandbox/hubspot/tokens", json=body).status_code == 204
+        assert sandbox.get(CONTACTS, headers=headers).json()["category"] == category
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "hubspot/portals", {"hub_id": "7"}, 400),
+        ("POST", "hubspot/portals", {"colour": "red"}, 400),
+        ("POST", "hubspot/portals", [], 400),
+        ("POST", "hubspot/portals", {"tier": "golden"}, 400),
+        ("POST", "hubspot/faults", {"nonsense": 1}, 400),
+        ("POST", "hubspot/tokens", {"hub_id": 1}, 400),
+        ("POST", "hubspot/tokens", {"hub_id": 1, "action": "expire"}, 404),
+        ("GET", "hubspot/ledger", None, 400),
+        ("GET", "hubspot/ledger?hub_id=1", None, 404),
+        ("GET", "unicorn/calls", None, 404),
+    ],
+)
+def test_a_bad_order_to_the_sandbox_is_refused_with_a_reason(
+    sandbox: httpx.Client, method: str, path: str, body: Any, status: int
+) -> None:
+    response = sandbox.request(method, f"/_sandbox/{path}", json=body)
+    assert response.status_code == status
+    assert response.json()["error"]
+
+
+def test_the_page_shows_what_the_crm_contains_and_escapes_it() -> None:
+    hubspot = HubSpot(limits=False)
+    opened = hubspot.open_portal(name="<b>acme</b>")
+    with serve(create_app(hubspot)) as server:
+        headers = {"authorization": f"Bearer {opened.access_token}"}
+        body = {"properties": {"email": "ada@example.com", "firstname": "<script>alert(1)</script>"}}
+        httpx.post(f"{server.url}{CONTACTS}", json=body, headers=headers)
+        page = httpx.get(server.url)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "ada@example.com" in page.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert "<script>" not in page.text
+    assert "<b>acme" not in page.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_prints_its_url_and_ends_at_once_when_told(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "sandbox", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            url = process.stdout.readline().split()[-1]
+            assert httpx.get(url).status_code == 200
+            before = time.monotonic()
+            process.send_signal(number)
+            assert process.wait(10) == 0
+            assert time.monotonic() - before < 2
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
+
+
+def test_the_command_says_when_the_port_is_taken(sandbox: httpx.Client) -> None:
+    command = [sys.executable, "-m", "sandbox", "--port", str(sandbox.base_url.port)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 1
+    assert "cannot listen on 127.0.0.1" in ended.stderr
+
+
+def test_a_server_that_stops_leaves_no_thread_and_waits_for_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    hubspot = HubSpot()
+    hubspot.faults.add(Fault(delay=60))
+    failures: list[Exception] = []
+
+    def wait_in_vain(url: str) -> None:
+        try:
+            httpx.get(url, timeout=60)
+        except httpx.TransportError as error:
+            failures.append(error)
+
+    before = time.monotonic()
+    with serve(hubspot.app) as server:
+        waiting = threading.Thread(target=wait_in_vain, args=(f"{server.url}/slow",))
+        waiting.start()
+        while hubspot.faults.take("GET", "/", None) is not None:
+            # The request has not come in yet: give back what was taken in its stead.
+            hubspot.faults.add(Fault(delay=60))
+    waiting.join(10)
+    assert len(failures) == 1
+    assert time.monotonic() - before < 5
+    assert not [each for each in threading.enumerate() if each.name == "sandbox"]
+    assert not caplog.records
