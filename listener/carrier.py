@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
+from dataclasses import dataclass, field
 
 import asyncpg
 import httpx
@@ -22,6 +23,16 @@ from providers.models import Batch, Outcome, ProviderConfig
 log = structlog.get_logger()
 
 
+@dataclass
+class _Connection:
+    config: ProviderConfig
+    credentials_version: int
+    tokens: IntegrationTokens
+    client: Client
+    preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_prepared: bool = False
+
+
 class Carrier:
     """Keeps one client for each integration: its tokens, its budget, what it has learnt about the account."""
 
@@ -32,9 +43,7 @@ class Carrier:
         self._settings = settings
         self._http = http
         self._stopping = stopping
-        self._clients: dict[int, tuple[ProviderConfig, IntegrationTokens, Client]] = {}
-        self._preparing: dict[int, asyncio.Lock] = {}
-        self._prepared: dict[int, Client] = {}
+        self._connections: dict[int, _Connection] = {}
 
     async def carry(self, batch: Batch) -> None:
         """Push a batch and settle it. Ends early, with what was not sent handed back, when the task is cancelled."""
@@ -92,20 +101,25 @@ class Carrier:
             raise asyncio.CancelledError
 
     async def _push(self, batch: Batch, report: Report) -> None:
-        client = self._client(batch)
+        connection = self._connection(batch)
         if not batch.schema_ready:
-            async with self._preparing.setdefault(batch.integration_id, asyncio.Lock()):
-                if self._prepared.get(batch.integration_id) is not client:
-                    await client.ensure_schema()
+            async with connection.preparing:
+                if not connection.is_prepared:
+                    await connection.client.ensure_schema()
                     await self._database.mark_schema_ready(batch.integration_id)
-                    self._prepared[batch.integration_id] = client
-        await client.push(batch, report)
+                    connection.is_prepared = True
+        await connection.client.push(batch, report)
 
-    def _client(self, batch: Batch) -> Client:
-        known = self._clients.get(batch.integration_id)
-        if known is not None and known[0] == batch.config and batch.schema_ready:
-            known[1].expect_version(batch.credentials_version)
-            return known[2]
+    def _connection(self, batch: Batch) -> _Connection:
+        known = self._connections.get(batch.integration_id)
+        # new credentials and a schema that is in doubt: it was connected anew, perhaps to another account
+        if (
+            known is not None
+            and known.config == batch.config
+            and (batch.schema_ready or known.credentials_version == batch.credentials_version)
+        ):
+            known.tokens.expect_version(batch.credentials_version)
+            return known
         try:
             make = client_for(batch.provider)
         except LookupError as error:
@@ -116,8 +130,9 @@ class Carrier:
         tokens = IntegrationTokens(self._database, batch.integration_id, batch.provider, batch.config, app, self._http)
         budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping)
         client = make(batch.config, tokens, budget, self._http)
-        self._clients[batch.integration_id] = (batch.config, tokens, client)
-        return client
+        connection = _Connection(batch.config, batch.credentials_version, tokens, client)
+        self._connections[batch.integration_id] = connection
+        return connection
 
     async def _settle(self, batch: Batch, outcomes: list[Outcome]) -> int:
         """Tell the database; a database that is away is waited for as long as the claim may still be ours."""

@@ -92,6 +92,10 @@ class Faults:
         with self._lock:
             self._pending.clear()
 
+    def __len__(self) -> int:
+        """How many planned faults have not struck as often as they should."""
+        return len(self._pending)
+
     def take(self, method: str, path: str, hub_id: int | None) -> Fault | None:
         """The fault that strikes this request, counted as having struck."""
         with self._lock:

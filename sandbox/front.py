@@ -63,28 +63,37 @@ class Front:
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         call = scope["sandbox"] = {"account": self._account_of(Headers(scope=scope)), "path": path}
         fault = self._faults.take(scope["method"], path, cast("int | None", call["account"]))
-        outcome = "unanswered"
+        is_counted = False
+
+        def count(status: str) -> None:
+            nonlocal is_counted
+            if not is_counted:
+                is_counted = True
+                self._count(cast("int | None", call["account"]), cast("str", call["path"]), status)
 
         async def watch(message: Message) -> None:
-            nonlocal outcome
+            # Counted before it leaves: whoever has the answer finds the call in the ledger.
             if message["type"] == "http.response.start":
-                outcome = str(message["status"])
+                count(str(message["status"]))
             await send(message)
 
         try:
-            if fault is not None and (fault.cut or fault.drop_answer):
-                outcome = "cut"
             if fault is None:
                 await self._app(scope, receive, watch)
             else:
-                await self._strike(fault, scope, receive, watch)
+                await self._strike(fault, scope, receive, watch, count)
         finally:
-            self._count(cast("int | None", call["account"]), cast("str", call["path"]), outcome)
+            count("unanswered")
 
-    async def _strike(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _strike(
+        self, fault: Fault, scope: Scope, receive: Receive, send: Send, count: Callable[[str], None]
+    ) -> None:
         if fault.delay:
+            # Read first: a client that gives up while we wait has sent its request all the same.
+            receive = await _read_ahead(receive)
             await asyncio.sleep(fault.delay)
         if fault.cut:
+            count("cut")
             cut(scope)
         elif fault.html or fault.status is not None:
             await _planned_answer(fault)(scope, receive, send)
@@ -93,9 +102,22 @@ class Front:
             await self._app(scope, receive, _collect_into(answer))
             if fault.cut_body:
                 await _send_half(answer, send)
+            count("cut")
             cut(scope)
         else:
             await self._app(scope, receive, send)
+
+
+async def _read_ahead(receive: Receive) -> Receive:
+    """The rest of the request, read now, to be received later."""
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+
+    async def replay() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return replay
 
 
 def _planned_answer(fault: Fault) -> Response:

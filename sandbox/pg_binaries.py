@@ -79,7 +79,11 @@ def find_binaries(environ: Mapping[str, str] = os.environ, debian: Path = DEBIAN
 def check_binaries(folder: Path, source: str) -> Binaries:
     """The installation whose programs lie in `folder`, or NoPostgresError with the first thing that is wrong."""
     for program in ("postgres", "initdb"):
-        if not (folder / program).is_file():
+        try:
+            found = (folder / program).is_file()
+        except PermissionError:
+            raise NoPostgresError(f"{folder} may not be entered by the current user") from None
+        if not found:
             raise NoPostgresError(f"{folder} has no {program}")
     version = _server_version(folder / "postgres")
     if int(version.split(".")[0]) < OLDEST:

@@ -179,17 +179,17 @@ class EmbeddedPostgres:
 
     def _init_cluster(self) -> None:
         if self._data is None:
-            self._initdb(self._cluster, "--no-sync")
+            self._initdb(self._cluster, sync=False)
         elif not self._data.exists:
             # Made beside its place and moved there when complete: what a crash leaves is never taken for a cluster.
             making = self._data.remake("pgdata.new", self._account)
-            self._initdb(making)
+            self._initdb(making, sync=self.settings.get("fsync", True) is not False)
             making.rename(self._cluster)
 
-    def _initdb(self, cluster: Path, *options: str) -> None:
+    def _initdb(self, cluster: Path, sync: bool) -> None:
         argv = [str(self.binaries.bin / "initdb"), "-D", str(cluster), "-U", "postgres", "-A", "scram-sha-256"]
         argv += [f"--pwfile={self._password_file}", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=libc"]
-        keeper = self._keep([*argv, *options])
+        keeper = self._keep(argv if sync else [*argv, "--no-sync"])
         try:
             status = keeper.wait(START_SECONDS)
         except BaseException as error:

@@ -28,9 +28,11 @@ Usage, one migrated template for the session and one copy of it for each test:
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,7 +40,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-import httpx
 import psycopg
 from psycopg import sql
 
@@ -147,11 +148,20 @@ def engine_answers(environ: Mapping[str, str] = os.environ) -> bool:
     address = environ.get("DOCKER_HOST") or DOCKER_SOCKET
     if not address.startswith("unix://"):
         return False
+    # Not httpx: its Unix transport leaves the socket of a refused connection to the garbage collector, and a
+    # ResourceWarning fails the suite.
+    connection = http.client.HTTPConnection("docker", timeout=3)
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=address.removeprefix("unix://")), timeout=3) as client:
-            return client.get("http://docker/_ping").text.strip() == "OK"
-    except httpx.TransportError:
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.settimeout(3)
+            stream.connect(address.removeprefix("unix://"))
+            connection.sock = stream
+            connection.request("GET", "/_ping")
+            return connection.getresponse().read().strip() == b"OK"
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _choose(environ: Mapping[str, str]) -> Rung:

@@ -22,7 +22,7 @@ from sandbox.hubspot.errors import ApiError, not_found
 from sandbox.hubspot.gate import admit, bearer, respond
 from sandbox.hubspot.grants import Grants
 from sandbox.hubspot.oauth import OAuth
-from sandbox.hubspot.portal import Portal
+from sandbox.hubspot.portal import TIERS, Portal
 from sandbox.hubspot.routes import ENDPOINTS
 
 CLIENT_ID = "sandbox-client-id"
@@ -103,6 +103,8 @@ class HubSpot:
                 hub_id = next(each for each in self._hub_ids if each not in self.portals)
             if hub_id in self.portals:
                 raise ValueError(f"portal {hub_id} is open already")
+            if tier not in TIERS:
+                raise ValueError(f"a portal's tier is one of {', '.join(TIERS)}, not {tier}")
             portal = Portal(
                 hub_id,
                 name or f"portal-{hub_id}.test",

@@ -137,7 +137,7 @@ def test_properties(sdk: Sdk) -> None:
 
 def test_pipelines_and_the_account(sdk: Sdk, hub: Hub) -> None:
     assert [each.id for each in sdk.crm.pipelines.list("deals").results] == ["default"]
-    assert sdk.account.get_details().portal_id == hub.portal.hub_id
+    assert sdk.account.get().portal_id == hub.portal.hub_id
 
 
 def test_tokens(hub: Hub) -> None:

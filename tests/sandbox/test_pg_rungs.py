@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socketserver
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -123,7 +125,7 @@ def test_an_engine_without_an_image_is_told_and_passed_over(
     broken_engine: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", broken_engine)
-    monkeypatch.setattr("sys.__stderr__", __import__("sys").stderr)
+    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
     with server({"DOCKER_HOST": broken_engine}) as running:
         assert running.rung == "embedded"
     assert "!! a Docker engine answers, but gives no container of postgres:17" in capfd.readouterr().err
@@ -132,8 +134,6 @@ def test_an_engine_without_an_image_is_told_and_passed_over(
 
 
 def test_a_container_serves_when_there_is_an_engine() -> None:
-    import os
-
     if not engine_answers():
         pytest.skip("no Docker engine answers")
     try:

@@ -1,0 +1,78 @@
+# Every verb sets itself up: a virtual environment with pinned, hashed dependencies and, where no DATABASE_URL is given,
+# an embedded Postgres. `make help` lists them.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SQL    := $(wildcard sql/*.sql sql/*/*.sql)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo run migrate test check bench docs install-sql format lock clean
+
+help: ## list the verbs
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(BIN)/.sandbox ## set up the virtual environment with everything the demo and the daemon need
+
+demo: $(BIN)/.sandbox ## show the whole way: 1,000 replies of 20 organizations, synced and proven
+	@$(BIN)/python -m sandbox.demo $(ARGS)
+
+run: $(BIN)/.sandbox .state/key ## run the daemon (DATABASE_URL, else an embedded Postgres that is migrated first)
+	@INTEGRATION_ENCRYPTION_KEY_FILE=$${INTEGRATION_ENCRYPTION_KEY_FILE-.state/key} $(BIN)/crm-sync run
+
+migrate: $(BIN)/.sandbox ## bring the database up to this version
+	@$(BIN)/crm-sync migrate
+
+test: $(BIN)/.dev ## run every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(BIN)/.dev ## ruff, mypy, import rules, SQL lint, stale generated files
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/squawk --config .squawk.toml sql/migrations/*.sql
+	@$(BIN)/python -m docs.build --check
+
+docs: $(BIN)/.dev ## write the generated pages again (docs/schema.md, the README's output)
+	@$(BIN)/python -m docs.build
+
+install-sql: $(BIN)/.sandbox ## write all SQL as one script, build/install.sql
+	@mkdir -p build && $(BIN)/crm-sync install-sql build/install.sql && echo build/install.sql
+
+format: $(BIN)/.dev ## format the Python
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only .
+
+lock: $(BIN)/.dev ## pin the dependencies anew, with hashes
+	@$(BIN)/python -m pip install --quiet uv
+	@for extra in run sandbox dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    $$(test $$extra = run || echo --extra $$extra -c requirements/run.txt) pyproject.toml -o requirements/$$extra.txt; done
+
+clean: ## remove the virtual environment and everything that was built
+	rm -rf $(VENV) build .state *.egg-info
+
+# A Debian or Ubuntu without python3-venv has no ensurepip: then pip from outside does as well.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV); }
+
+define pip_install
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then pip="$(PYTHON) -m pip --python $(BIN)/python"; \
+	else echo 'There is no pip: apt-get install python3-venv' >&2; exit 1; fi; \
+	echo 'Installing dependencies into $(VENV) …'; \
+	$$pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements/$(1).txt \
+	&& $$pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+endef
+
+$(BIN)/.sandbox: requirements/sandbox.txt pyproject.toml | $(BIN)/python
+	$(call pip_install,sandbox)
+	@touch $@
+
+$(BIN)/.dev: requirements/dev.txt $(BIN)/.sandbox
+	$(call pip_install,dev)
+	@touch $@
+
+.state/key:
+	@mkdir -p .state && chmod 700 .state && umask 077 && $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(48))' > $@

@@ -1,0 +1,49 @@
+"""One migrated template database for the session, one copy of it for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from sql.migrate import migrate
+from tests.house import House
+from tests.postgres import TestServer, server
+
+
+def pytest_report_header() -> str:
+    return "Postgres: TEST_DATABASE_URL, else a container, else embedded (TEST_PG forces one)"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[TestServer]:
+    with server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(postgres: TestServer) -> str:
+    url = postgres.create_database()
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+def database(postgres: TestServer, template: str) -> Iterator[str]:
+    """URL of a migrated database of this test's own, as a superuser."""
+    url = postgres.create_database(template)
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database, autocommit=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def house(connection: psycopg.Connection) -> House:
+    """Organizations, contacts, messages and connections, made in one line each."""
+    return House(connection)
