@@ -7,16 +7,14 @@ import time
 import traceback
 from dataclasses import dataclass, field
 
-import asyncpg
-import httpx
 import structlog
 
 from listener.budget import IntegrationBudget
-from listener.db import CONNECTION_LOST, Database
+from listener.db import CONNECTION_LOST, TROUBLE, Database
 from listener.settings import Settings
 from listener.tokens import IntegrationTokens
 from providers import client_for
-from providers.base import Client, Report
+from providers.base import Client, Http, Report
 from providers.errors import ProviderError, Stopping, Unauthorized, Unexpected
 from providers.models import Batch, Outcome, ProviderConfig
 
@@ -37,7 +35,7 @@ class Carrier:
     """Keeps one client for each integration: its tokens, its budget, what it has learnt about the account."""
 
     def __init__(
-        self, database: Database, settings: Settings, http: httpx.AsyncClient, stopping: asyncio.Event
+        self, database: Database, settings: Settings, http: Http, stopping: asyncio.Event
     ) -> None:
         self._database = database
         self._settings = settings
@@ -141,7 +139,7 @@ class Carrier:
         while True:
             try:
                 return await self._database.finish(batch.id, outcomes)
-            except (*CONNECTION_LOST, asyncpg.PostgresError, TimeoutError) as error:
+            except TROUBLE as error:
                 if time.monotonic() + pause > deadline or self._stopping.is_set():
                     log.error("batch_not_settled", integration_id=batch.integration_id, error=type(error).__name__)
                     return 0

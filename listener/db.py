@@ -20,6 +20,9 @@ from providers.models import Batch, Outcome
 CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
 """What a call raises when the database went away: the call may or may not have been committed."""
 
+TROUBLE = (*CONNECTION_LOST, asyncpg.PostgresError, TimeoutError)
+"""What a call raises when it did not succeed for a reason of the database's: worth trying again."""
+
 _OUTCOMES = TypeAdapter(list[Outcome])
 
 

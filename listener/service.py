@@ -6,7 +6,6 @@ import asyncio
 import signal
 import socket
 
-import httpx
 import structlog
 
 from listener import __version__, logs
@@ -15,6 +14,7 @@ from listener.db import Database
 from listener.errors import SchemaTooOld
 from listener.settings import REQUIRED_SCHEMA, Settings, notify_socket
 from listener.worker import Worker
+from providers.base import open_http
 
 log = structlog.get_logger()
 
@@ -29,10 +29,7 @@ async def run(settings: Settings) -> None:
     database = await Database.open(settings)
     try:
         await check(database)
-        limits = httpx.Limits(
-            max_connections=settings.concurrency * 4, max_keepalive_connections=settings.concurrency * 2
-        )
-        async with httpx.AsyncClient(limits=limits, follow_redirects=False, trust_env=False) as http:
+        async with open_http(settings.concurrency * 4) as http:
             carrier = Carrier(database, settings, http, stopping)
             worker = Worker(settings, database, carrier, stopping, on_ready=lambda: _ready(worker))
             log.info("starting", version=__version__, worker_id=str(worker.id), listen=settings.listen)

@@ -6,12 +6,10 @@ import asyncio
 import json
 import time
 
-import httpx
-
 from listener.db import Database
 from listener.settings import OAuthApp
 from providers import oauth
-from providers.base import Credentials
+from providers.base import Credentials, Http
 from providers.errors import ProviderError, Unauthorized, Unavailable
 from providers.models import ProviderConfig
 
@@ -32,7 +30,7 @@ class IntegrationTokens:
         provider: str,
         config: ProviderConfig,
         app: OAuthApp | None,
-        http: httpx.AsyncClient,
+        http: Http,
     ) -> None:
         self._database = database
         self._integration_id = integration_id

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-import asyncpg
 import structlog
 
 from listener import __version__
 from listener.carrier import Carrier
-from listener.db import CONNECTION_LOST, Claim, Database
+from listener.db import TROUBLE, Claim, Database
 from listener.doorbell import Doorbell
 from listener.settings import Settings
 from providers.models import Batch
@@ -28,7 +27,6 @@ BUSY_SECONDS = 0.05
 LINGER_LOOKS = 3
 BEAT_SECONDS = 20.0
 HOUSEKEEPING_SECONDS = 60.0
-TROUBLE = (*CONNECTION_LOST, asyncpg.PostgresError, TimeoutError)
 
 
 class Worker:

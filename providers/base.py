@@ -19,6 +19,16 @@ from providers.errors import ProviderError, Unauthorized, Unavailable, Unexpecte
 from providers.models import AnyDocument, Batch, Failure, Outcome, ProviderConfig
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+
+Http = httpx.AsyncClient
+"""What carries the calls of all clients of a process."""
+
+
+def open_http(connections: int) -> Http:
+    """A pool of at most so many connections. It follows no redirects and no proxy settings: a token goes only where
+    the provider's config points."""
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    return httpx.AsyncClient(limits=limits, follow_redirects=False, trust_env=False)
 ENCODING_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 

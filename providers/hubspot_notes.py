@@ -14,7 +14,8 @@ from providers.hubspot_rows import Record, Row
 from providers.hubspot_wire import Wire
 from providers.models import ActivityDocument
 
-LONGEST_NOTE = 65_536
+LONGEST_NOTE = 64_000
+"""Of HubSpot's 65,536 characters; the rest is for those that it may count as two."""
 LONGEST_EXCERPT = 10_000
 """Characters of a message's body: enough to read what it says; the whole message stays where it came from."""
 LONGEST_SUBJECT = 300
@@ -48,7 +49,7 @@ class Notes:
             by_id[document.external_id or ""].append(document)
         rows = [Row(note_id, {BODY: note_of(sharing[-1])}, tuple(sharing)) for note_id, sharing in by_id.items()]
         async for row, result in self._wire.write("notes", "update", rows):
-            for document in row.documents:
+            for document in by_id[row.key]:
                 if isinstance(result, Record):
                     self._report.synced(document, row.key)
                 elif is_gone(result):
@@ -167,8 +168,7 @@ def _excerpt(text: str, room: int) -> str:
     written: list[str] = []
     for character in text[:LONGEST_EXCERPT].replace("\r\n", "\n"):
         piece = "<br>" if character == "\n" else html.escape(character)
-        # Counted as UTF-16 does, the strictest of the ways in which a limit "in characters" may be meant.
-        room -= len(piece) + (character > "\uffff")
+        room -= len(piece)
         if room < 0:
             return "".join(written) + "…"
         written.append(piece)

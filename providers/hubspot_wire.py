@@ -178,11 +178,7 @@ class Wire:
             raise
 
     async def _ask(self, path: str, body: dict[str, Any]) -> Any:
-        try:
-            return await self._call("POST", path, limit="core", json=body)
-        except ProviderError as error:
-            error.uncertain = False  # A question has no effect that could be hidden.
-            raise
+        return await self._call("POST", path, limit="core", json=body)
 
     def _wants_schema(self, error: ProviderError) -> bool:
         named = error.field in OWN_PROPERTIES or any(name in error.message for name in OWN_PROPERTIES)

@@ -111,11 +111,6 @@ class HubSpotAccount(contract.Account):
     def ledger(self) -> dict[str, Any]:
         return self.hubspot.ledger(self.portal.hub_id)
 
-    def calls(self) -> dict[str, int]:
-        """Calls by path, without the version."""
-        by_path: dict[str, int] = self.ledger()["calls"]["by_path"]
-        return {path.replace(f"/{VERSION}", ""): count for path, count in by_path.items()}
-
     def facts(self) -> dict[str, Any]:
         ledger = self.ledger()
         names = {

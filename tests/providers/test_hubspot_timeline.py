@@ -177,10 +177,10 @@ async def test_a_note_of_unknown_fate_is_found_on_a_later_page(hubspot: HubSpotS
         person = Person(portal)
         ada, bob = (person.create("contacts", email=f"{name}@example.com") for name in ("ada", "bob"))
         person.close()
+        await push(sample, portal, *(activity(ada, number) for number in range(11, 211)))
         portal.disturb("activities", drop_answer=True)
         lost = [activity(ada, 1), activity(bob, 2)]
         assert all(outcome.uncertain for outcome in (await push(sample, portal, *lost)).all)
-        await push(sample, portal, *(activity(ada, number) for number in range(11, 211)))
         again = [document.model_copy(update={"uncertain": True}) for document in [*lost, activity(ada, 3)]]
         pushed = await push(sample, portal, *again)
         assert pushed.statuses == {"synced"}
