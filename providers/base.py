@@ -29,6 +29,8 @@ def open_http(connections: int) -> Http:
     the provider's config points."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return httpx.AsyncClient(limits=limits, follow_redirects=False, trust_env=False)
+
+
 ENCODING_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 

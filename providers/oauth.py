@@ -109,7 +109,7 @@ async def revoke(
     return True
 
 
-async def _post(  # noqa: PLR0917 - the public functions hand their arguments on
+async def _post(
     url: str,
     form: dict[str, str],
     config: ProviderConfig,

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from sandbox.faults import Fault, Faults
-from sandbox.overview import overview
+from sandbox.overview import SCRIPT, overview
 
 T = TypeVar("T")
 
@@ -42,9 +42,13 @@ def create_app(*crms: Crm) -> Starlette:
         # No cache: the page shows the state of this moment.
         return HTMLResponse(overview(by_name.values()), headers={"cache-control": "no-store"})
 
+    async def script(_request: Request) -> Response:
+        return Response(SCRIPT, media_type="text/javascript")
+
     return Starlette(
         routes=[
             Route("/", page, methods=["GET"]),
+            Route("/_sandbox/overview.js", script, methods=["GET"]),
             Route("/_sandbox/{crm}/portals", control.portals, methods=["GET", "POST"]),
             Route("/_sandbox/{crm}/faults", control.faults, methods=["POST", "DELETE"]),
             Route("/_sandbox/{crm}/tokens", control.tokens, methods=["POST"]),

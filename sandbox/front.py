@@ -19,7 +19,10 @@ MAINTENANCE = "<!doctype html><title>Be right back</title><h1>We are down for ma
 
 
 class Calls:
-    """How many calls an account made, by path and by status; a connection cut on purpose counts as `cut`, a bug as `unanswered`."""
+    """How many calls an account made, by path and by status.
+
+    A connection cut on purpose counts as `cut`; one that a defect of the emulator left without answer as `unanswered`.
+    """
 
     def __init__(self) -> None:
         self.total = 0

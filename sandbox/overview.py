@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sandbox.app import Crm
 
-PAGE = (Path(__file__).parent / "pages" / "overview.html").read_text()
+_PAGES = Path(__file__).parent / "pages"
+PAGE = (_PAGES / "overview.html").read_text(encoding="utf-8")
+SCRIPT = (_PAGES / "overview.js").read_text(encoding="utf-8")
 MOST_ROWS = 100
 MOST_EFFECTS = 20
 _TOTALS = ("contacts", "companies", "deals", "notes")
@@ -115,14 +117,22 @@ def _calls(calls: Mapping[str, Any]) -> str:
     )
 
 
+def _told(effect: Mapping[str, Any]) -> str:
+    if "from_type" in effect:
+        return f"{effect['from_type']} {effect['from_id']} → {effect['to_type']} {effect['to_id']}"
+    what = f"{effect['object_type']} {effect.get('id') or effect.get('name')}"
+    changed = ", ".join(f"{name}={value or 'cleared'}" for name, value in effect.get("properties", {}).items())
+    return f"{what}: {changed}" if changed else what
+
+
 def _effects(effects: Sequence[Mapping[str, Any]]) -> str:
     if not effects:
         return ""
     rows = []
     for each in reversed(effects[-MOST_EFFECTS:]):
-        details = {name: value for name, value in each.items() if name not in ("at", "effect")}
-        told = ", ".join(f"{name} {value}" for name, value in details.items())
-        rows.append(f"<tr>{_cell('at', each['at'][11:19])}{_cell('effect', each['effect'])}{_cell('what', told)}</tr>")
+        rows.append(
+            f"<tr>{_cell('at', each['at'][11:19])}{_cell('effect', each['effect'])}{_cell('what', _told(each))}</tr>"
+        )
     return (
         f"<details open><summary>Recent effects <small>{len(effects):,} in all</small></summary>"
         f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div></details>'

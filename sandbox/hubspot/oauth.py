@@ -19,7 +19,7 @@ from sandbox.hubspot.portal import Portal
 if TYPE_CHECKING:
     from sandbox.hubspot.emulator import HubSpot
 
-CONSENT = (Path(__file__).parent.parent / "pages" / "consent.html").read_text()
+CONSENT = (Path(__file__).parent.parent / "pages" / "consent.html").read_text(encoding="utf-8")
 Form = dict[str, str]
 
 

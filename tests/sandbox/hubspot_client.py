@@ -79,3 +79,14 @@ class Hub:
             "hasUniqueValue": True,
         }
         return self.post(f"/crm/properties/2026-03/{object_type}", body)
+
+
+def by_email(email: str, trace: str | None = None, **properties: Any) -> dict[str, Any]:
+    """An input of an upsert keyed by address."""
+    row = {"id": email, "idProperty": "email", "properties": properties}
+    return {**row, "objectWriteTraceId": trace} if trace else row
+
+
+def code(response: httpx.Response) -> str:
+    """HubSpot's code of the first thing it refused."""
+    return str(response.json()["errors"][0]["code"])

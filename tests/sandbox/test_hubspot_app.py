@@ -97,10 +97,14 @@ def test_the_page_shows_what_the_crm_contains_and_escapes_it() -> None:
         body = {"properties": {"email": "ada@example.com", "firstname": "<script>alert(1)</script>"}}
         httpx.post(f"{server.url}{CONTACTS}", json=body, headers=headers)
         page = httpx.get(server.url)
+        script = httpx.get(f"{server.url}/_sandbox/overview.js")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "ada@example.com" in page.text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
     assert "<script>" not in page.text
+    assert '<script src="/_sandbox/overview.js" defer></script>' in page.text
+    assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert "://" not in page.text, "the page loads nothing from elsewhere"
     assert "<b>acme" not in page.text
 
 
