@@ -31,7 +31,7 @@ check: $(BIN)/.dev ## ruff, mypy, import rules, SQL lint, stale generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/squawk --config .squawk.toml sql/migrations/*.sql
+	@$(BIN)/squawk --config .squawk.toml sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql sql/views/*.sql
 	@$(BIN)/python -m docs.build --check
 
 docs: $(BIN)/.dev ## write the generated pages again (docs/schema.md, the README's output)

@@ -214,7 +214,7 @@ class Client(ABC):
         """
         credentials = await self._tokens.current()
         for is_last in (False, True):
-            await self._budget.spend(limit, cost)
+            await self._budget.spend(self.limit_of(limit, credentials), cost)
             response = await self._send(method, path, credentials, json, params)
             if response.is_success:
                 return self._decode(response)
@@ -223,6 +223,10 @@ class Client(ABC):
                 raise error
             credentials = await self._tokens.refresh(credentials)
         raise AssertionError("unreachable")
+
+    def limit_of(self, limit: str, credentials: Credentials) -> str:
+        """Which of the CRM's rate limits a call falls under, where that depends on the kind of token."""
+        return limit
 
     def authorize(self, credentials: Credentials) -> dict[str, str]:
         """The headers that carry the token."""

@@ -89,6 +89,10 @@ class Client(base.Client):
         domain = account.get("uiDomain")
         return f"HubSpot account {account['portalId']}" + (f" ({domain})" if domain else "")
 
+    def limit_of(self, limit: str, credentials: Credentials) -> str:
+        """A static token (service key, private app) has a limit of its own, lower than an app's on small plans."""
+        return "static" if limit == "core" and credentials.refresh_token is None else limit
+
     def base_url(self, credentials: Credentials) -> str:
         """The same for all portals."""
         return self.config.api_base_url

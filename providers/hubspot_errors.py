@@ -121,11 +121,13 @@ def _facts(body: Mapping[str, Any], status: int | None) -> dict[str, Any]:
     message = _text(body.get("message")) or "HubSpot gave no reason"
     details = [detail for detail in body.get("errors") or () if isinstance(detail, Mapping)]
     first = details[0] if details else {}
-    detail_words = _text(first.get("message"))
-    if detail_words and detail_words not in message:
-        message = f"{message} ({detail_words})"
     embedded_code = EMBEDDED_CODE.search(message)
     embedded_field = EMBEDDED_FIELD.search(message)
+    detail_words = _text(first.get("message"))
+    if (plain := _plain_words(message)) is not None:
+        message = plain
+    elif detail_words and detail_words not in message:
+        message = f"{message} ({detail_words})"
     code = (
         (_text(body.get("category")) if body.get("category") in GONE else None)
         or _text(first.get("code"))
@@ -145,6 +147,21 @@ def _facts(body: Mapping[str, Any], status: int | None) -> dict[str, Any]:
         "field": field,
         "correlation_id": _text(body.get("correlationId")) or _text(body.get("id")),
     }
+
+
+def _plain_words(message: str) -> str | None:
+    """ "Property values were not valid: [{JSON}]" as a sentence for each value; None for other messages."""
+    head, bracket, tail = message.partition("[{")
+    try:
+        values = json.loads(bracket + tail)
+    except (ValueError, RecursionError):
+        return None
+    words = [
+        f"{value['name']}: {value['message']}"
+        for value in values
+        if isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("message"), str)
+    ]
+    return f"{head.rstrip(': ')}: {'; '.join(words)}" if words else None
 
 
 def _missing_scopes(body: Mapping[str, Any], words: str) -> str:
