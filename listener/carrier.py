@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
 
 from listener.budget import IntegrationBudget
-from listener.db import CONNECTION_LOST, TROUBLE, Database
+from listener.db import Database
+from listener.errors import DatabaseTrouble
+from listener.logs import places
 from listener.settings import Settings
 from listener.tokens import IntegrationTokens
 from providers import client_for
 from providers.base import Client, Http, Report
-from providers.errors import ProviderError, Stopping, Unauthorized, Unexpected
+from providers.errors import ProviderError, Stopping, Unauthorized, Unavailable, Unexpected
 from providers.models import Batch, Outcome, ProviderConfig
+
+STOPPING_SETTLE_SECONDS = 1.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -34,46 +41,25 @@ class _Connection:
 class Carrier:
     """Keeps one client for each integration: its tokens, its budget, what it has learnt about the account."""
 
-    def __init__(
-        self, database: Database, settings: Settings, http: Http, stopping: asyncio.Event
-    ) -> None:
+    def __init__(self, database: Database, settings: Settings, http: Http, stopping: asyncio.Event) -> None:
         self._database = database
         self._settings = settings
         self._http = http
         self._stopping = stopping
         self._connections: dict[int, _Connection] = {}
+        self._last_words: set[asyncio.Task[object]] = set()
 
     async def carry(self, batch: Batch) -> None:
         """Push a batch and settle it. Ends early, with what was not sent handed back, when the task is cancelled."""
         report = Report(batch)
         started = time.monotonic()
-        error: ProviderError | None = None
         cancelled = False
+        error: ProviderError | None = None
         try:
-            await self._push(batch, report)
-            error = Unexpected("the provider's module said nothing of this row", provider=batch.provider)
-        except ProviderError as failure:
-            error = failure
-        except Stopping:
-            pass
+            error = await self._try_push(batch, report)
         except asyncio.CancelledError:
             cancelled = True
-        except CONNECTION_LOST as failure:
-            log.warning("database_lost_during_push", integration_id=batch.integration_id, error=type(failure).__name__)
-        except Exception as failure:  # noqa: BLE001 - a fault of one batch must not end the daemon
-            # the type and the places are enough to find it; the message might hold a person's data
-            log.error(
-                "push_failed_unexpectedly",
-                integration_id=batch.integration_id,
-                error=type(failure).__name__,
-                places=[
-                    f"{frame.filename}:{frame.lineno} {frame.name}"
-                    for frame in traceback.extract_tb(failure.__traceback__)
-                ],
-            )
-            error = Unexpected(f"a fault of ours: {type(failure).__name__}", provider=batch.provider)
-        outcomes = report.close(error)
-        if error is not None and any(outcome.failure for outcome in outcomes):
+        if error is not None and any(report.is_open(document) for document in batch.documents):
             log.info(
                 "batch_failed",
                 integration_id=batch.integration_id,
@@ -83,7 +69,8 @@ class Carrier:
                 code=error.code,
                 correlation_id=error.correlation_id,
             )
-        settled = await asyncio.shield(self._settle(batch, outcomes))
+        outcomes = report.close(error)
+        settled = await asyncio.shield(self._keep(self._settle(batch, outcomes)))
         log.info(
             "batch_finished",
             integration_id=batch.integration_id,
@@ -97,6 +84,43 @@ class Carrier:
         )
         if cancelled:
             raise asyncio.CancelledError
+
+    async def close(self, seconds: float) -> None:
+        """Wait for what is being said to the database or a token endpoint just now, as long as that."""
+        if self._last_words:
+            await asyncio.wait(self._last_words, timeout=seconds)
+
+    def _keep(self, words: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """A task that goes on when whoever waits for it is cancelled; `close` waits for it."""
+        task = asyncio.create_task(words)
+        self._last_words.add(task)
+        task.add_done_callback(self._last_words.discard)
+        return task
+
+    async def _try_push(self, batch: Batch, report: Report) -> ProviderError | None:
+        """Push; returns what becomes of the documents that the push did not speak of, None to hand them back."""
+        try:
+            await self._push(batch, report)
+        except ProviderError as failure:
+            return failure
+        except Stopping:
+            return None
+        except DatabaseTrouble as trouble:
+            log.warning("database_trouble_during_push", integration_id=batch.integration_id, error=str(trouble))
+            if trouble.is_lost:
+                return None
+            # our own database refuses something: backing off beats trying the same again at once
+            return Unavailable(f"our own database: {trouble}", provider=batch.provider)
+        except Exception as failure:  # noqa: BLE001 - a fault of one batch must not end the daemon
+            # the type and the places are enough to find it; the message might hold a person's data
+            log.error(
+                "push_failed_unexpectedly",
+                integration_id=batch.integration_id,
+                error=type(failure).__name__,
+                places=places(failure),
+            )
+            return Unexpected(f"a fault of ours: {type(failure).__name__}", provider=batch.provider)
+        return Unexpected("the provider's module said nothing of this row", provider=batch.provider)
 
     async def _push(self, batch: Batch, report: Report) -> None:
         connection = self._connection(batch)
@@ -125,7 +149,9 @@ class Carrier:
                 f"this version of the daemon cannot speak to it: {error}", provider=batch.provider
             ) from None
         app = self._settings.apps.get(batch.provider)
-        tokens = IntegrationTokens(self._database, batch.integration_id, batch.provider, batch.config, app, self._http)
+        tokens = IntegrationTokens(
+            self._database, batch.integration_id, batch.provider, batch.config, app, self._http, self._keep
+        )
         budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping)
         client = make(batch.config, tokens, budget, self._http)
         connection = _Connection(batch.config, batch.credentials_version, tokens, client)
@@ -134,15 +160,16 @@ class Carrier:
 
     async def _settle(self, batch: Batch, outcomes: list[Outcome]) -> int:
         """Tell the database; a database that is away is waited for as long as the claim may still be ours."""
-        deadline = time.monotonic() + self._settings.lease_seconds
+        started = time.monotonic()
         pause = 0.05
         while True:
             try:
                 return await self._database.finish(batch.id, outcomes)
-            except TROUBLE as error:
-                if time.monotonic() + pause > deadline or self._stopping.is_set():
-                    log.error("batch_not_settled", integration_id=batch.integration_id, error=type(error).__name__)
+            except DatabaseTrouble as trouble:
+                patience = STOPPING_SETTLE_SECONDS if self._stopping.is_set() else self._settings.lease_seconds
+                if time.monotonic() + pause > started + patience:
+                    log.error("batch_not_settled", integration_id=batch.integration_id, error=str(trouble))
                     return 0
-                log.warning("settling_again", integration_id=batch.integration_id, error=type(error).__name__)
+                log.warning("settling_again", integration_id=batch.integration_id, error=str(trouble))
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)

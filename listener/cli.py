@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,10 +18,21 @@ from rich.console import Console
 from rich.table import Table
 
 from listener import __version__, service
-from listener.errors import EX_UNAVAILABLE, Refusal
+from listener.errors import EX_CONFIG, EX_UNAVAILABLE, Refusal
 from listener.settings import Settings, database_url
 from sql import ask
 from sql.migrate import MigrationError, install_script, migrate, pending
+
+NOT_A_URL = (
+    "DATABASE_URL is not a connection string. Write it as postgresql://user:password@host:5432/database, with reserved "
+    "characters of the password percent-encoded."
+)
+NOT_MIGRATED = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.InvalidParameterValue,  # the role that the migration makes is not there
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,17 +65,17 @@ def migrate_command(check: bool) -> None:
     Example: DATABASE_URL=postgresql://postgres@localhost/app crm-sync migrate
     """
     url = _require_database()
-    try:
+    with _clear_words():
         if check:
             names = list(pending(url))
             click.echo("\n".join(names) if names else "up to date")
             sys.exit(1 if names else 0)
-        applied = migrate(url).applied
-    except MigrationError as error:
-        _fail(str(error), 1)
-    except psycopg.OperationalError as error:
-        _fail(f"the database cannot be reached: {str(error).strip()}", EX_UNAVAILABLE)
-    else:
+        try:
+            applied = migrate(url).applied
+        except MigrationError as error:
+            if isinstance(error.__context__, psycopg.OperationalError):
+                raise error.__context__ from None
+            _fail(str(error), 1)
         click.echo(f"applied {len(applied)} files" if applied else "up to date")
 
 
@@ -86,12 +100,8 @@ def status_command(as_json: bool) -> None:
     Example: crm-sync status --json | jq 'select(.failed > 0)'
     """
     url = _require_database()
-    try:
+    with _clear_words():
         found = ask.rows(url, ask.STATUS)
-    except psycopg.OperationalError as error:
-        _fail(f"the database cannot be reached: {str(error).strip()}", EX_UNAVAILABLE)
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidParameterValue):
-        _fail("this database has not been migrated; run: crm-sync migrate", 78)
     if as_json:
         for row in found:
             click.echo(json.dumps(row, default=str))
@@ -141,6 +151,29 @@ def _require_database() -> str:
     return url
 
 
+@contextmanager
+def _clear_words() -> Iterator[None]:
+    """What can be wrong with a database, in words that say what to do, and never with a piece of the password."""
+    try:
+        yield
+    except NOT_MIGRATED:
+        _fail("this database has not been migrated to this version; run: crm-sync migrate", EX_CONFIG)
+    except psycopg.errors.InsufficientPrivilege as error:
+        _fail(
+            f"the role in DATABASE_URL lacks a right: {error.diag.message_primary}\n"
+            "To look, it needs: grant crm_sync_reader to <role>. To migrate, it must own the database or be a superuser.",
+            EX_CONFIG,
+        )
+    except psycopg.OperationalError as error:
+        if re.search("invalid (port|integer|URI)|connection option", str(error)):
+            _fail(NOT_A_URL, EX_CONFIG)
+        _fail(f"the database cannot be reached: {str(error).strip()}", EX_UNAVAILABLE)
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is None:
+            _fail(NOT_A_URL, EX_CONFIG)
+        raise
+
+
 def _replace_by(module: str, *arguments: str) -> NoReturn:
     # a process of its own: the daemon imports nothing of the sandbox, which need not be installed
     import importlib.util  # noqa: PLC0415
@@ -151,7 +184,7 @@ def _replace_by(module: str, *arguments: str) -> NoReturn:
     except ModuleNotFoundError:
         is_installed = False
     if not is_installed:
-        _fail("DATABASE_URL is not set, and the sandbox with its embedded Postgres is not installed.", 78)
+        _fail("DATABASE_URL is not set, and the sandbox with its embedded Postgres is not installed.", EX_CONFIG)
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - ourselves, with our own arguments
 
 

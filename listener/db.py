@@ -4,41 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-from pydantic import TypeAdapter
 
-from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseUnreachable
+from listener.documents import Claim, claim_of, json_of
+from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable
 from listener.settings import Settings
 from providers.base import Credentials
-from providers.models import Batch, Outcome
+from providers.models import Outcome
 
-CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
-"""What a call raises when the database went away: the call may or may not have been committed."""
+LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+)
+TROUBLE = (*LOST, asyncpg.PostgresError)
+"""What asyncpg raises; outside of this module and the doorbell it is a `DatabaseTrouble`."""
 
-TROUBLE = (*CONNECTION_LOST, asyncpg.PostgresError, TimeoutError)
-"""What a call raises when it did not succeed for a reason of the database's: worth trying again."""
-
-_OUTCOMES = TypeAdapter(list[Outcome])
-
-
-@dataclass(frozen=True)
-class Claim:
-    """Answer to a claim.
-
-    Attributes:
-        batch: the work, or None when there is none to take.
-        due: ids of other integrations that have work now.
-        next_due_at: when the next work is due that is not due yet.
-    """
-
-    batch: Batch | None
-    due: tuple[int, ...]
-    next_due_at: datetime | None
+ROLE_REFUSED = (
+    asyncpg.InvalidRoleSpecificationError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.InsufficientPrivilegeError,
+)
+"""What the start-up packet's `role` meets when the role is not there, or not ours to be."""
 
 
 async def connect(settings: Settings) -> asyncpg.Connection:
@@ -49,6 +43,7 @@ async def connect(settings: Settings) -> asyncpg.Connection:
     connection = await asyncpg.connect(
         settings.database_url.get_secret_value(),
         timeout=settings.connect_timeout_seconds,
+        command_timeout=settings.connect_timeout_seconds,
         server_settings=_server_settings(settings),
     )
     await _silence(connection)
@@ -70,6 +65,12 @@ async def _silence(connection: asyncpg.Connection) -> None:
         await connection.execute("set log_parameter_max_length = 0")  # bind parameters carry tokens
     except asyncpg.InsufficientPrivilegeError:
         pass  # the migrator could not grant it either, and said so
+
+
+async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
+    # Our calls leave nothing behind in a session. The pool's own reset would switch `_silence` off again, and doubles
+    # the round trips of every call.
+    return
 
 
 class Database:
@@ -94,6 +95,7 @@ class Database:
                         max_inactive_connection_lifetime=300,
                         server_settings=_server_settings(settings),
                         init=_silence,
+                        reset=_leave_as_it_is,
                     )
                 )
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, TimeoutError) as error:
@@ -104,14 +106,22 @@ class Database:
                         EX_UNAVAILABLE,
                     ) from None
                 await asyncio.sleep(0.2)
-            except asyncpg.InvalidRoleSpecificationError as error:
+            except ROLE_REFUSED as error:
                 raise DatabaseUnreachable(
-                    f"the database does not let us in: {error}",
-                    "Migrate it first (crm-sync migrate), and grant crm_sync_daemon to the role in DATABASE_URL.",
+                    f"the database does not let us work as crm_sync_daemon: {error}",
+                    "Migrate it first (crm-sync migrate); then, as its owner: grant crm_sync_daemon to <the role in "
+                    "DATABASE_URL>.",
                 ) from None
-            except (asyncpg.PostgresError, ValueError) as error:
+            except asyncpg.PostgresError as error:
                 raise DatabaseUnreachable(
                     f"the database does not let us in: {error}", "Check DATABASE_URL and the rights of its role."
+                ) from None
+            except (ValueError, asyncpg.InterfaceError) as error:
+                # the words of this one quote pieces of the string, and a password may be among them
+                raise DatabaseUnreachable(
+                    f"DATABASE_URL is not a connection string ({type(error).__name__})",
+                    "Write it as postgresql://user:password@host:5432/database, with reserved characters of the "
+                    "password percent-encoded.",
                 ) from None
 
     async def close(self) -> None:
@@ -167,17 +177,11 @@ class Database:
             None if integration_ids is None else list(integration_ids),
             timedelta(seconds=lease_seconds),
         )
-        return Claim(
-            batch=Batch.model_validate_json(row["batch"]) if row["batch"] else None,
-            due=tuple(row["due"] or ()),
-            next_due_at=row["next_due_at"],
-        )
+        return claim_of(row["batch"], tuple(row["due"] or ()), row["next_due_at"])
 
     async def finish(self, batch_id: int, outcomes: list[Outcome]) -> int:
         """Settle a batch; returns how many rows, 0 when the claim had been lost."""
-        answer: int = await self._value(
-            "select crm_sync.finish_batch($1, $2)", batch_id, _OUTCOMES.dump_json(outcomes).decode()
-        )
+        answer: int = await self._value("select crm_sync.finish_batch($1, $2)", batch_id, json_of(outcomes))
         return answer
 
     async def release(self, batch_id: int) -> int:
@@ -252,8 +256,9 @@ class Database:
     async def _row(self, query: str, *arguments: object) -> Any:
         try:
             return await self._pool.fetchrow(query, *arguments)
-        except asyncpg.PostgresError as error:
-            refusal = REFUSAL_BY_SQLSTATE.get(error.sqlstate or "")
+        except TROUBLE as error:
+            refusal = REFUSAL_BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
             if refusal is None:
-                raise
-            raise refusal(str(error), error.hint) from None
+                is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
+                raise DatabaseTrouble(error, is_lost=is_lost) from None
+            raise refusal(str(error), getattr(error, "hint", None)) from None

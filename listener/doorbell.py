@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from listener.db import CONNECTION_LOST, Database, connect
+from listener.db import TROUBLE, Database, connect
+from listener.errors import DatabaseTrouble
 from listener.settings import Settings
 
 CHANNEL = "crm_sync"
-RING_SECONDS = 30.0
-ANSWER_SECONDS = 5.0
+SHORTEST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 10.0
 
 log = structlog.get_logger()
 
@@ -24,63 +26,69 @@ class Doorbell:
 
     A LISTEN connection that died says nothing, which sounds exactly like a queue without work. So it is rung by
     ourselves now and then; a ring that does not arrive means a new connection.
+
+    Attributes:
+        rung: somebody rang, or may have rung unheard: look at the queue. Whoever looks clears it first.
+        is_listening: a ring would be heard.
+        was_tried: the first attempt to listen is over, whatever came of it.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        worker_id: UUID,
-        on_change: Callable[[bool], Awaitable[None]],
-        ring_seconds: float = RING_SECONDS,
+        self, settings: Settings, database: Database, worker_id: UUID, on_change: Callable[[], Awaitable[None]]
     ) -> None:
         self.rung = asyncio.Event()
         self.is_listening = False
+        self.was_tried = False
         self._settings = settings
         self._database = database
         self._worker_id = worker_id
         self._on_change = on_change
-        self._ring_seconds = ring_seconds
         self._heard = asyncio.Event()
         self._lost = asyncio.Event()
 
     async def run(self) -> None:
         """Keep a LISTEN connection up until cancelled."""
-        pause = 0.1
+        pause = SHORTEST_PAUSE_SECONDS
         while True:
+            started = time.monotonic()
             try:
-                connection = await connect(self._settings)
-            except (*CONNECTION_LOST, asyncpg.PostgresError, TimeoutError) as error:
-                log.warning("doorbell_connect_failed", error=type(error).__name__, retry_in_seconds=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 10.0)
-                continue
-            pause = 0.1
-            try:
-                await self._listen(connection)
-            except (*CONNECTION_LOST, asyncpg.PostgresError, TimeoutError) as error:
-                log.warning("doorbell_lost", error=type(error).__name__)
-            finally:
-                connection.terminate()
-                self.is_listening = False
-                self.rung.set()  # whatever was missed is found by looking
+                await self._connect_and_listen()
+            except (*TROUBLE, DatabaseTrouble) as error:
+                log.warning("doorbell_lost", error=type(error).__name__, retry_in_seconds=pause)
+            self.was_tried = True
+            self.rung.set()  # whatever was missed is found by looking
+            if time.monotonic() - started > LONGEST_PAUSE_SECONDS:
+                pause = SHORTEST_PAUSE_SECONDS
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    async def _listen(self, connection: asyncpg.Connection) -> None:
+    async def _connect_and_listen(self) -> None:
         self._lost.clear()
-        connection.add_termination_listener(lambda *_: self._lost.set())
-        await connection.add_listener(CHANNEL, self._on_ring)
-        self.is_listening = True
-        await self._on_change(True)
-        self.rung.set()
-        while True:
-            if await _happens(self._lost, self._ring_seconds):
-                raise ConnectionResetError
+        connection = await connect(self._settings)
+        try:
+            connection.add_termination_listener(lambda *_: self._lost.set())
+            await connection.add_listener(CHANNEL, self._on_ring)
+            self.is_listening = True
+            await self._on_change()
+            self.was_tried = True
+            self.rung.set()
+            await self._keep_listening()
+        finally:
+            connection.terminate()
+            if self.is_listening:
+                self.is_listening = False
+                await self._on_change()
+
+    async def _keep_listening(self) -> None:
+        """Until the connection is lost; raises `ConnectionResetError`, or `TimeoutError` when it went deaf."""
+        while not await _happens(self._lost, self._settings.ring_seconds):
             self._heard.clear()
             await self._database.ring_worker(self._worker_id)
-            if not await _happens(self._heard, ANSWER_SECONDS):
+            if not await _happens(self._heard, self._settings.ring_answer_seconds):
                 raise TimeoutError
+        raise ConnectionResetError
 
-    def _on_ring(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+    def _on_ring(self, _connection: asyncpg.Connection, _pid: int, _channel: str, payload: str) -> None:
         if not payload:
             self.rung.set()
         elif payload == str(self._worker_id):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 EX_UNAVAILABLE = 69
+EX_SOFTWARE = 70
 EX_CONFIG = 78
 
 
-class Refusal(Exception):  # noqa: N818 - a clear no, with words for a human
+class Refusal(Exception):
     """The daemon will not start or go on; the message says why and what to do.
 
     Attributes:
@@ -16,6 +17,21 @@ class Refusal(Exception):  # noqa: N818 - a clear no, with words for a human
     def __init__(self, message: str, hint: str | None = None, exit_status: int = EX_CONFIG) -> None:
         super().__init__(message if hint is None else f"{message}\n{hint}")
         self.exit_status = exit_status
+
+
+class DatabaseTrouble(Exception):
+    """A call to Postgres that did not succeed; it may or may not have been committed.
+
+    Its words name the kind of error only: the server's own may quote a person's data.
+
+    Attributes:
+        is_lost: the connection or the server went away; otherwise the server is there and said no.
+    """
+
+    def __init__(self, error: BaseException, *, is_lost: bool) -> None:
+        sqlstate = getattr(error, "sqlstate", None)
+        super().__init__(type(error).__name__ + (f" ({sqlstate})" if sqlstate else ""))
+        self.is_lost = is_lost
 
 
 class DatabaseUnreachable(Refusal):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+import traceback
+from typing import Any
 
 import structlog
 
@@ -11,26 +14,51 @@ from listener.settings import Settings
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
+log = structlog.get_logger()
+
 
 def configure(settings: Settings) -> None:
-    """Set structlog up for this process; other libraries' logs stay at warnings, since they print URLs and headers."""
+    """Set structlog up for this process, and let what others log through Python's own logging pass only in part."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
     )
-    processors: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if not as_text:
-        processors.append(structlog.processors.format_exc_info)
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
-    for name in ("httpx", "httpcore", "asyncpg"):
+    logging.basicConfig(level=logging.WARNING, handlers=[_Redacting()], force=True)
+    # at lower levels, and asked for or not, these print URLs, headers and bind parameters
+    for name in ("httpx", "httpcore", "asyncpg", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def places(error: BaseException) -> list[str]:
+    """Where an error came from, outermost first: all that may be told of one whose words nobody has vetted."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def on_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What no code of ours waited for."""
+    error = context.get("exception")
+    if error is None:
+        log.error("loop_error")
+    else:
+        log.error("loop_error", error=type(error).__name__, places=places(error))
+
+
+class _Redacting(logging.Handler):
+    """Says who logged, where and what kind of error; the words themselves may quote anything."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        fields: dict[str, Any] = {} if error is None else {"error": type(error).__name__, "places": places(error)}
+        log.log(
+            record.levelno, "library_said", logger=record.name, place=f"{record.pathname}:{record.lineno}", **fields
+        )

@@ -5,58 +5,101 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections.abc import Coroutine
+from typing import TypeVar
 
 import structlog
 
 from listener import __version__, logs
 from listener.carrier import Carrier
 from listener.db import Database
-from listener.errors import SchemaTooOld
+from listener.errors import EX_SOFTWARE, DatabaseTrouble, DatabaseUnreachable, Refusal, SchemaTooOld
 from listener.settings import REQUIRED_SCHEMA, Settings, notify_socket
 from listener.worker import Worker
 from providers.base import open_http
+
+CLOSE_SECONDS = 0.5
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
 
 async def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; raises a `Refusal` when it must not start."""
+    """Run until SIGTERM or SIGINT; raises a `Refusal` when it must not start or cannot go on."""
     logs.configure(settings)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.on_loop_error)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    database = await Database.open(settings)
+        loop.add_signal_handler(number, _stop, stopping)
     try:
-        await check(database)
+        await _run(settings, stopping)
+    except Refusal:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last one to catch it
+        # no traceback on the way out: its words may hold a person's data
+        log.error("crashed", error=type(error).__name__, places=logs.places(error))
+        raise Refusal(f"the daemon ended by a fault of ours: {type(error).__name__}", exit_status=EX_SOFTWARE) from None
+
+
+async def _run(settings: Settings, stopping: asyncio.Event) -> None:
+    database = await _unless(stopping, Database.open(settings))
+    if database is None:
+        return
+    try:
+        await _unless(stopping, check(database))
         async with open_http(settings.concurrency * 4) as http:
             carrier = Carrier(database, settings, http, stopping)
             worker = Worker(settings, database, carrier, stopping, on_ready=lambda: _ready(worker))
             log.info("starting", version=__version__, worker_id=str(worker.id), listen=settings.listen)
             await worker.run()
-            notify("STOPPING=1")
             log.info("stopped", worker_id=str(worker.id))
     finally:
         try:
-            await asyncio.wait_for(database.close(), 1.0)
+            await asyncio.wait_for(database.close(), CLOSE_SECONDS)
         except TimeoutError:
             database.terminate()
 
 
 async def check(database: Database) -> None:
     """Refuse to start on a database that is too old, or with a key that does not open what is stored there."""
-    version = await database.schema_version()
-    if version is None or version < REQUIRED_SCHEMA:
-        raise SchemaTooOld(
-            f"the database is at schema version {version or 0}, this daemon needs {REQUIRED_SCHEMA}",
-            "Run: crm-sync migrate",
-        )
-    await database.verify_key()
+    try:
+        version = await database.schema_version()
+        if version is None or version < REQUIRED_SCHEMA:
+            raise SchemaTooOld(
+                f"the database is at schema version {version or 0}, this daemon needs {REQUIRED_SCHEMA}",
+                "Run: crm-sync migrate",
+            )
+        await database.verify_key()
+    except DatabaseTrouble as trouble:
+        raise DatabaseUnreachable(
+            f"the database does not let us look: {trouble}",
+            "Run: crm-sync migrate, which also renews the rights of crm_sync_daemon.",
+        ) from None
+
+
+async def _unless(stopping: asyncio.Event, words: Coroutine[object, object, T]) -> T | None:
+    """What `words` come to; None when we were asked to stop before that."""
+    task, stop = asyncio.create_task(words), asyncio.create_task(stopping.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return None
+    return task.result()
+
+
+def _stop(stopping: asyncio.Event) -> None:
+    if not stopping.is_set():
+        log.info("stopping")
+        notify("STOPPING=1")
+        stopping.set()
 
 
 def _ready(worker: Worker) -> None:
     log.info("ready", worker_id=str(worker.id))
-    notify("READY=1\nSTATUS=waiting for work")
+    notify("READY=1\nSTATUS=working")
 
 
 def notify(state: str) -> None:
@@ -64,6 +107,9 @@ def notify(state: str) -> None:
     address = notify_socket()
     if address is None:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.connect("\0" + address[1:] if address.startswith("@") else address)
-        channel.sendall(state.encode())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.connect("\0" + address[1:] if address.startswith("@") else address)
+            channel.sendall(state.encode())
+    except OSError as error:
+        log.warning("notify_failed", error=type(error).__name__)

@@ -41,7 +41,11 @@ class Settings(BaseModel):
     poll_seconds: float = Field(default=5.0, gt=0, le=3600)
     lease_seconds: float = Field(default=60.0, ge=2, le=3600)
     connect_timeout_seconds: float = Field(default=10.0, gt=0, le=600)
-    stop_seconds: float = Field(default=4.0, ge=0, le=60)
+    stop_seconds: float = Field(default=3.0, ge=0, le=60)
+    """How long calls under way may take after SIGTERM; the last words to the database come after that."""
+    ring_seconds: float = Field(default=30.0, gt=0)
+    """How often the daemon rings its own bell, to learn whether it still hears; no business of an operator."""
+    ring_answer_seconds: float = Field(default=5.0, gt=0)
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -108,15 +112,20 @@ def _read(environ: Mapping[str, str], name: str) -> str | None:
     """A variable, else the file that `NAME_FILE` names, else a systemd credential of that name in lower case."""
     if environ.get(name):
         return environ[name]
-    candidates = [environ.get(f"{name}_FILE")]
+    if named := environ.get(f"{name}_FILE"):
+        return _text_of(Path(named), f"{name}_FILE names {named}")
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
-        candidates.append(f"{directory}/{name.lower()}")
-    for candidate in candidates:
-        if candidate and (path := Path(candidate)).is_file():
-            return path.read_text().strip() or None
-    if environ.get(f"{name}_FILE"):
-        raise Refusal(f"{name}_FILE names {environ[f'{name}_FILE']}, which is not a file that can be read.")
+        path = Path(directory, name.lower())
+        if path.exists():
+            return _text_of(path, f"the credential {name.lower()} is at {path}")
     return None
+
+
+def _text_of(path: Path, origin: str) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{origin}, which is not a text file that can be read ({type(error).__name__}).") from None
 
 
 def _words(field: object, detail: Mapping[str, object]) -> str:

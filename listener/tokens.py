@@ -5,21 +5,32 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable, Coroutine
+
+import structlog
 
 from listener.db import Database
+from listener.errors import DatabaseTrouble, KeyWrong
 from listener.settings import OAuthApp
 from providers import oauth
 from providers.base import Credentials, Http
-from providers.errors import ProviderError, Unauthorized, Unavailable
+from providers.errors import Unauthorized, Unavailable
 from providers.models import ProviderConfig
 
 EXPIRES_SOON_SECONDS = 120.0
 OTHER_DAEMON_SECONDS = 30.0
+OTHER_DAEMON_LOOK_SECONDS = 0.1
+STORE_SECONDS = 30.0
+
+Keep = Callable[[Coroutine[object, object, Credentials]], "asyncio.Task[Credentials]"]
+
+log = structlog.get_logger()
 
 
 class IntegrationTokens:
     """`providers.base.Tokens` over `crm_sync.open_credentials`.
 
+    `keep` starts what must go on when its caller is cancelled.
     Several batches of one daemon share it; a refresh by another daemon is noticed by the credentials' version.
     """
 
@@ -31,6 +42,7 @@ class IntegrationTokens:
         config: ProviderConfig,
         app: OAuthApp | None,
         http: Http,
+        keep: Keep,
     ) -> None:
         self._database = database
         self._integration_id = integration_id
@@ -38,6 +50,7 @@ class IntegrationTokens:
         self._config = config
         self._app = app
         self._http = http
+        self._keep = keep
         self._credentials: Credentials | None = None
         self._lock = asyncio.Lock()
 
@@ -64,12 +77,16 @@ class IntegrationTokens:
                     case "newer":
                         return await self._open()
                     case "yours":
-                        return await self._refresh(stale)
-                await asyncio.sleep(0.1)
+                        # not to be cut off half-way: a CRM that has rotated the refresh token will not do it twice
+                        return await asyncio.shield(self._keep(self._refresh(stale)))
+                await asyncio.sleep(OTHER_DAEMON_LOOK_SECONDS)
             raise Unavailable("another daemon has been refreshing the token for too long", provider=self._provider)
 
     async def _open(self) -> Credentials:
-        credentials = await self._database.open_credentials(self._integration_id)
+        try:
+            credentials = await self._database.open_credentials(self._integration_id)
+        except KeyWrong as refusal:
+            raise Unauthorized(str(refusal).replace("\n", ". "), provider=self._provider) from None
         if credentials is None:
             raise Unauthorized("this connection has no credentials: connect it", provider=self._provider)
         self._credentials = credentials
@@ -77,26 +94,8 @@ class IntegrationTokens:
 
     async def _refresh(self, stale: Credentials) -> Credentials:
         try:
-            if stale.refresh_token is None:
-                raise Unauthorized(
-                    f"{self._provider} does not accept the stored token and it has no refresh token: connect it again",
-                    provider=self._provider,
-                    status=401,
-                )
-            if self._app is None:
-                raise Unauthorized(
-                    f"the token has expired, and without {self._provider.upper()}_CLIENT_ID it cannot be refreshed",
-                    provider=self._provider,
-                )
-            answer = await oauth.refresh(
-                self._config,
-                self._app.client_id,
-                self._app.client_secret,
-                stale.refresh_token,
-                self._http,
-                provider=self._provider,
-            )
-        except ProviderError:
+            answer = await self._ask(stale)
+        except BaseException:
             await self._database.end_refresh(self._integration_id)
             raise
         fresh = stale.model_copy(
@@ -108,12 +107,50 @@ class IntegrationTokens:
                 "api_domain": answer.api_domain or stale.api_domain,
             }
         )
-        # committed before it is first used: a rotated refresh token must not die with us
-        version = await self._database.store_credentials(self._integration_id, stale.version, _plaintext(fresh))
+        version = await self._store(stale.version, fresh)
         if version is None:
             return await self._open()
         self._credentials = fresh.model_copy(update={"version": version})
         return self._credentials
+
+    async def _ask(self, stale: Credentials) -> oauth.TokenAnswer:
+        if stale.refresh_token is None:
+            raise Unauthorized(
+                f"{self._provider} does not accept the stored token and it has no refresh token: connect it again",
+                provider=self._provider,
+                status=401,
+            )
+        if self._app is None:
+            raise Unauthorized(
+                f"the token has expired, and without {self._provider.upper()}_CLIENT_ID it cannot be refreshed: "
+                "set it for the daemon, restart it, and connect the CRM again",
+                provider=self._provider,
+            )
+        return await oauth.refresh(
+            self._config,
+            self._app.client_id,
+            self._app.client_secret,
+            stale.refresh_token,
+            self._http,
+            provider=self._provider,
+        )
+
+    async def _store(self, seen_version: int, fresh: Credentials) -> int | None:
+        """Committed before they are first used, and tried for a while: a rotated refresh token must not die with us.
+
+        Returns None when somebody stored newer ones, which includes ourselves in a call whose answer was lost.
+        """
+        deadline = time.monotonic() + STORE_SECONDS
+        pause = 0.05
+        while True:
+            try:
+                return await self._database.store_credentials(self._integration_id, seen_version, _plaintext(fresh))
+            except DatabaseTrouble as trouble:
+                if time.monotonic() + pause > deadline:
+                    raise
+                log.warning("storing_tokens_again", integration_id=self._integration_id, error=str(trouble))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)
 
 
 def _plaintext(credentials: Credentials) -> str:

@@ -15,18 +15,26 @@ import structlog
 
 from listener import __version__
 from listener.carrier import Carrier
-from listener.db import TROUBLE, Claim, Database
+from listener.db import Claim, Database
 from listener.doorbell import Doorbell
+from listener.errors import DatabaseTrouble
 from listener.settings import Settings
+from listener.upkeep import Upkeep
 from providers.models import Batch
 
 log = structlog.get_logger()
 
 DISCOVER_SECONDS = 0.25
-BUSY_SECONDS = 0.05
+BUSY_SECONDS = 0.02
+LONGEST_BUSY_SECONDS = 0.25
 LINGER_LOOKS = 3
-BEAT_SECONDS = 20.0
-HOUSEKEEPING_SECONDS = 60.0
+LINGER_SECONDS = 0.01
+OLDER_SECONDS = 0.003
+LONGEST_OLDER_SECONDS = 0.5
+SOONEST_SECONDS = 0.02
+LONGEST_TROUBLE_SECONDS = 5.0
+GRACE_SECONDS = 0.5
+"""For each of the last words to the database, which may be away."""
 
 
 class Worker:
@@ -46,52 +54,69 @@ class Worker:
         self._carrier = carrier
         self._stopping = stopping
         self._on_ready = on_ready
-        self._doorbell = Doorbell(settings, database, self.id, self._announce)
         self._running: dict[asyncio.Task[None], Batch] = {}
+        self._doorbell = Doorbell(settings, database, self.id, self._announce)
+        self._upkeep = Upkeep(settings, database, self.id, self._running, self._announce)
         self._due: deque[int] = deque()
         self._discover_at = 0.0
         self._next_due_at: datetime | None = None
+        self._busy_pause = BUSY_SECONDS
+        self._is_announced = False
         self._is_armed = False
         self._is_ready = False
 
     async def run(self) -> None:
-        """Work until `stopping` is set; then hand back what was not sent, within `settings.stop_seconds`."""
-        await self._announce(False)
-        background = [asyncio.create_task(self._beat()), asyncio.create_task(self._keep_house())]
-        if self._settings.listen:
-            background.append(asyncio.create_task(self._doorbell.run()))
-        try:
-            pause = 0.1
-            while not self._stopping.is_set():
-                try:
-                    await self._work_and_sleep()
-                    pause = 0.1
-                except TROUBLE as error:
-                    log.warning("database_lost", error=type(error).__name__, retry_in_seconds=pause)
-                    self._is_armed = False
-                    await self._stop_or(pause)
-                    pause = min(pause * 2, 5.0)
-        finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            await self._drain()
-            try:
-                await asyncio.wait_for(self._database.unregister(self.id), 1.0)
-            except TROUBLE as error:
-                log.warning("goodbye_failed", error=type(error).__name__)
+        """Work until `stopping` is set; then hand back what was not sent, within `settings.stop_seconds`.
 
-    async def _work_and_sleep(self) -> None:
+        Raises what ended it otherwise: a `Refusal`, or a fault of ours.
+        """
+        beat = asyncio.create_task(self._upkeep.beat())
+        work = [asyncio.create_task(self._work()), asyncio.create_task(self._upkeep.keep_house())]
+        if self._settings.listen:
+            work.append(asyncio.create_task(self._doorbell.run()))
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({stop, beat, *work}, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()
+            await asyncio.wait(work[:1], timeout=GRACE_SECONDS)  # a claim that is under way had better arrive
+        finally:
+            self._stopping.set()
+            await _end(stop, *work)
+            await self._drain()
+            await _end(beat)
+            try:
+                await asyncio.wait_for(self._database.unregister(self.id), GRACE_SECONDS)
+            except (DatabaseTrouble, TimeoutError) as trouble:
+                log.warning("goodbye_failed", error=type(trouble).__name__)
+        for task in (beat, *work):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _work(self) -> None:
+        pause = 0.1
         while not self._stopping.is_set():
-            self._doorbell.rung.clear()
-            claimed = await self._claim_all()
-            if not self._is_ready and (self._doorbell.is_listening or not self._settings.listen):
-                self._is_ready = True
-                self._on_ready()
-            if self._running:
-                await self._wait_while_busy(claimed)
-            elif not claimed:
-                await self._linger_then_sleep()
+            try:
+                if not self._is_announced:
+                    await self._announce()
+                await self._turn()
+                pause = 0.1
+            except DatabaseTrouble as trouble:
+                log.warning("database_trouble", error=str(trouble), retry_in_seconds=pause)
+                self._is_armed = False
+                await self._stop_or(pause)
+                pause = min(pause * 2, LONGEST_TROUBLE_SECONDS)
+
+    async def _turn(self) -> None:
+        """One look at the queue, and the wait that follows it."""
+        self._doorbell.rung.clear()
+        claimed = await self._claim_all()
+        if not self._is_ready and (self._doorbell.was_tried or not self._settings.listen):
+            self._is_ready = True
+            self._on_ready()
+        if self._running:
+            await self._wait_while_busy(claimed)
+        elif not claimed:
+            await self._linger_then_sleep()
 
     async def _claim_all(self) -> int:
         """Claim until the slots are full or nothing is due; returns how many batches were claimed."""
@@ -101,6 +126,9 @@ class Worker:
             if claim.batch is not None:
                 count += 1
                 self._start(claim.batch)
+            elif claim.unreadable is not None:
+                log.error("batch_unreadable", batch_id=claim.unreadable.batch_id, places=claim.unreadable.places)
+                await self._database.finish(claim.unreadable.batch_id, claim.unreadable.outcomes)
             elif not self._due:
                 break
         return count
@@ -142,45 +170,48 @@ class Worker:
         """Something is under way: look again when it ends or the bell rings, and every moment in any case."""
         if self._is_armed:
             await self._disarm()
-        if len(self._running) >= self._settings.concurrency:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED, timeout=BUSY_SECONDS * 10)
-        elif not claimed:
-            await self._rung_within(BUSY_SECONDS)
+        self._busy_pause = BUSY_SECONDS if claimed else min(2 * self._busy_pause, LONGEST_BUSY_SECONDS)
+        await self._rung_within(self._busy_pause)
 
     async def _linger_then_sleep(self) -> None:
-        if not self._is_armed:
+        if self._doorbell.is_listening and not self._is_armed:
             for _ in range(LINGER_LOOKS):
-                await self._rung_within(0.01)
-                if await self._claim_all() or self._running or self._stopping.is_set():
+                if await self._finds_work_within(LINGER_SECONDS):
                     return
             await self._database.arm(self.id)
             self._is_armed = True
             # whoever did not see us armed has an older transaction: look again until the last of those is over
             xmax = await self._database.current_xmax()
-            pause = 0.003
-            while True:
-                older = await self._database.older_transactions_run(xmax)
-                self._discover_at = 0.0
-                if await self._claim_all() or self._running or self._stopping.is_set():
+            pause = OLDER_SECONDS
+            while await self._database.older_transactions_run(xmax):
+                if await self._finds_work_within(min(pause, self._seconds_to_next())):
                     return
-                if not older:
-                    break
-                await self._rung_within(min(pause, self._seconds_to_next()))
-                pause = min(pause * 1.5, 0.5)
+                pause = min(pause * 1.5, LONGEST_OLDER_SECONDS)
+            if await self._finds_work_within(0):
+                return
         await self._rung_within(self._seconds_to_next())
         self._discover_at = 0.0
+
+    async def _finds_work_within(self, seconds: float) -> bool:
+        """Wait, look once more, and say whether there is a reason not to sleep."""
+        await self._rung_within(seconds)
+        self._doorbell.rung.clear()
+        self._discover_at = 0.0
+        return await self._claim_all() > 0 or bool(self._running) or self._stopping.is_set()
 
     def _seconds_to_next(self) -> float:
         if self._next_due_at is None:
             return self._settings.poll_seconds
         remaining = (self._next_due_at - datetime.now(UTC)).total_seconds()
-        return min(self._settings.poll_seconds, max(remaining, 0.005))
+        return min(self._settings.poll_seconds, max(remaining, SOONEST_SECONDS))
 
     async def _disarm(self) -> None:
         self._is_armed = False
         await self._database.disarm(self.id)
 
     async def _rung_within(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
         stop = asyncio.ensure_future(self._stopping.wait())
         rung = asyncio.ensure_future(self._doorbell.rung.wait())
         try:
@@ -202,40 +233,21 @@ class Worker:
         tasks = list(self._running)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+        await self._carrier.close(GRACE_SECONDS)
 
-    async def _announce(self, listening: bool) -> None:
-        await self._database.register(self.id, socket.gethostname(), os.getpid(), __version__, listening)
+    async def _announce(self) -> None:
+        """Say that we are here and whether we listen; a server that has forgotten us has forgotten that we sleep."""
+        await self._database.register(
+            self.id, socket.gethostname(), os.getpid(), __version__, self._doorbell.is_listening
+        )
+        self._is_announced = True
+        self._is_armed = False
+        self._doorbell.rung.set()
 
-    async def _beat(self) -> None:
-        """Signs of life, and leases renewed well before they end; a batch that was lost is given up."""
-        every = min(BEAT_SECONDS, self._settings.lease_seconds / 3)
-        while True:
-            await asyncio.sleep(every)
-            try:
-                if not await self._database.beat(self.id):
-                    await self._announce(self._doorbell.is_listening)
-                    self._is_armed = False
-                if self._running:
-                    running = dict(self._running)
-                    held = await self._database.extend_leases(
-                        self.id, [batch.id for batch in running.values()], self._settings.lease_seconds
-                    )
-                    for task, batch in running.items():
-                        if batch.id not in held and task in self._running:
-                            log.warning("lease_lost", integration_id=batch.integration_id, batch_id=batch.id)
-                            task.cancel()
-            except TROUBLE as error:
-                log.warning("beat_failed", error=type(error).__name__)
 
-    async def _keep_house(self) -> None:
-        while True:
-            try:
-                await self._database.make_log_partitions()
-                while await self._database.adopt_orphans():
-                    pass
-                while await self._database.purge():
-                    await asyncio.sleep(0.05)
-            except TROUBLE as error:
-                log.warning("housekeeping_failed", error=type(error).__name__)
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+async def _end(*tasks: asyncio.Task[object]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -20,7 +20,7 @@ class FailureKind(StrEnum):
     REJECTED = "rejected"
     """The CRM understood this row and will not take it: it fails at once, in the CRM's own words."""
     CONTENDED = "contended"
-    """Somebody else holds this record just now (423, 409, a row lock): this row is tried again, at the cost of an attempt."""
+    """Somebody else holds this record just now (423, 409, a row lock): tried again, at the cost of an attempt."""
     BUG = "bug"
     """An answer nobody expected: tried again a few times, at the cost of an attempt, then failed for a human."""
 
@@ -102,5 +102,5 @@ class Unexpected(ProviderError):
     kind = FailureKind.BUG
 
 
-class Stopping(Exception):  # noqa: N818 - not an error: the daemon was asked to end before this call was sent
+class Stopping(Exception):
     """Raised instead of a call when the daemon is shutting down; what was not sent is handed back."""

@@ -27,7 +27,7 @@ class Policy(StrEnum):
     IF_BLANK = "if_blank"
     """Only where the CRM has none: what a person set there stays."""
     FORWARD_ONLY = "forward_only"
-    """Only to a value of the same or a later rank in `Field.ranks`; a value of no rank was set by a person and stays."""
+    """Only to a value of the same or a later rank in `Field.ranks`; a value of no rank was set by a person: it stays."""
 
 
 class Field(Frozen):

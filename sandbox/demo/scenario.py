@@ -1,4 +1,4 @@
-"""What happens in the demo: organizations, their contacts, the replies that came in and what a classifier says of them."""
+"""What happens in the demo: organizations, their contacts, the replies they got and what a classifier says of them."""
 
 from __future__ import annotations
 
@@ -57,45 +57,37 @@ def make_scenario(replies: int, organizations: int, seed: int, now: datetime) ->
     random = Random(seed)
     names = {_uuid(random): _organization_name(number) for number in range(organizations)}
     contacts: list[Contact] = []
-    wanted: list[Contact | None] = []
+    wanted: list[Contact] = []
     for organization_id, share in zip(names, _shares(replies, organizations), strict=True):
         people = people_of(random, organization_id, max(1, round(share / REPLIES_PER_CONTACT)), len(contacts))
         contacts += people
         # everybody answers once, some again and again
         wanted += [*people, *random.choices(people, weights=_zipf(len(people), 0.7), k=share - len(people))]
     random.shuffle(wanted)
-    messages = _messages(random, wanted, list(names), now)
+    messages = _messages(random, wanted, now)
     return Scenario(names, contacts, [message for message, _ in messages], _classifications(random, messages))
 
 
-def _messages(
-    random: Random, wanted: list[Contact | None], organizations: list[UUID], now: datetime
-) -> list[tuple[Message, str]]:
+def _messages(random: Random, wanted: list[Contact], now: datetime) -> list[tuple[Message, str]]:
     """The messages, oldest first, each with what it means; every one came in at a moment of its own."""
     step = HISTORY / (len(wanted) + 1)
     start = (now - HISTORY).replace(microsecond=0)
     messages: list[tuple[Message, str]] = []
     for place, contact in enumerate(wanted):
         meaning = random.choices(list(INTENTS), weights=[entry[0] for entry in INTENTS.values()])[0]
-        assert contact is not None
-        received = start + step * place
-        organization_id, contact_id = contact.organization_id, contact.id
+        received_at = start + step * place
         subject, body = _text(random, meaning, contact)
-        messages.append(
-            (
-                Message(
-                    id=_uuid(random),
-                    organization_id=organization_id,
-                    contact_id=None if place % 97 == 31 else contact_id,
-                    subject=None if place % 61 == 17 else subject,
-                    body=None if place % 89 == 40 else (body + "\n> quoted again " * 2_000)[:LONG_BODY]
-                    if place % 151 == 50
-                    else body,
-                    received_at=received.replace(microsecond=received.microsecond // 1000 * 1000),
-                ),
-                meaning,
-            )
+        if place % 151 == 50:
+            body = (body + "\n> quoted again and again" * 2_000)[:LONG_BODY]
+        message = Message(
+            id=_uuid(random),
+            organization_id=contact.organization_id,
+            contact_id=None if place % 97 == 31 else contact.id,
+            subject=None if place % 61 == 17 else subject,
+            body=None if place % 89 == 40 else body,
+            received_at=received_at.replace(microsecond=received_at.microsecond // 1000 * 1000),
         )
+        messages.append((message, meaning))
     return messages
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: programs, not timed tests. Ratios are the claim; absolute numbers vary by machine."""

@@ -1,0 +1,80 @@
+"""What goes on beside the work: signs of life, leases that are renewed, and the database's house kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+
+from listener.db import Database
+from listener.errors import DatabaseTrouble
+from listener.settings import Settings
+from providers.models import Batch
+
+BEAT_SECONDS = 20.0
+BEAT_AGAIN_SECONDS = 1.0
+HOUSEKEEPING_SECONDS = 60.0
+HOUSEKEEPING_PAUSE_SECONDS = 0.05
+
+log = structlog.get_logger()
+
+
+class Upkeep:
+    """The background of one worker; `running` is the worker's own, and holds what is under way."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        worker_id: UUID,
+        running: dict[asyncio.Task[None], Batch],
+        announce: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._worker_id = worker_id
+        self._running = running
+        self._announce = announce
+
+    async def beat(self) -> None:
+        """Renew the leases well before they end, and show that we are alive, until cancelled."""
+        every = min(BEAT_SECONDS, self._settings.lease_seconds / 3)
+        pause = every
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self._renew_leases()
+                if not await self._database.beat(self._worker_id):
+                    await self._announce()
+                pause = every
+            except DatabaseTrouble as trouble:
+                pause = min(BEAT_AGAIN_SECONDS, every)
+                log.warning("beat_failed", error=str(trouble), retry_in_seconds=pause)
+
+    async def _renew_leases(self) -> None:
+        """A batch that is no longer ours is given up: somebody else is at it, and what we would say of it is void."""
+        running = dict(self._running)
+        if not running:
+            return
+        held = await self._database.extend_leases(
+            self._worker_id, [batch.id for batch in running.values()], self._settings.lease_seconds
+        )
+        for task, batch in running.items():
+            if batch.id not in held and task in self._running:
+                log.warning("lease_lost", integration_id=batch.integration_id, batch_id=batch.id)
+                task.cancel()
+
+    async def keep_house(self) -> None:
+        """Adopt, make and purge what the database wants adopted, made and purged, until cancelled."""
+        while True:
+            try:
+                await self._database.make_log_partitions()
+                while await self._database.adopt_orphans():
+                    pass
+                while await self._database.purge():
+                    await asyncio.sleep(HOUSEKEEPING_PAUSE_SECONDS)
+            except DatabaseTrouble as trouble:
+                log.warning("housekeeping_failed", error=str(trouble))
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -1,0 +1,224 @@
+"""`python -m sandbox.demo`: 1,000 replies of 20 organizations on their way to HubSpot, and the proof that they arrived.
+
+Everything it needs is started here, on this machine and on loopback only, and is gone when it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from types import FrameType
+
+import psycopg
+from rich.console import Console
+
+from sandbox.demo.children import Child, ChildFailedError, Children, children
+from sandbox.demo.control import Control
+from sandbox.demo.faults import plan_faults
+from sandbox.demo.oracle import demands, read_rows
+from sandbox.demo.proof import Proof, compare
+from sandbox.demo.report import print_proof, print_summary, print_views, read_books
+from sandbox.demo.scenario import make_scenario
+from sandbox.demo.stage import (
+    Stage,
+    sandbox_url,
+    set_stage,
+    start_daemon,
+    start_producer,
+    start_sandbox,
+    wait_until_ready,
+)
+from sandbox.demo.watch import Figures, watch
+from sandbox.postgres import DataDirectoryError, NoPostgresError, PostgresFailedError, embedded
+from sql.migrate import MigrationError, migrate
+
+KILL_AFTER_SHARE = 0.4
+KILL_LEASE_SECONDS = "3"
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: to be treated like Ctrl-C."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 when the proof holds, 1 when it does not or something broke, 130 after Ctrl-C."""
+    options = _options(arguments)
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]  # a PGOPTIONS or PGSSLMODE is not meant for the demo's own server
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    with ExitStack() as stack:
+        running = stack.enter_context(children())
+        stack.callback(_ignore_signals)
+        try:
+            is_proven = _demo(console, options, stack, running)
+        except KeyboardInterrupt:
+            _ignore_signals()
+            console.print("\nInterrupted; everything is stopped.")
+            shutil.rmtree(running.folder)
+            return 130
+        except (ChildFailedError, MigrationError, NoPostgresError, DataDirectoryError, PostgresFailedError) as error:
+            console.print(f"\n{error}", style="red", markup=False, soft_wrap=True)
+            console.print(f"The logs are kept in {running.folder}")
+            return 1
+        except (psycopg.Error, OSError) as error:
+            console.print(f"\n{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+            console.print(f"The logs are kept in {running.folder}")
+            return 1
+        if is_proven:
+            shutil.rmtree(running.folder)
+            return 0
+        console.print(f"The logs are kept in {running.folder}")
+        return 1
+
+
+def _demo(console: Console, options: argparse.Namespace, stack: ExitStack, running: Children) -> bool:
+    begun = time.monotonic()
+    console.print(
+        f"[bold]{options.replies:,} replies of {options.organizations} organizations[/bold] "
+        f"(seed {options.seed}) on their way from a plain INSERT to HubSpot.",
+    )
+    sandbox = start_sandbox(running)  # it comes up while Postgres does
+    postgres = stack.enter_context(embedded())
+    # the processes end before the server they are connected to
+    stack.callback(running.stop, 1.0)
+    stack.callback(_ignore_signals)
+    _say(console, begun, f"PostgreSQL {postgres.binaries.version} runs on port {postgres.port}, with fsync")
+    applied = migrate(postgres.url).applied
+    _say(console, begun, f"{len(applied)} files of sql/ applied")
+    control = Control(sandbox_url(sandbox))
+    stack.callback(control.close)
+    scenario = make_scenario(options.replies, options.organizations, options.seed, datetime.now(UTC))
+    stage = set_stage(postgres.url, control, scenario)
+    _say(
+        console,
+        begun,
+        f"{len(scenario.contacts):,} contacts and {len(scenario.messages):,} messages are in; "
+        f"{len(stage.portals)} portals of the CRM sandbox are connected ({control.url}/)",
+    )
+    if options.faults:
+        _say(console, begun, f"the sandbox will misbehave {plan_faults(control)} times")
+    first_day = datetime.now(UTC).date()
+    settings = {"CRM_SYNC_LEASE_SECONDS": KILL_LEASE_SECONDS} if options.kill_daemon else {}
+    settings["CRM_SYNC_STOP_SECONDS"] = "0.5"
+    daemons = [start_daemon(running, stage, f"daemon {number}", settings) for number in range(1, options.daemons + 1)]
+    for daemon in daemons:
+        wait_until_ready(daemon)
+        _say(console, begun, f"crm-sync run, process {daemon.pid}, logs to {daemon.log}")
+    producer = start_producer(running, stage, scenario)
+    assassin = _Assassin(console, begun, running, stage, settings, daemons, options)
+    outcome = watch(
+        console, running, producer, control, stage.urls["demo_dba"], len(scenario.classifications), assassin.look
+    )
+    print_views(console, stage.urls["demo_dba"])
+    wanted = demands(read_rows(stage.owner_url), stage.portals)
+    proof = Proof()
+    for organization_id, hub_id in stage.portals.items():
+        compare(proof, wanted[organization_id], control.ledger(hub_id), (first_day, datetime.now(UTC).date()))
+    skips = {organization_id: demand.skipped for organization_id, demand in wanted.items()}
+    is_proven = print_proof(console, proof, read_books(stage.urls["demo_dba"]), skips)
+    if options.kill_daemon and not assassin.has_struck:
+        console.print("[red]The load was over before the daemon could be killed: give more --replies.[/red]")
+        is_proven = False
+    facts = {
+        "organizations": options.organizations,
+        "remark": assassin.remark,
+        "total_seconds": time.monotonic() - begun,
+    }
+    print_summary(console, outcome, is_proven, facts)
+    if options.keep:
+        _keep(console, control, stage, running)
+    return is_proven
+
+
+class _Assassin:
+    """Kills the first daemon in the middle of the load, if that is asked for, and starts another."""
+
+    def __init__(
+        self,
+        console: Console,
+        begun: float,
+        running: Children,
+        stage: Stage,
+        settings: dict[str, str],
+        daemons: list[Child],
+        options: argparse.Namespace,
+    ) -> None:
+        self._console = console
+        self._begun = begun
+        self._running = running
+        self._stage = stage
+        self._settings = settings
+        self._victim = daemons[0]
+        self._replies = options.replies
+        self._is_asked = options.kill_daemon
+        self.has_struck = False
+
+    @property
+    def remark(self) -> str:
+        return " A daemon was killed in the middle of it, and another one went on." if self.has_struck else ""
+
+    def look(self, figures: Figures) -> None:
+        is_midst = figures.replies >= self._replies * KILL_AFTER_SHARE and figures.running and figures.synced
+        if not self._is_asked or self.has_struck or not is_midst:
+            return
+        self.has_struck = True
+        self._running.kill(self._victim)
+        daemon = start_daemon(self._running, self._stage, "second daemon", self._settings)
+        _say(
+            self._console,
+            self._begun,
+            f"process {self._victim.pid} was killed (SIGKILL) with {figures.running} rows under way; "
+            f"process {daemon.pid} takes its place",
+        )
+
+
+def _keep(console: Console, control: Control, stage: Stage, running: Children) -> None:
+    console.print(f"\nThe CRM:          {control.url}/")
+    console.print(f"As its owner:     psql {stage.owner_url}", soft_wrap=True)
+    for name, url in stage.urls.items():
+        console.print(f"As {name + ':':<15}psql {url}", soft_wrap=True)
+    console.print(f"Logs:             {running.folder}\nEverything runs on until Ctrl-C.")
+    while not threading.Event().wait(1.0):
+        running.check()
+
+
+def _say(console: Console, begun: float, words: str) -> None:
+    console.print(f"[dim]{time.monotonic() - begun:5.1f} s[/dim]  {words}", soft_wrap=True)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise Interrupted
+
+
+def _ignore_signals() -> None:
+    """What ends the demo has begun: a second Ctrl-C must not leave anything behind."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__)
+    parser.add_argument("--replies", type=int, default=1_000, help="how many (default: %(default)s)")
+    parser.add_argument("--organizations", type=int, default=20, help="of how many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=2026, help="another one makes other replies (default: %(default)s)")
+    parser.add_argument("--daemons", type=int, default=1, help="how many share the work (default: %(default)s)")
+    parser.add_argument("--kill-daemon", action="store_true", help="SIGKILL it in the middle, and start another")
+    parser.add_argument("--faults", action="store_true", help="let the sandbox lose answers, fail and refuse")
+    parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
+    options = parser.parse_args(arguments)
+    if options.organizations < 1 or options.daemons < 1 or options.replies < options.organizations:
+        parser.error("give at least one organization, one daemon, and one reply for each organization")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Sets the stage: the host application's rows, a portal for each organization, roles, and the processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from sandbox.demo.children import Child, Children
+from sandbox.demo.control import Control
+from sandbox.demo.scenario import Scenario
+from sandbox.hubspot import CLIENT_ID, CLIENT_SECRET
+
+TOKEN_SECONDS = 1800
+READY = re.compile(r'"event": "ready"')
+SANDBOX_URL = re.compile(r"CRM sandbox: (http://[\d.:]+)/")
+
+# The roles of the host application's operator: each may do one thing.
+LOGINS = {"demo_producer": "crm_sync_producer", "demo_daemon": "crm_sync_daemon", "demo_dba": "crm_sync_reader"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is set.
+
+    Attributes:
+        owner_url: connection string of the database's owner.
+        urls: connection strings of the roles in `LOGINS`.
+        key: the encryption key of stored credentials.
+        portals: HubSpot's hub id of each organization.
+    """
+
+    owner_url: str
+    urls: dict[str, str]
+    key: str
+    portals: dict[UUID, int]
+
+
+def start_sandbox(children: Children) -> Child:
+    """The CRM, in a process of its own; it is ready when `sandbox_url` returns."""
+    return children.start("sandbox", ["sandbox", "--port", "0", "--empty"], {})
+
+
+def sandbox_url(sandbox: Child) -> str:
+    """Where the sandbox listens, once it does; raises ChildFailedError."""
+    found: re.Match[str] = sandbox.wait_for(SANDBOX_URL.search, "listening")
+    return found.group(1)
+
+
+def set_stage(owner_url: str, control: Control, scenario: Scenario) -> Stage:
+    """Fill a migrated database and connect every organization to a portal of its own."""
+    key = secrets.token_urlsafe(48)
+    portals: dict[UUID, int] = {}
+    with psycopg.connect(owner_url) as connection:
+        urls = {name: _make_login(connection, owner_url, name, role) for name, role in LOGINS.items()}
+        _insert_host_rows(connection, scenario)
+        connection.execute(
+            "update integration_providers set config = config || %s::jsonb where name = 'hubspot'",
+            [json.dumps(_provider_urls(control.api))],
+        )
+        connection.execute("select set_config('crm_sync.encryption_key', %s, true)", [key])
+        for organization_id, name in scenario.organizations.items():
+            portal = control.open_portal(name)
+            portals[organization_id] = portal["hub_id"]
+            credentials = {
+                "access_token": portal["access_token"],
+                "refresh_token": portal["refresh_token"],
+                "expires_at": int(time.time()) + TOKEN_SECONDS,
+            }
+            connection.execute(
+                "insert into user_integrations (organization_id, provider_id, name, credentials) "
+                "select %s, id, 'HubSpot', %s from integration_providers where name = 'hubspot'",
+                [organization_id, json.dumps(credentials)],
+            )
+    return Stage(owner_url, urls, key, portals)
+
+
+def start_daemon(children: Children, stage: Stage, name: str, settings: dict[str, str]) -> Child:
+    """`crm-sync run`, with what the operator would put into its environment; CRM_SYNC_* of ours are passed on."""
+    return children.start(
+        name,
+        ["listener.cli", "run"],
+        {
+            **settings,
+            **{name: value for name, value in os.environ.items() if name.startswith("CRM_SYNC_")},
+            "CRM_SYNC_LOG_FORMAT": "json",
+            "DATABASE_URL": stage.urls["demo_daemon"],
+            "INTEGRATION_ENCRYPTION_KEY": stage.key,
+            "HUBSPOT_CLIENT_ID": CLIENT_ID,
+            "HUBSPOT_CLIENT_SECRET": CLIENT_SECRET,
+        },
+    )
+
+
+def wait_until_ready(daemon: Child) -> None:
+    """Raises ChildFailedError when it does not start."""
+    daemon.wait_for(READY.search, "ready")
+
+
+def start_producer(children: Children, stage: Stage, scenario: Scenario) -> Child:
+    """The service that classifies."""
+    lines = (json.dumps(asdict(row), default=str, ensure_ascii=False) for row in scenario.classifications)
+    return children.start(
+        "producer",
+        ["sandbox.demo.producer"],
+        {"PRODUCER_DATABASE_URL": stage.urls["demo_producer"], "PYTHONIOENCODING": "utf-8"},
+        stdin="\n".join(lines).encode(),
+    )
+
+
+def _make_login(connection: psycopg.Connection, owner_url: str, name: str, role: str) -> str:
+    password = secrets.token_urlsafe(24)
+    connection.execute(
+        sql.SQL("create role {} login password {} in role {}").format(
+            sql.Identifier(name), sql.Literal(password), sql.Identifier(role)
+        )
+    )
+    parts = urlsplit(owner_url)
+    return urlunsplit(parts._replace(netloc=f"{name}:{quote(password)}@{parts.hostname}:{parts.port}"))
+
+
+def _insert_host_rows(connection: psycopg.Connection, scenario: Scenario) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany("insert into organizations (id, name) values (%s, %s)", list(scenario.organizations.items()))
+        cursor.executemany(
+            "insert into contacts (id, organization_id, email, first_name, last_name, company, phone) values "
+            "(%(id)s, %(organization_id)s, %(email)s, %(first_name)s, %(last_name)s, %(company)s, %(phone)s)",
+            [asdict(contact) for contact in scenario.contacts],
+        )
+        cursor.executemany(
+            "insert into inbox_messages (id, organization_id, contact_id, subject, body, received_at) values "
+            "(%(id)s, %(organization_id)s, %(contact_id)s, %(subject)s, %(body)s, %(received_at)s)",
+            [asdict(message) for message in scenario.messages],
+        )
+    connection.execute("analyze contacts, inbox_messages")
+
+
+def _provider_urls(api: str) -> dict[str, str]:
+    return {
+        "api_base_url": api,
+        "auth_url": f"{api}/oauth/authorize",
+        "token_url": f"{api}/oauth/2026-03/token",
+        "revoke_url": f"{api}/oauth/2026-03/token/revoke",
+    }
