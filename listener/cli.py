@@ -161,7 +161,7 @@ def _clear_words() -> Iterator[None]:
     except psycopg.errors.InsufficientPrivilege as error:
         _fail(
             f"the role in DATABASE_URL lacks a right: {error.diag.message_primary}\n"
-            "To look, it needs: grant crm_sync_reader to <role>. To migrate, it must own the database or be a superuser.",
+            "To look, it needs: grant crm_sync_reader to <role>. To migrate, it must be the owner or a superuser.",
             EX_CONFIG,
         )
     except psycopg.OperationalError as error:

@@ -15,7 +15,8 @@ import structlog
 
 from listener import __version__
 from listener.carrier import Carrier
-from listener.db import Claim, Database
+from listener.db import Database
+from listener.documents import Claim
 from listener.doorbell import Doorbell
 from listener.errors import DatabaseTrouble
 from listener.settings import Settings
@@ -110,9 +111,6 @@ class Worker:
         """One look at the queue, and the wait that follows it."""
         self._doorbell.rung.clear()
         claimed = await self._claim_all()
-        if not self._is_ready and (self._doorbell.was_tried or not self._settings.listen):
-            self._is_ready = True
-            self._on_ready()
         if self._running:
             await self._wait_while_busy(claimed)
         elif not claimed:
@@ -131,6 +129,9 @@ class Worker:
                 await self._database.finish(claim.unreadable.batch_id, claim.unreadable.outcomes)
             elif not self._due:
                 break
+        if not self._is_ready and (self._doorbell.was_tried or not self._settings.listen):
+            self._is_ready = True
+            self._on_ready()
         return count
 
     async def _claim(self) -> Claim:

@@ -11,7 +11,7 @@ begin
     where o.classification_id in (
       select x.classification_id
       from crm_sync.orphans as x
-      join public.inbox_messages as m on m.id = x.message_id
+      join public.inbox_messages as m on m.id = x.message_id and m.organization_id is not null
       order by x.seen_at
       limit p_limit
       for update of x skip locked

@@ -6,6 +6,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_now timestamptz := clock_timestamp();
@@ -20,6 +21,8 @@ declare
   v_found_contacts uuid[];
   v_batch_id bigint;
 begin
+  -- connection before lane, the order in which a connection is changed or deleted; the batch's foreign key takes this lock anyway
+  perform from public.user_integrations as i where i.id = p_integration_id for key share;
   -- the lane's lock makes two claims of one connection follow each other, which is what keeps a contact's order
   select * into v_lane from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
   if not found or v_lane.paused_at is not null or v_lane.parked_until > v_now
@@ -58,20 +61,22 @@ begin
   v_limit := least(p_limit, coalesce(v_lane.batch_limit, p_limit));
   loop
     v_looks_behind := v_lane.look_behind_at <= v_now;
-    v_cursors := case when v_looks_behind then array_fill(0::bigint, array[10]) else v_lane.cursors end;
+    v_cursors := v_lane.cursors;
     v_ids := '{}';
     v_contacts := '{}';
     for v_priority in 1..10 loop
       select coalesce(array_agg(x.id), '{}'), coalesce(array_agg(x.contact_id), '{}') into v_found_ids, v_found_contacts
       from (
         select q.id, q.contact_id from public.sync_queue as q
-        where q.integration_id = p_integration_id and q.priority = v_priority and q.id > v_cursors[v_priority]
+        where q.integration_id = p_integration_id and q.priority = v_priority and q.id > case when v_looks_behind then 0 else v_cursors[v_priority] end
           and q.status in ('pending', 'retry') and q.next_attempt_at is null
-          and not exists (
-            select from public.sync_queue as o
+          -- a probe for each row, not an anti-join: that might read every open row of the connection
+          and (
+            select o.id from public.sync_queue as o
             where o.integration_id = p_integration_id and o.contact_id = q.contact_id
               and o.status in ('pending', 'retry', 'processing') and o.batch_id is not null
-          )
+            limit 1
+          ) is null
         order by q.id
         limit v_limit - cardinality(v_ids)
         for update skip locked
@@ -88,19 +93,21 @@ begin
   end loop;
 
   if cardinality(v_ids) > 0 then
-    -- whatever else waits for these contacts comes along: one order, and the newest state is sent once
-    v_ids := v_ids || array(
+    -- whatever else waits for these contacts comes along: one order, and the newest state is sent once. Should that be
+    -- too much, the oldest go first, and a row that was found above may have to wait: looking behind finds it again
+    v_ids := array(
       select w.id
       from (select distinct c.contact_id from unnest(v_contacts) as c (contact_id)) as c
       cross join lateral (
         select q.id from public.sync_queue as q
         where q.integration_id = p_integration_id and q.contact_id = c.contact_id
-          and q.status in ('pending', 'retry', 'processing') and q.batch_id is null and q.id <> all (v_ids)
+          and q.status in ('pending', 'retry', 'processing') and q.batch_id is null
         order by q.id
-        limit v_limit
+        limit p_limit
         for update skip locked
       ) as w
     );
+    v_found_ids := v_ids;
     v_ids := crm_sync.skip_unsendable(v_lane.organization_id, p_integration_id, v_ids);
   end if;
 
@@ -112,7 +119,7 @@ begin
   where l.organization_id = v_lane.organization_id and l.integration_id = v_lane.integration_id;
 
   if cardinality(v_ids) = 0 then
-    return null;
+    return case when cardinality(v_found_ids) > 0 then 0 end;
   end if;
 
   insert into crm_sync.batches (organization_id, integration_id, worker_id, row_ids, lease_until)
@@ -120,9 +127,9 @@ begin
   returning id into v_batch_id;
   update public.sync_queue as q
   set status = 'processing', batch_id = v_batch_id, attempts = q.attempts + 1, started_at = now(), next_attempt_at = null
-  from unnest(v_ids) as u (id)
-  where q.organization_id = v_lane.organization_id and q.id = u.id;
+  from (select v_lane.organization_id as organization_id, u.id from unnest(v_ids) as u (id) offset 0) as c
+  where q.organization_id = c.organization_id and q.id = c.id;
   return v_batch_id;
 end;
 $$;
-comment on function crm_sync.claim_lane(uuid, bigint, integer, interval) is 'Worker: claims a batch of one connection; null when there is nothing to take from it now.';
+comment on function crm_sync.claim_lane(uuid, bigint, integer, interval) is 'Worker: claims a batch of one connection; null when there is nothing to take from it now, 0 when it only skipped rows and may hold more.';

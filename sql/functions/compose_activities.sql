@@ -2,11 +2,17 @@ create or replace function crm_sync.compose_activities(p_organization_id uuid, p
 returns table (contact_id uuid, document jsonb)
 language sql stable
 set search_path = ''
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
-  with newest as (
+  with claimed as materialized (
+    select p_organization_id as organization_id, p_integration_id as integration_id, u.id from unnest(p_row_ids) as u (id)
+  ),
+  newest as materialized (
     select distinct on (q.message_id) q.*, array_agg(q.id) over w as row_ids, bool_or(q.uncertain) over w as is_uncertain
-    from unnest(p_row_ids) as u (id)
-    join public.sync_queue as q on q.organization_id = p_organization_id and q.id = u.id and q.queue_type = 'activity_sync'
+    from claimed as u
+    join public.sync_queue as q on q.organization_id = u.organization_id and q.id = u.id and q.queue_type = 'activity_sync'
     window w as (partition by q.message_id order by q.id rows between unbounded preceding and unbounded following)
     order by q.message_id, q.id desc
   )
@@ -21,11 +27,11 @@ as $$
     'echo', jsonb_build_object('key', a.key)
   ))
   from newest as n
-  join public.inbox_messages as g on g.organization_id = p_organization_id and g.id = n.message_id
+  join public.inbox_messages as g on g.organization_id = n.organization_id and g.id = n.message_id
   left join public.message_classifications as c on c.id = n.classification_id
   join public.contact_sync_mappings as m
-    on m.organization_id = p_organization_id and m.integration_id = p_integration_id and m.contact_id = n.contact_id
+    on m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
   join crm_sync.effects as a
-    on a.organization_id = p_organization_id and a.integration_id = p_integration_id and a.object_type = 'activity' and a.key = n.payload ->> 'key'
+    on a.organization_id = n.organization_id and a.integration_id = n.integration_id and a.object_type = 'activity' and a.key = n.payload ->> 'key'
 $$;
 comment on function crm_sync.compose_activities(uuid, bigint, bigint[]) is 'Worker: what the claimed activity_sync rows mean now, one document for each message.';

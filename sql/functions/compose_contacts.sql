@@ -2,25 +2,32 @@ create or replace function crm_sync.compose_contacts(p_organization_id uuid, p_i
 returns table (contact_id uuid, document jsonb)
 language sql stable
 set search_path = ''
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
-  with connection as (
+  with connection as materialized (
     select i.sync_settings,
       crm_sync.mapping_rules(p.config, i.sync_settings, i.field_mappings, 'contact') as rules
     from public.user_integrations as i
     join public.integration_providers as p on p.id = i.provider_id
     where i.organization_id = p_organization_id and i.id = p_integration_id
   ),
-  signals as (
-    select q.id, q.contact_id, q.uncertain, c.intent, c.sentiment, c.priority, c.confidence, c.requires_human_attention, c.next_action,
-      r.contact_status
-    from unnest(p_row_ids) as u (id)
-    join public.sync_queue as q on q.organization_id = p_organization_id and q.id = u.id and q.queue_type = 'contact_sync'
-    left join public.message_classifications as c on c.id = q.classification_id
-    left join lateral crm_sync.intent_rule(p_organization_id, c.intent::text) as r on true
+  claimed as materialized (
+    select p_organization_id as organization_id, p_integration_id as integration_id, u.id from unnest(p_row_ids) as u (id)
   ),
-  newest as (
+  signals as materialized (
+    select u.organization_id, u.integration_id, q.id, q.contact_id, q.uncertain, c.intent, c.sentiment, c.priority, c.confidence, c.requires_human_attention, c.next_action,
+      r.contact_status
+    from claimed as u
+    join public.sync_queue as q on q.organization_id = u.organization_id and q.id = u.id and q.queue_type = 'contact_sync'
+    left join public.message_classifications as c on c.id = q.classification_id
+    left join lateral crm_sync.intent_rule(u.organization_id, c.intent::text) as r on true
+  ),
+  newest as materialized (
     select distinct on (s.contact_id) s.*,
-      array_agg(s.id) over w as row_ids, bool_or(s.uncertain) over w as is_uncertain
+      array_agg(s.id) over w as row_ids, bool_or(s.uncertain) over w as is_uncertain,
+      array_agg(s.contact_status) over w as statuses
     from signals as s
     window w as (partition by s.contact_id order by s.id rows between unbounded preceding and unbounded following)
     order by s.contact_id, s.id desc
@@ -36,9 +43,9 @@ as $$
   ))
   from newest as n
   cross join connection as x
-  join public.contacts as k on k.organization_id = p_organization_id and k.id = n.contact_id
+  join public.contacts as k on k.organization_id = n.organization_id and k.id = n.contact_id
   left join public.contact_sync_mappings as m
-    on m.organization_id = p_organization_id and m.integration_id = p_integration_id and m.contact_id = n.contact_id
+    on m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
   cross join lateral (select lower(btrim(k.email)) as email) as e
   cross join lateral (
     -- what was last sent, then each claimed classification in its order: never to a lower rank, the newer of equals
@@ -47,7 +54,7 @@ as $$
       from (
         select m.sync_data ->> 'status' as status, 0::bigint as position
         union all
-        select s.contact_status, s.id from signals as s where s.contact_id = n.contact_id
+        select s.status, s.position from unnest(n.statuses) with ordinality as s (status, position)
       ) as v
       where v.status is not null
       order by crm_sync.status_rank(v.status) desc, v.position desc
@@ -69,6 +76,6 @@ as $$
       case when btrim(k.company) <> '' then crm_sync.company_key(k.company) end as key
   ) as o
   left join crm_sync.effects as co
-    on co.organization_id = p_organization_id and co.integration_id = p_integration_id and co.object_type = 'company' and co.key = o.key
+    on co.organization_id = n.organization_id and co.integration_id = n.integration_id and co.object_type = 'company' and co.key = o.key
 $$;
 comment on function crm_sync.compose_contacts(uuid, bigint, bigint[]) is 'Worker: what the claimed contact_sync rows mean now, one document for each contact.';

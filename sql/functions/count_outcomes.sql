@@ -1,7 +1,6 @@
 create or replace function crm_sync.count_outcomes(p_batch crm_sync.batches, p_settled bigint[], p_error text, p_parked_kind text) returns void
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
 as $$
 declare
   v record;
@@ -12,8 +11,8 @@ begin
     count(*) filter (where q.status = 'completed' and q.superseded_by is not null) as superseded,
     count(*) filter (where q.status = 'completed' and q.queue_type = 'deal_sync') as deals
   into v
-  from unnest(p_settled) as u (id)
-  join public.sync_queue as q on q.organization_id = p_batch.organization_id and q.id = u.id;
+  from (select p_batch.organization_id as organization_id, u.id from unnest(p_settled) as u (id) offset 0) as c
+  join public.sync_queue as q on q.organization_id = c.organization_id and q.id = c.id;
 
   update crm_sync.lanes as l
   set synced = l.synced + v.synced,

@@ -47,7 +47,9 @@ as $$
     ) as w
     group by w.integration_id
   )
-  select l.integration_id, w.due_at <= p_now and f.in_flight < f.allowed, w.due_at, l.last_claimed_at
+  select l.integration_id, w.due_at <= p_now and f.in_flight < f.allowed,
+    -- where no more batches are allowed, a lease that ends is the next thing that can happen by itself
+    case when f.in_flight < f.allowed then w.due_at else greatest(w.due_at, f.lease_until) end, l.last_claimed_at
   from (
     select w.integration_id, greatest(w.at, l.parked_until) as due_at
     from wanted as w
@@ -58,9 +60,10 @@ as $$
     on i.organization_id = l.organization_id and i.id = l.integration_id and i.status in ('connected', 'syncing')
   join public.integration_providers as p on p.id = i.provider_id and p.is_active
   cross join lateral (
-    select
-      (select count(*) from crm_sync.batches as b where b.integration_id = l.integration_id and b.lease_until > p_now) as in_flight,
+    select count(*) as in_flight, min(b.lease_until) as lease_until,
       case when l.failures > 0 then 1 else (select c.batches_in_flight from crm_sync.config as c) end as allowed
+    from crm_sync.batches as b
+    where b.organization_id = l.organization_id and b.integration_id = l.integration_id and b.lease_until > p_now
   ) as f
 $$;
 comment on function crm_sync.due_lanes(timestamptz) is 'Worker: the connections with work: whether it may be taken now, and from when on.';

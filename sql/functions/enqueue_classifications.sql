@@ -26,7 +26,7 @@ begin
       case when r.reason is not null then now() end
     from unnest(p_classification_ids) with ordinality as u (id, position)
     join public.message_classifications as c on c.id = u.id
-    join public.inbox_messages as m on m.id = c.message_id
+    join public.inbox_messages as m on m.id = c.message_id and m.organization_id is not null
     left join lateral (
       select ui.id, ui.sync_settings, ui.sync_filters, ui.sync_frequency
       from public.user_integrations as ui
@@ -56,10 +56,11 @@ begin
   select bool_or(e.status = 'pending') into v_has_work from enqueued as e;
 
   insert into crm_sync.orphans (classification_id, message_id, reason)
-  select c.id, c.message_id, 'the message does not exist (yet)'
+  select c.id, c.message_id, case when exists (select from public.inbox_messages as m where m.id = c.message_id)
+    then 'the message belongs to no organization (yet)' else 'the message does not exist (yet)' end
   from unnest(p_classification_ids) as u (id)
   join public.message_classifications as c on c.id = u.id
-  where not exists (select from public.inbox_messages as m where m.id = c.message_id)
+  where not exists (select from public.inbox_messages as m where m.id = c.message_id and m.organization_id is not null)
   on conflict do nothing;
 
   if v_has_work then

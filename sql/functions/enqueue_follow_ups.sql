@@ -2,16 +2,24 @@ create or replace function crm_sync.enqueue_follow_ups(p_batch crm_sync.batches,
 language sql
 set search_path = ''
 as $$
-  with synced as (
-    select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, i.sync_settings, r.intent as rule, coalesce(r.create_deal, false) as create_deal
+  with outcomes as materialized (
+    select p_batch.organization_id as organization_id, x.row_id::bigint as row_id
     from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text)
     cross join lateral jsonb_array_elements_text(o.rows) as x (row_id)
-    join public.sync_queue as q on q.organization_id = p_batch.organization_id and q.id = x.row_id::bigint and q.queue_type = 'contact_sync'
-    join public.user_integrations as i on i.organization_id = p_batch.organization_id and i.id = p_batch.integration_id
+    where o.status = 'synced'
+  ),
+  done as materialized (
+    select q.*
+    from outcomes as o
+    join public.sync_queue as q on q.organization_id = o.organization_id and q.id = o.row_id and q.queue_type = 'contact_sync'
+  ),
+  synced as materialized (
+    select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, i.sync_settings, r.intent as rule, coalesce(r.create_deal, false) as create_deal
+    from done as q
+    join public.user_integrations as i on i.organization_id = q.organization_id and i.id = q.integration_id
     join public.inbox_messages as g on g.organization_id = q.organization_id and g.id = q.message_id
     left join public.message_classifications as c on c.id = q.classification_id
     left join lateral crm_sync.intent_rule(q.organization_id, c.intent::text) as r on true
-    where o.status = 'synced'
   ),
   deals as (
     insert into crm_sync.effects (organization_id, integration_id, object_type, key, contact_id, message_id, rule)
@@ -21,7 +29,7 @@ as $$
     where s.create_deal and s.sync_settings ->> 'auto_create_deals' = 'true'
     order by s.contact_id, s.rule, s.id
     on conflict do nothing -- there is a deal for this contact and rule already
-    returning key, contact_id, message_id
+    returning key, contact_id, rule
   ),
   activities as (
     insert into crm_sync.effects (organization_id, integration_id, object_type, key, contact_id, message_id)
@@ -33,9 +41,12 @@ as $$
   insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority, payload)
   select p_batch.organization_id, p_batch.integration_id, w.contact_id, w.message_id, w.classification_id, w.queue_type, w.priority, jsonb_build_object('key', w.key)
   from (
-    select s.id, 1 as step, s.contact_id, s.message_id, s.classification_id, 'deal_sync' as queue_type, s.priority, d.key
-    from deals as d
-    join synced as s on s.contact_id = d.contact_id and s.message_id = d.message_id and s.create_deal
+    select d.* from (
+      select distinct on (d.key) s.id, 1 as step, s.contact_id, s.message_id, s.classification_id, 'deal_sync' as queue_type, s.priority, d.key
+      from deals as d
+      join synced as s on s.contact_id = d.contact_id and s.rule = d.rule and s.create_deal
+      order by d.key, s.id
+    ) as d
     union all
     select s.id, 2, s.contact_id, s.message_id, s.classification_id, 'activity_sync', s.priority, 'message:' || s.message_id
     from synced as s

@@ -3,7 +3,10 @@ language plpgsql
 security definer
 set search_path = ''
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 set jit = off
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_batch crm_sync.batches;
@@ -12,7 +15,13 @@ declare
   v_park record;
   v_settled bigint[];
 begin
-  -- one lock order everywhere: lane, batch, rows, mappings, connection
+  -- one lock order everywhere: connection, lane, batch, rows, mappings
+  select b.* into v_batch from crm_sync.batches as b where b.id = p_batch_id;
+  if p_outcomes @? '$[*].failure.kind ? (@ == "unauthorized")' then
+    perform from public.user_integrations as i where i.organization_id = v_batch.organization_id and i.id = v_batch.integration_id for no key update;
+  else
+    perform from public.user_integrations as i where i.organization_id = v_batch.organization_id and i.id = v_batch.integration_id for key share;
+  end if;
   select l.* into v_lane
   from crm_sync.batches as b
   join crm_sync.lanes as l on l.organization_id = b.organization_id and l.integration_id = b.integration_id
@@ -28,8 +37,10 @@ begin
   update public.sync_queue as q
   set status = case when q.attempts > 1 or q.last_error is not null then 'retry' else 'pending' end,
     batch_id = null, attempts = q.attempts - 1, next_attempt_at = null
-  from unnest(v_batch.row_ids) as u (id)
-  where q.organization_id = v_batch.organization_id and q.id = u.id and q.batch_id = v_batch.id;
+  from (
+    select v_batch.organization_id as organization_id, u.id from unnest(v_batch.row_ids) as u (id) where u.id <> all (v_settled) offset 0
+  ) as c
+  where q.organization_id = c.organization_id and q.id = c.id and q.batch_id = v_batch.id;
   delete from crm_sync.batches as b where b.id = p_batch_id;
 
   perform crm_sync.record_contacts(v_batch, p_outcomes);

@@ -3,6 +3,11 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+  -- whoever changes the connection at this moment may be waiting for the lane that we hold: the next fold will do
+  perform from public.user_integrations as i where i.organization_id = p_organization_id and i.id = p_integration_id for no key update skip locked;
+  if not found then
+    return;
+  end if;
   update crm_sync.lanes as l
   set folded_at = now(),
     synced_contacts = (

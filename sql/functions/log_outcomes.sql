@@ -2,6 +2,13 @@ create or replace function crm_sync.log_outcomes(p_batch crm_sync.batches, p_out
 language sql
 set search_path = ''
 as $$
+  with outcomes as materialized (
+    select p_batch.organization_id as organization_id, o.*
+    from jsonb_to_recordset(p_outcomes) as o (
+      rows jsonb, status text, external_id text, company_external_id text, created boolean, remark text, failure jsonb, duration_ms integer, echo jsonb
+    )
+    where o.status <> 'released'
+  )
   insert into public.sync_activity_logs (
     organization_id, integration_id, activity_type, status, contact_id, message_id, mapping_id, title, description,
     external_id, duration_ms, request_data, response_data, error_details
@@ -20,10 +27,8 @@ as $$
     case when o.status = 'synced' then o.echo -> 'fields' end,
     case when o.status = 'synced' then jsonb_strip_nulls(jsonb_build_object('id', o.external_id, 'company_id', o.company_external_id)) end,
     o.failure
-  from jsonb_to_recordset(p_outcomes) as o (
-    rows jsonb, status text, external_id text, company_external_id text, created boolean, remark text, failure jsonb, duration_ms integer, echo jsonb
-  )
-  join public.sync_queue as q on q.organization_id = p_batch.organization_id and q.id = (o.rows ->> -1)::bigint
+  from outcomes as o
+  join public.sync_queue as q on q.organization_id = o.organization_id and q.id = (o.rows ->> -1)::bigint
   cross join lateral (
     select
       case q.queue_type when 'contact_sync' then 'sync_contact' when 'deal_sync' then 'sync_deal' else 'sync_activity' end as activity_type,
@@ -31,6 +36,5 @@ as $$
   ) as t
   left join public.contact_sync_mappings as m
     on m.organization_id = q.organization_id and m.integration_id = q.integration_id and m.contact_id = q.contact_id
-  where o.status <> 'released'
 $$;
 comment on function crm_sync.log_outcomes(crm_sync.batches, jsonb) is 'Worker: one log entry for each outcome.';

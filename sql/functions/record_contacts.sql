@@ -14,23 +14,26 @@ begin
   do update set external_id = excluded.external_id, confirmed_at = excluded.confirmed_at
   where e.external_id is distinct from excluded.external_id;
 
-  with settled as (
-    select q.contact_id, q.message_id, o.external_id, o.company_external_id, o.echo, o.status, o.failure,
-      row_number() over (partition by o.external_id order by q.id) as place
+  with outcomes as materialized (
+    select p_batch.organization_id as organization_id, p_batch.integration_id as integration_id, o.*
     from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text, external_id text, company_external_id text, echo jsonb, failure jsonb)
-    join public.sync_queue as q
-      on q.organization_id = p_batch.organization_id and q.id = (o.rows ->> -1)::bigint and q.queue_type = 'contact_sync'
-    join public.contacts as k on k.organization_id = q.organization_id and k.id = q.contact_id
     where o.status = 'synced' or (o.status = 'failed' and o.failure ->> 'kind' in ('rejected', 'bug', 'contended'))
   ),
+  settled as materialized (
+    select o.organization_id, o.integration_id, q.contact_id, q.message_id, o.external_id, o.company_external_id, o.echo, o.status, o.failure,
+      case when o.status = 'synced' then first_value(q.contact_id) over (partition by o.external_id order by q.id) end as first_contact_id
+    from outcomes as o
+    join public.sync_queue as q
+      on q.organization_id = o.organization_id and q.id = (o.rows ->> -1)::bigint and q.queue_type = 'contact_sync'
+  ),
   judged as (
-    select s.*, coalesce(h.contact_id, f.contact_id) as owner_id
+    select s.*, coalesce(h.contact_id, nullif(s.first_contact_id, s.contact_id)) as owner_id
     from settled as s
+    join public.contacts as k on k.organization_id = s.organization_id and k.id = s.contact_id
     -- one record of the CRM belongs to one contact of ours: the one that had it, else the first of this batch
     left join public.contact_sync_mappings as h
-      on h.organization_id = p_batch.organization_id and h.integration_id = p_batch.integration_id
+      on h.organization_id = s.organization_id and h.integration_id = s.integration_id
       and h.external_contact_id = s.external_id and h.contact_id <> s.contact_id
-    left join settled as f on f.external_id = s.external_id and f.place = 1 and s.place > 1 and f.contact_id <> s.contact_id
   )
   insert into public.contact_sync_mappings as m (
     organization_id, integration_id, contact_id, message_id, external_contact_id, external_company_id, sync_status, last_synced_at, sync_data, conflict_data

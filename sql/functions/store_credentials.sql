@@ -4,11 +4,22 @@ security definer
 set search_path = ''
 as $$
 declare
+  v_new jsonb;
   v_version bigint;
 begin
+  begin
+    v_new := p_credentials::jsonb;
+  exception when others then
+    v_new := null; -- the parser's own message would repeat the secret
+  end;
+  if jsonb_typeof(v_new) is distinct from 'object' then
+    raise exception using errcode = 'CS003', message = 'refreshed credentials must be a JSON object',
+      hint = 'The value is not shown here on purpose.';
+  end if;
+  perform from public.user_integrations as i where i.id = p_integration_id for no key update; -- connection before lane
   perform from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
   update public.user_integrations as i
-  set credentials = (crm_sync.open_sealed(i.organization_id, i.id, i.credentials) || jsonb_strip_nulls(p_credentials::jsonb))::text
+  set credentials = (crm_sync.open_sealed(i.organization_id, i.id, i.credentials) || jsonb_strip_nulls(v_new))::text
   where i.id = p_integration_id and i.credentials is not null and i.credentials_version = p_seen_version
   returning i.credentials_version into v_version;
   update crm_sync.lanes as l set refresh_until = null where l.integration_id = p_integration_id;

@@ -19,8 +19,8 @@ begin
       last_error = case when q.losses >= 9
         then 'ten daemons vanished while they worked on this row; look at their logs, then retry it'
         else 'the daemon that worked on it vanished' end
-    from unnest(v_batch.row_ids) as u (id)
-    where q.organization_id = v_batch.organization_id and q.id = u.id and q.batch_id = v_batch.id;
+    from (select v_batch.organization_id as organization_id, u.id from unnest(v_batch.row_ids) as u (id) offset 0) as c
+    where q.organization_id = c.organization_id and q.id = c.id and q.batch_id = v_batch.id;
     delete from crm_sync.batches as b where b.id = v_batch.id;
     v_count := v_count + 1;
   end loop;

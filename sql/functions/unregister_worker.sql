@@ -3,6 +3,7 @@ language sql
 security definer
 set search_path = ''
 as $$
-  delete from crm_sync.daemons as w where w.id = p_worker_id
+  delete from crm_sync.daemons as w where w.id = p_worker_id;
+  select crm_sync.ring() -- what it handed back, and what its last batches asked for, is there for those that sleep
 $$;
-comment on function crm_sync.unregister_worker(uuid) is 'Worker: says goodbye.';
+comment on function crm_sync.unregister_worker(uuid) is 'Worker: says goodbye, and wakes those that stay.';

@@ -47,7 +47,7 @@ def test_copy_enqueues_like_insert(house: House, organization: UUID, integration
     message = house.message(organization, house.contact(organization))
     with house.as_role("crm_sync_producer") as producer, producer.cursor() as cursor:
         with cursor.copy("copy public.message_classifications (message_id, intent) from stdin") as copy:
-            for intent in ("interested", "question"):
+            for intent in ("interested", "question"):  # the producer may not even read what it wrote
                 copy.write_row((message, intent))
     assert queue(house, "message_id, priority") == [(message, 3), (message, 5)]
 
