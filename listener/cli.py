@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import click
 import psycopg
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from listener import __version__, service
@@ -121,11 +123,11 @@ def status_table(found: list[dict[str, Any]]) -> Table:
         wait = row["oldest_wait"]
         table.add_row(
             str(row["integration_id"]),
-            f"{row['provider']}/{row['name']}",
+            escape(f"{row['provider']}/{row['name']}"),
             row["state"],
             *(f"{row[name]:,}" for name in ("waiting", "running", "retrying", "failed", "skipped")),
             "" if wait is None else str(timedelta(seconds=round(wait.total_seconds()))),
-            row["last_error"] or "",
+            escape(row["last_error"] or ""),
         )
     return table
 
@@ -148,6 +150,10 @@ def _require_database() -> str:
         _fail(str(refusal), refusal.exit_status)
     if url is None:
         _replace_by("sandbox.postgres", "--", sys.executable, "-m", "listener.cli", *sys.argv[1:])
+    try:
+        _ = urlsplit(url).port  # a reserved character in the password makes a piece of it the port
+    except ValueError:
+        _fail(NOT_A_URL, EX_CONFIG)
     return url
 
 

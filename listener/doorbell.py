@@ -69,8 +69,8 @@ class Doorbell:
             connection.add_termination_listener(lambda *_: self._lost.set())
             await connection.add_listener(CHANNEL, self._on_ring)
             self.is_listening = True
-            self.was_tried = True
             await self._on_change()
+            self.was_tried = True
             self.rung.set()
             await self._keep_listening()
         finally:

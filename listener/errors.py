@@ -41,6 +41,9 @@ class DatabaseUnreachable(Refusal):
 class SchemaTooOld(Refusal):
     """The database was not migrated to what this version needs."""
 
+    def __init__(self, message: str, hint: str | None = None, exit_status: int = EX_CONFIG) -> None:
+        super().__init__(message, hint or "Run: crm-sync migrate", exit_status)
+
 
 class KeyMissing(Refusal):
     """CS001, CS002: no encryption key, or one that is too short."""

@@ -66,10 +66,7 @@ async def check(database: Database) -> None:
     try:
         version = await database.schema_version()
         if version is None or version < REQUIRED_SCHEMA:
-            raise SchemaTooOld(
-                f"the database is at schema version {version or 0}, this daemon needs {REQUIRED_SCHEMA}",
-                "Run: crm-sync migrate",
-            )
+            raise SchemaTooOld(f"the database is at schema version {version or 0}, this daemon needs {REQUIRED_SCHEMA}")
         await database.verify_key()
     except DatabaseTrouble as trouble:
         raise DatabaseUnreachable(

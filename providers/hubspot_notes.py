@@ -36,17 +36,17 @@ class Notes:
 
     async def push(self) -> None:
         """Look for notes of unknown fate, rewrite those that are known, create the others."""
-        await self._update([document for document in self._documents if document.external_id])
+        await self._update([(each.external_id, each) for each in self._documents if each.external_id])
         await self._find_uncertain(
             [document for document in self._documents if document.uncertain and not document.external_id]
         )
         new = [document for document in self._documents if not document.external_id]
         await self._create([document for document in new if self._report.is_open(document)])
 
-    async def _update(self, documents: Sequence[ActivityDocument]) -> None:
+    async def _update(self, known: Sequence[tuple[str, ActivityDocument]]) -> None:
         by_id: dict[str, list[ActivityDocument]] = defaultdict(list)
-        for document in documents:
-            by_id[document.external_id or ""].append(document)
+        for note_id, document in known:
+            by_id[note_id].append(document)
         rows = [Row(note_id, {BODY: note_of(sharing[-1])}, tuple(sharing)) for note_id, sharing in by_id.items()]
         async for row, result in self._wire.write("notes", "update", rows):
             for document in by_id[row.key]:
@@ -73,18 +73,27 @@ class Notes:
         ids = {note_id for contact in contacts for note_id in linked.get(contact, ())}
         # What was lost is young: the highest ids first, and no further than needed.
         newest = sorted(ids, key=lambda note_id: (len(note_id), note_id), reverse=True)
+        outdated: list[tuple[str, ActivityDocument]] = []
         while newest and missing:
             page, newest = newest[:100], newest[100:]
             found = await self._wire.read("notes", page, [BODY])
             for record in found.records:
-                body = html.unescape(record.properties.get(BODY) or "")
+                held = record.properties.get(BODY) or ""
+                body = html.unescape(held)
                 for marker in [marker for marker in missing if marker in body]:
-                    self._report.synced(missing.pop(marker), record.id)
+                    document = missing.pop(marker)
+                    if held == note_of(document):
+                        self._report.synced(document, record.id)
+                    else:
+                        # Left there by a push that knew less: the message has been classified again since.
+                        outdated.append((record.id, document))
             for error in found.refused.values():
                 # One of these may be the note that is looked for: creating another could double it.
                 for document in missing.values():
                     self._report.failed(document, error)
-                return
+                missing.clear()
+                break
+        await self._update(outdated)
 
     async def _create(self, documents: Sequence[ActivityDocument]) -> None:
         again: list[ActivityDocument] = []

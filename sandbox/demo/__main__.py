@@ -44,7 +44,7 @@ KILL_LEASE_SECONDS = "3"
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGTERM or SIGHUP: to be treated like Ctrl-C."""
+    """Ctrl-C, SIGTERM or SIGHUP: all end the demo."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]  # a PGOPTIONS or PGSSLMODE is not meant for the demo's own server
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a script's background job inherits that it is ignored
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     with ExitStack() as stack:
@@ -105,7 +106,7 @@ def _demo(console: Console, options: argparse.Namespace, stack: ExitStack, runni
         f"{len(stage.portals)} portals of the CRM sandbox are connected ({control.url}/)",
     )
     if options.faults:
-        _say(console, begun, f"the sandbox will misbehave {plan_faults(control)} times")
+        _say(console, begun, f"the sandbox will misbehave {plan_faults(control, len(stage.portals))} times")
     first_day = datetime.now(UTC).date()
     settings = {"CRM_SYNC_LEASE_SECONDS": KILL_LEASE_SECONDS} if options.kill_daemon else {}
     settings["CRM_SYNC_STOP_SECONDS"] = "0.5"

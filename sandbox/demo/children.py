@@ -29,7 +29,7 @@ while read -r word pid; do
     done) exit 0 ;;
   esac
 done
-for pid in $running; do kill -s KILL "-$pid"; done 2>/dev/null
+for pid in $running; do kill -s KILL -- "-$pid"; done 2>/dev/null
 rm -rf -- "$1"
 """
 # Settings of whoever runs the demo that would lead its processes elsewhere.

@@ -94,6 +94,8 @@ def _contact(
     random: Random, organization_id: UUID, place: int, companies: list[tuple[str, str]], earlier: list[Contact]
 ) -> Contact:
     chosen = place % len(NAMES)
+    first_name: str | None
+    last_name: str | None
     first_name, last_name = NAMES[chosen]
     company, domain = random.choice(companies)
     email: str | None = f"{LOCAL_PARTS[chosen]}.{place}@{domain}.example.com".replace("..", ".")

@@ -104,7 +104,12 @@ def _compare_contacts(proof: Proof, demand: Demand, portal: _Portal) -> None:
         if demanded is not None:
             allowed = {name: values or {""} for name, values in demanded.values.items()}
             wrong = {name: contact.get(name, "") for name in allowed if contact.get(name, "") not in allowed[name]}
-            proof.add("contacts", "wrong", bool(wrong), f"{contact.get('email')}: {wrong} instead of {[allowed[name] for name in wrong]}")
+            proof.add(
+                "contacts",
+                "wrong",
+                bool(wrong),
+                f"{contact.get('email')}: {wrong} instead of {[allowed[name] for name in wrong]}",
+            )
     links = Counter(
         (address(contact.get("email", "")), company)
         for id_, contact in portal.contacts.items()

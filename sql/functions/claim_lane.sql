@@ -107,6 +107,7 @@ begin
         for update skip locked
       ) as w
     );
+    v_ids := crm_sync.withhold_shared_addresses(v_lane.organization_id, p_integration_id, v_ids);
     v_found_ids := v_ids;
     v_ids := crm_sync.skip_unsendable(v_lane.organization_id, p_integration_id, v_ids);
   end if;

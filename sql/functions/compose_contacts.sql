@@ -39,7 +39,7 @@ as $$
     'unchanged', f.sent_fields = m.sync_data -> 'fields' and m.sync_status = 'synced',
     'fields', f.fields,
     'company', case when o.name <> '' then jsonb_build_object('key', o.key, 'name', o.name, 'external_id', co.external_id) end,
-    'echo', jsonb_build_object('status', st.status, 'fields', f.sent_fields, 'company_key', o.key)
+    'echo', jsonb_build_object('status', st.status, 'status_row', st.position, 'fields', f.sent_fields, 'company_key', o.key)
   ))
   from newest as n
   cross join connection as x
@@ -48,18 +48,20 @@ as $$
     on m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
   cross join lateral (select lower(btrim(k.email)) as email) as e
   cross join lateral (
-    -- what was last sent, then each claimed classification in its order: never to a lower rank, the newer of equals
-    select coalesce((
-      select v.status
+    -- what was last sent, and each claimed classification: never to a lower rank, and of equals the one that was said last
+    select coalesce(w.status, 'new') as status, w.position
+    from (select) as one
+    left join lateral (
+      select v.status, v.position
       from (
-        select m.sync_data ->> 'status' as status, 0::bigint as position
+        select m.sync_data ->> 'status' as status, coalesce((m.sync_data ->> 'status_row')::bigint, 0) as position
         union all
-        select s.status, s.position from unnest(n.statuses) with ordinality as s (status, position)
+        select s.status, s.row_id from unnest(n.statuses, n.row_ids) as s (status, row_id)
       ) as v
       where v.status is not null
       order by crm_sync.status_rank(v.status) desc, v.position desc
       limit 1
-    ), 'new') as status
+    ) as w on true
   ) as st
   cross join lateral (
     select crm_sync.compose_fields(x.rules, to_jsonb(k) || jsonb_build_object(
@@ -72,8 +74,8 @@ as $$
     select cf.fields, coalesce((select jsonb_object_agg(v.key, v.value -> 'value') from jsonb_each(cf.fields) as v), '{}') as sent_fields
   ) as f
   cross join lateral (
-    select left(regexp_replace(btrim(k.company), '\s+', ' ', 'g'), 250) as name,
-      case when btrim(k.company) <> '' then crm_sync.company_key(k.company) end as key
+    select left(regexp_replace(n.name, '\s+', ' ', 'g'), 250) as name, case when n.name <> '' then crm_sync.company_key(n.name) end as key
+    from (select crm_sync.trim_blanks(k.company) as name) as n
   ) as o
   left join crm_sync.effects as co
     on co.organization_id = n.organization_id and co.integration_id = n.integration_id and co.object_type = 'company' and co.key = o.key

@@ -41,7 +41,7 @@ as $$
     select crm_sync.compose_fields(
       q.rules,
       to_jsonb(k) || jsonb_build_object(
-        'name', coalesce(nullif(btrim(k.first_name), ''), lower(btrim(k.email))) || ' - Email Lead',
+        'name', coalesce(nullif(crm_sync.trim_blanks(k.first_name), ''), lower(btrim(k.email))) || ' - Email Lead',
         'pipeline', q.sync_settings ->> 'deal_pipeline', 'stage', q.sync_settings ->> 'deal_stage', 'amount', q.sync_settings ->> 'deal_amount',
         'close_date', to_char(c.close_at at time zone 'UTC', 'YYYY-MM-DD'),
         'close_at', to_char(c.close_at at time zone 'UTC', 'YYYY-MM-DD"T00:00:00Z"'),

@@ -13,12 +13,12 @@ as $$
   ))), '{}')
   from (
     select r.rule, r.rule ->> 'to' as target, coalesce(r.rule ->> 'policy', 'always') as policy,
-      btrim(case
+      crm_sync.trim_blanks(case
         when r.rule ? 'value' then r.rule ->> 'value'
         when r.rule ? 'values' and r.rule -> 'values' ? (p_facts ->> (r.rule ->> 'from')) then r.rule -> 'values' ->> (p_facts ->> (r.rule ->> 'from'))
         when r.rule -> 'only_mapped' = 'true' then null
         else p_facts ->> (r.rule ->> 'from')
-      end, E' \t\r\n') as value
+      end) as value
     from jsonb_array_elements(p_rules) as r (rule)
   ) as x
   where x.value <> ''

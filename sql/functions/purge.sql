@@ -6,14 +6,13 @@ as $$
 declare
   v_lane record;
   v_count integer := 0;
-  v_rows integer;
+  v_gone record;
   v_partition record;
 begin
   for v_lane in
-    select q.organization_id, q.integration_id, array_agg(q.id) as ids,
-      count(*) filter (where q.status = 'failed') as failed, count(*) filter (where q.status = 'skipped') as skipped
+    select q.organization_id, q.integration_id, array_agg(q.id) as ids
     from (
-      select q.organization_id, q.integration_id, q.id, q.status
+      select q.organization_id, q.integration_id, q.id
       from public.sync_queue as q
       where q.completed_at < now() - (select c.retain_finished from crm_sync.config as c)
       order by q.completed_at
@@ -31,13 +30,18 @@ begin
       where q.organization_id = v_lane.organization_id and q.id = u.id and q.completed_at is not null
       returning q.status
     )
-    select count(*) into v_rows from gone;
+    -- counted from what went, not from what was found: a row may have been put back in between
+    select count(*) as rows, count(*) filter (where g.status = 'failed') as failed, count(*) filter (where g.status = 'skipped') as skipped
+    into v_gone
+    from gone as g;
     update crm_sync.lanes as l
-    set purged = l.purged + v_rows, purged_failed = l.purged_failed + v_lane.failed, purged_skipped = l.purged_skipped + v_lane.skipped
+    set purged = l.purged + v_gone.rows, purged_failed = l.purged_failed + v_gone.failed, purged_skipped = l.purged_skipped + v_gone.skipped
     where l.organization_id = v_lane.organization_id and l.integration_id = v_lane.integration_id;
-    v_count := v_count + v_rows;
+    v_count := v_count + v_gone.rows;
     exit; -- one lane's lock in a transaction; the next call takes the next lane
   end loop;
+
+  delete from crm_sync.orphans as o where o.seen_at < now() - (select c.retain_finished from crm_sync.config as c);
 
   for v_partition in
     select c.relname

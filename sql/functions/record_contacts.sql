@@ -20,16 +20,17 @@ begin
     where o.status = 'synced' or (o.status = 'failed' and o.failure ->> 'kind' in ('rejected', 'bug', 'contended'))
   ),
   settled as materialized (
-    select o.organization_id, o.integration_id, q.contact_id, q.message_id, o.external_id, o.company_external_id, o.echo, o.status, o.failure,
+    select o.organization_id, o.integration_id, q.contact_id, q.message_id as asked_by, o.external_id, o.company_external_id, o.echo, o.status, o.failure,
       case when o.status = 'synced' then first_value(q.contact_id) over (partition by o.external_id order by q.id) end as first_contact_id
     from outcomes as o
     join public.sync_queue as q
       on q.organization_id = o.organization_id and q.id = (o.rows ->> -1)::bigint and q.queue_type = 'contact_sync'
   ),
   judged as (
-    select s.*, coalesce(h.contact_id, nullif(s.first_contact_id, s.contact_id)) as owner_id
+    select s.*, g.id as message_id, coalesce(h.contact_id, nullif(s.first_contact_id, s.contact_id)) as owner_id
     from settled as s
     join public.contacts as k on k.organization_id = s.organization_id and k.id = s.contact_id
+    left join public.inbox_messages as g on g.organization_id = s.organization_id and g.id = s.asked_by -- it may be gone by now
     -- one record of the CRM belongs to one contact of ours: the one that had it, else the first of this batch
     left join public.contact_sync_mappings as h
       on h.organization_id = s.organization_id and h.integration_id = s.integration_id

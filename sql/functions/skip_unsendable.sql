@@ -20,8 +20,11 @@ as $$
     from claimed as u
     join public.sync_queue as q on q.organization_id = u.organization_id and q.id = u.id
     left join public.contacts as k on k.organization_id = u.organization_id and k.id = q.contact_id
-    left join public.contact_sync_mappings as m
-      on m.organization_id = u.organization_id and m.integration_id = u.integration_id and m.contact_id = q.contact_id
+    left join lateral (
+      select m.external_contact_id, m.conflict_data from public.contact_sync_mappings as m
+      where m.organization_id = u.organization_id and m.integration_id = u.integration_id and m.contact_id = q.contact_id
+      offset 0 -- by its whole key, not all mappings of the connection
+    ) as m on true
     left join public.inbox_messages as g on g.organization_id = u.organization_id and g.id = q.message_id
   ),
   skipped as (

@@ -44,6 +44,7 @@ begin
     return query select false, extract(epoch from v_wait)::double precision;
     return;
   end if;
+  v_at := greatest(v_at, v_now + v_wait + v_step * p_calls); -- calls that are made all at once need room after them as well
   update crm_sync.budgets as b
   set theoretical_at = v_at, spent = b.spent + p_calls,
     spent_today = case when b.today = (v_now at time zone 'UTC')::date then b.spent_today else 0 end + p_calls,

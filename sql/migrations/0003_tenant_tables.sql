@@ -124,7 +124,7 @@ comment on column public.contact_sync_mappings.external_company_id is 'The CRM''
 comment on column public.contact_sync_mappings.sync_status is 'synced; error: the last attempt failed; conflict: another contact of ours owns the CRM''s record.';
 comment on column public.contact_sync_mappings.sync_direction is 'Which way changes travel.';
 comment on column public.contact_sync_mappings.last_synced_at is 'Last time the CRM confirmed the contact.';
-comment on column public.contact_sync_mappings.sync_data is 'What was last sent: the status and each field by the CRM''s name.';
+comment on column public.contact_sync_mappings.sync_data is 'What was last sent: the status, the queue row that decided it, and each field by the CRM''s name.';
 comment on column public.contact_sync_mappings.conflict_resolution is 'Who wins when both sides changed.';
 comment on column public.contact_sync_mappings.conflict_data is 'For a conflict: the CRM''s record and the contact that owns it.';
 comment on column public.contact_sync_mappings.created_at is 'When the contact was first sent.';

@@ -14,9 +14,7 @@ begin
     update crm_sync.lanes as l
     set parked_until = null, parked_kind = null, parked_reason = null, failures = 0, batch_limit = null, schema_ready_at = null
     where l.integration_id = new.id and l.parked_kind = 'unauthorized';
-    if found then
-      perform crm_sync.ring();
-    end if;
+    perform crm_sync.ring();
   end if;
   return null;
 end;

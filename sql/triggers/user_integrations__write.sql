@@ -6,7 +6,7 @@ as $$
 declare
   v_problem text;
 begin
-  if tg_op = 'INSERT' and jsonb_typeof(new.sync_settings) = 'object' then
+  if jsonb_typeof(new.sync_settings) = 'object' and (tg_op = 'INSERT' or new.sync_settings <> old.sync_settings) then
     new.sync_settings := crm_sync.default_sync_settings(new.provider_id) || new.sync_settings;
   end if;
   if tg_op = 'UPDATE' and (new.organization_id, new.id, new.provider_id) is distinct from (old.organization_id, old.id, old.provider_id) then
@@ -29,10 +29,12 @@ begin
     else
       new.credentials := crm_sync.seal_credentials(new.organization_id, new.id, new.credentials);
     end if;
-    new.credentials_version := new.credentials_version + 1;
     if tg_op = 'UPDATE' and old.status = 'error' and new.status = 'error' then
       new.status := 'connected';
     end if;
+  end if;
+  if new.credentials is not null and tg_op = 'INSERT' or tg_op = 'UPDATE' and new.credentials is distinct from old.credentials then
+    new.credentials_version := new.credentials_version + 1; -- also when they are wiped
   end if;
   if new.status in ('connected', 'syncing') and tg_op = 'UPDATE' and old.status in ('error', 'disconnected') then
     new.last_error := null;

@@ -55,9 +55,7 @@ class Relay:
         number = self.accepted
         server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
         try:
-            await asyncio.gather(
-                self._pump(reader, server_writer, None), self._pump(server_reader, writer, number)
-            )
+            await asyncio.gather(self._pump(reader, server_writer, None), self._pump(server_reader, writer, number))
         except OSError:
             return
         finally:

@@ -79,8 +79,10 @@ def test_a_transaction_that_began_before_the_daemon_armed_is_not_slept_through(
     tenant = shop.tenant()
     message = shop.house.message(tenant.organization, shop.person(tenant))
     with psycopg.connect(database) as producer:
-        producer.execute(f"set transaction isolation level {isolation}")  # type: ignore[call-overload]
-        producer.execute("insert into public.message_classifications (message_id, intent) values (%s, 'question')", [message])
+        producer.execute(f"set transaction isolation level {isolation}")
+        producer.execute(
+            "insert into public.message_classifications (message_id, intent) values (%s, 'question')", [message]
+        )
         with daemon(database, poll_seconds=NEVER) as running:
             eventually(lambda: is_armed(shop.house), "an armed daemon")
             producer.commit()
@@ -124,9 +126,7 @@ def test_no_wake_up_is_lost_with_many_producers(shop: Shop, database: str) -> No
                 time.sleep(dice.random() * 0.05)
 
     with daemon(database, poll_seconds=NEVER):
-        threads = [
-            threading.Thread(target=produce, args=(mine, seed)) for seed, mine in enumerate(messages)
-        ]
+        threads = [threading.Thread(target=produce, args=(mine, seed)) for seed, mine in enumerate(messages)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -157,7 +157,9 @@ def test_a_listen_connection_that_went_deaf_is_noticed_and_replaced(shop: Shop, 
     ):
         assert running.worker is not None
         # from here on, the LISTEN connection goes through the relay
-        through_relay = running.settings.model_copy(update={"database_url": type(running.settings.database_url)(wire.url)})
+        through_relay = running.settings.model_copy(
+            update={"database_url": type(running.settings.database_url)(wire.url)}
+        )
         running.worker._doorbell._settings = through_relay
         shop.house.value("select pg_terminate_backend(%s)", shop.house.value(LISTENERS))
         eventually(lambda: wire.accepted == 1 and shop.house.value("select listening and armed from crm_sync.daemons"))

@@ -212,6 +212,18 @@ async def test_a_known_note_gets_its_new_text(hubspot: HubSpotSample, portal: Hu
     assert note["properties"]["hs_timestamp"] == "2026-11-22T10:00:00.000Z"
 
 
+async def test_a_note_of_unknown_fate_gets_the_text_of_a_later_classification(
+    hubspot: HubSpotSample, portal: HubSpotAccount, person: Person
+) -> None:
+    ada = person.create("contacts", email="ada@example.com")
+    portal.disturb("activities", drop_answer=True)
+    await push(hubspot, portal, activity(ada, intent="question"))
+    [outcome] = (await push(hubspot, portal, activity(ada, uncertain=True, intent="interested"))).all
+    [note] = portal.ledger()["notes"]
+    assert (outcome.status, outcome.external_id, outcome.created) == ("synced", note["id"], False)
+    assert "Intent: interested" in note["properties"]["hs_note_body"]
+
+
 async def test_a_note_that_a_person_deleted_stays_deleted(
     hubspot: HubSpotSample, portal: HubSpotAccount, person: Person
 ) -> None:

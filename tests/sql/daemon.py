@@ -1,4 +1,4 @@
-"""A daemon without a network: it claims as the daemon's role, and answers whatever a test wants the CRM to have said."""
+"""A daemon without a network: it claims as the daemon's role, and answers what a test wants the CRM to have said."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.house import KEY, House
 Document = dict[str, Any]
 Outcome = dict[str, Any]
 Batch = dict[str, Any]
+STATE = "status, attempts, uncertain, last_error, next_attempt_at is not null, completed_at is not null"
 KINDS = ("contacts", "deals", "activities")
 
 
@@ -134,3 +135,18 @@ def queue(house: House, columns: str = "status, attempts", where: str = "true") 
 def assert_books_balance(house: House) -> None:
     """In no state may work be lost or counted twice."""
     assert house.rows("select * from crm_sync.accounting where difference <> 0") == []
+
+
+def people(house: House, organization: UUID, count: int) -> list[UUID]:
+    """So many contacts, each of whom has replied once."""
+    contacts = [house.contact(organization, f"c{n}@example.com") for n in range(count)]
+    for contact in contacts:
+        house.reply(organization, contact, "x")
+    return contacts
+
+
+def somebody_waits(house: House) -> bool:
+    """Whether a session of this database waits for a lock, seen from inside a transaction as well."""
+    house.connection.execute("select pg_stat_clear_snapshot()")
+    query = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    return bool(house.value(query))

@@ -24,12 +24,10 @@ def ears(database: str) -> Iterator[psycopg.Connection]:
 def rings(house: House, ears: psycopg.Connection) -> int:
     """How often it rang until now: notifications come in the order of commits, so our own marks the end."""
     house.connection.execute("select pg_notify('crm_sync', 'the end')")
-    count = 0
-    for notification in ears.notifies(timeout=15):
+    for count, notification in enumerate(ears.notifies(timeout=15)):
         if notification.payload == "the end":
             return count
         assert notification.payload == ""
-        count += 1
     raise AssertionError("our own notification did not arrive")
 
 
@@ -64,17 +62,13 @@ def test_a_sleeper_is_rung_once_for_each_transaction(
     assert rings(house, ears) == 1
 
 
-def test_the_producers_own_role_rings(
-    house: House, daemon: Daemon, ears: psycopg.Connection, message: UUID
-) -> None:
+def test_the_producers_own_role_rings(house: House, daemon: Daemon, ears: psycopg.Connection, message: UUID) -> None:
     sleep(house, daemon)
     house.classify(message)
     assert rings(house, ears) == 1
 
 
-def test_a_producer_of_an_old_snapshot_always_rings(
-    house: House, ears: psycopg.Connection, message: UUID
-) -> None:
+def test_a_producer_of_an_old_snapshot_always_rings(house: House, ears: psycopg.Connection, message: UUID) -> None:
     with house.connection.transaction():
         house.connection.execute("set transaction isolation level repeatable read")
         house.connection.execute(INSERT, [message])

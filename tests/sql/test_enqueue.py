@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -29,6 +28,7 @@ def test_a_classification_becomes_one_row_for_each_connected_crm(house: House, o
     ]
 
 
+@pytest.mark.usefixtures("rolled_back")
 def test_every_row_of_a_multi_row_insert_is_enqueued_in_its_order(
     house: House, organization: UUID, integration: int
 ) -> None:
@@ -45,10 +45,11 @@ def test_every_row_of_a_multi_row_insert_is_enqueued_in_its_order(
 
 def test_copy_enqueues_like_insert(house: House, organization: UUID, integration: int) -> None:
     message = house.message(organization, house.contact(organization))
-    with house.as_role("crm_sync_producer") as producer, producer.cursor() as cursor:
-        with cursor.copy("copy public.message_classifications (message_id, intent) from stdin") as copy:
-            for intent in ("interested", "question"):  # the producer may not even read what it wrote
-                copy.write_row((message, intent))
+    # as a role that passes row-level security, which Postgres has no COPY through
+    copy_in = "copy public.message_classifications (message_id, intent) from stdin"
+    with house.connection.cursor() as cursor, cursor.copy(copy_in) as copy:
+        for intent in ("interested", "question"):
+            copy.write_row((message, intent))
     assert queue(house, "message_id, priority") == [(message, 3), (message, 5)]
 
 
@@ -106,6 +107,7 @@ def test_a_classification_of_an_unknown_message_is_kept_and_adopted_when_the_mes
     assert house.value("select count(*) from crm_sync.orphans") == 0
 
 
+@pytest.mark.usefixtures("rolled_back")
 def test_without_a_connected_crm_the_row_is_skipped_with_its_reason(house: House, organization: UUID) -> None:
     house.reply(organization, house.contact(organization))
     assert queue(house, "integration_id, status, last_error, completed_at is not null") == [
@@ -113,6 +115,7 @@ def test_without_a_connected_crm_the_row_is_skipped_with_its_reason(house: House
     ]
 
 
+@pytest.mark.usefixtures("rolled_back")
 def test_a_message_without_a_contact_is_skipped_with_its_reason(
     house: House, organization: UUID, integration: int
 ) -> None:
@@ -122,6 +125,7 @@ def test_a_message_without_a_contact_is_skipped_with_its_reason(
     ]
 
 
+@pytest.mark.usefixtures("rolled_back")
 @pytest.mark.parametrize("intent", [None, "", "   ", "Ünïcode ☃ \n", "x" * 100_000, "'; drop table x; --"])
 def test_an_odd_intent_is_enqueued_with_the_middle_priority(
     house: House, organization: UUID, integration: int, intent: str | None
@@ -130,11 +134,13 @@ def test_an_odd_intent_is_enqueued_with_the_middle_priority(
     assert queue(house, "status, priority") == [("pending", 6)]
 
 
+@pytest.mark.usefixtures("rolled_back")
 def test_a_body_of_a_megabyte_does_not_reach_the_queue(house: House, organization: UUID, integration: int) -> None:
     house.classify(house.message(organization, house.contact(organization), body="ä" * 500_000))
     assert queue(house, "status, pg_column_size(sync_queue.*) < 500") == [("pending", True)]
 
 
+@pytest.mark.usefixtures("rolled_back")
 def test_a_confidence_that_is_no_number_does_not_fail_the_producer(house: House, organization: UUID) -> None:
     house.integration(
         organization, sync_filters={"all": [{"field": "confidence", "op": ">=", "value": 0.5}]}, name="filtered"
@@ -147,6 +153,7 @@ def test_a_confidence_that_is_no_number_does_not_fail_the_producer(house: House,
     assert [status for (status,) in queue(house, "status")] == ["skipped", "skipped"]
 
 
+@pytest.mark.usefixtures("rolled_back")
 def test_a_disconnected_crm_gets_no_row_and_one_in_error_keeps_its_work(house: House, organization: UUID) -> None:
     house.integration(organization, status="disconnected")
     broken = house.integration(organization, "pipedrive", status="error")
@@ -154,12 +161,14 @@ def test_a_disconnected_crm_gets_no_row_and_one_in_error_keeps_its_work(house: H
     assert queue(house, "integration_id, status") == [(broken, "pending")]
 
 
+@pytest.mark.usefixtures("rolled_back")
 def test_an_inactive_provider_gets_no_row(house: House, organization: UUID, integration: int) -> None:
     house.connection.execute("update public.integration_providers set is_active = false")
     house.reply(organization, house.contact(organization))
     assert queue(house, "integration_id, last_error") == [(None, "the organization has no connected CRM")]
 
 
+@pytest.mark.usefixtures("rolled_back")
 def test_with_auto_sync_off_the_row_is_skipped_with_its_reason(house: House, organization: UUID) -> None:
     integration = house.integration(organization, sync_settings={"auto_sync_contacts": False})
     house.reply(organization, house.contact(organization))
@@ -168,6 +177,7 @@ def test_with_auto_sync_off_the_row_is_skipped_with_its_reason(house: House, org
     ]
 
 
+@pytest.mark.usefixtures("rolled_back")
 @pytest.mark.parametrize(
     ("frequency", "slot"),
     [
@@ -183,6 +193,7 @@ def test_a_slow_connection_waits_for_its_slot(house: House, organization: UUID, 
     ]
 
 
+@pytest.mark.usefixtures("rolled_back")
 @pytest.mark.parametrize(
     ("intent", "priority", "place"),
     [
@@ -203,82 +214,6 @@ def test_interested_and_urgent_replies_go_first_and_machines_last(
     house: House, intent: str, priority: str | None, place: int
 ) -> None:
     assert house.value("select crm_sync.queue_priority(%s, %s)", intent, priority) == place
-
-
-FACTS = {
-    "intent": "interested",
-    "sentiment": "Positive",
-    "confidence": 0.8,
-    "requires_human_attention": True,
-    "next_action": None,
-    "email_domain": "example.com",
-    "contact": {"company": "Acme", "phone": " "},
-}
-
-
-@pytest.mark.parametrize(
-    ("field", "op", "value", "passes"),
-    [
-        ("intent", "=", "Interested", True),
-        ("intent", "=", "question", False),
-        ("next_action", "=", "call", False),
-        ("intent", "<>", "question", True),
-        ("intent", "<>", "interested", False),
-        ("next_action", "<>", "call", True),
-        ("sentiment", "in", ["positive", "neutral"], True),
-        ("sentiment", "in", [], False),
-        ("sentiment", "not in", ["negative"], True),
-        ("sentiment", "not in", ["POSITIVE"], False),
-        ("next_action", "not in", ["call"], True),
-        ("confidence", ">=", 0.8, True),
-        ("confidence", ">=", 0.81, False),
-        ("confidence", "<=", 0.8, True),
-        ("confidence", "<=", 0.79, False),
-        ("intent", ">=", 0, False),
-        ("requires_human_attention", "=", True, True),
-        ("email_domain", "=", "EXAMPLE.com", True),
-        ("contact.company", "=", "acme", True),
-        ("contact.phone", "is blank", None, True),
-        ("contact.company", "is blank", None, False),
-        ("contact.unknown", "is blank", None, True),
-        ("contact.company", "is not blank", None, True),
-        ("next_action", "is not blank", None, False),
-    ],
-)
-def test_each_operator_of_a_filter_does_what_it_says(
-    house: House, field: str, op: str, value: Any, passes: bool
-) -> None:
-    from psycopg.types.json import Jsonb
-
-    condition = {"field": field, "op": op, "value": value}
-    reason = house.value(
-        "select crm_sync.filter_reason(%s, %s)", Jsonb({"all": [condition], "any": [condition]}), Jsonb(FACTS)
-    )
-    assert (reason is None) == passes
-    if not passes:
-        assert reason.startswith(f"filtered out: not {field} {op}")
-
-
-def test_any_lets_through_what_meets_one_condition_and_all_needs_each(house: House) -> None:
-    from psycopg.types.json import Jsonb
-
-    yes = {"field": "intent", "op": "=", "value": "interested"}
-    no = {"field": "intent", "op": "=", "value": "question"}
-    query = "select crm_sync.filter_reason(%s, %s)"
-    assert house.value(query, Jsonb({"any": [no, yes]}), Jsonb(FACTS)) is None
-    assert house.value(query, Jsonb({"any": []}), Jsonb(FACTS)) is None
-    assert house.value(query, Jsonb({"any": [no, no]}), Jsonb(FACTS)).startswith("filtered out: none of intent =")
-    assert house.value(query, Jsonb({"all": [yes], "any": [no]}), Jsonb(FACTS)) is not None
-    assert house.value(query, Jsonb({"all": [yes, no], "any": [yes]}), Jsonb(FACTS)) is not None
-
-
-def test_what_a_filter_keeps_out_is_skipped_with_the_filters_words(house: House, organization: UUID) -> None:
-    filters = {"all": [{"field": "contact.company", "op": "is not blank"}]}
-    integration = house.integration(organization, sync_filters=filters)
-    house.reply(organization, house.contact(organization))
-    house.reply(organization, house.contact(organization, "b@example.com", company="Acme"))
-    assert queue(house, "integration_id, status") == [(integration, "skipped"), (integration, "pending")]
-    assert queue(house, "last_error")[0][0].startswith("filtered out: not contact.company is not blank")
 
 
 def test_a_producer_can_insert_classifications_and_nothing_else(house: House, organization: UUID) -> None:
@@ -345,6 +280,7 @@ def test_a_message_without_an_organization_does_not_fail_the_producer(
     assert queue(house, "status, last_error") == [("skipped", "the message belongs to no contact")]
 
 
+@pytest.mark.usefixtures("rolled_back")
 def test_deleting_a_connection_clears_its_queue_and_nothing_else(house: House, organization: UUID) -> None:
     gone, kept = house.integration(organization), house.integration(organization, "pipedrive")
     house.reply(organization, house.contact(organization))

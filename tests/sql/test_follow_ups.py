@@ -38,11 +38,11 @@ def test_an_interested_reply_becomes_a_contact_then_a_deal_and_an_activity(
     )
     deal = f"crm-deal:{contact}:interested"
     assert mapping == [(contact, message, f"crm-{contact}", deal, "synced", "qualified")]
+    company = rest["deals"][0]["company_external_id"]
     assert house.rows(
         "select object_type, key, external_id, rule, confirmed_at is not null from crm_sync.effects order by 1"
     )[1:] == [
-        ("company", house.value("select crm_sync.company_key('Acme')"), rest["deals"][0]["company_external_id"])
-        + (None, True),
+        ("company", house.value("select crm_sync.company_key('Acme')"), company, None, True),
         ("deal", f"deal:{contact}:interested", deal, "interested", True),
     ]
     assert house.rows("select object_type, key, external_id from crm_sync.effects where object_type = 'activity'") == [
@@ -171,8 +171,8 @@ def test_a_conflict_ends_when_the_crms_record_is_free(
     daemon.finish(batch, [synced(document, "7") for document in documents(batch)])
     house.connection.execute("delete from public.contacts where id = %s", [first])
     house.reply(organization, second, "x")
-    while (batch := daemon.try_claim()) is not None:
-        daemon.finish(batch, [synced(d, "7" if "email" in d else None) for d in documents(batch)])
+    while (more := daemon.try_claim()) is not None:
+        daemon.finish(more, [synced(d, "7" if "email" in d else None) for d in documents(more)])
     assert house.rows("select sync_status, external_contact_id, conflict_data from public.contact_sync_mappings") == [
         ("synced", "7", None)
     ]
@@ -190,7 +190,8 @@ def test_a_failure_marks_the_mapping_and_forgets_nothing(
     daemon.finish(batch, [failed(d, "rejected", "no") for d in documents(batch)])
     assert house.rows("select sync_status from public.contact_sync_mappings") == [("error",)]
     assert (
-        house.rows("select external_contact_id, external_deal_id, sync_data from public.contact_sync_mappings") == before
+        house.rows("select external_contact_id, external_deal_id, sync_data from public.contact_sync_mappings")
+        == before
     )
 
 

@@ -1,0 +1,148 @@
+"""What the daemon says when it will not start: what is wrong, what to do, and no secret."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from psycopg import sql
+
+from tests.house import KEY, House
+from tests.listener.daemons import ask, environment, process, refuse
+from tests.listener.shop import Shop
+from tests.postgres import TestServer
+
+UNREACHABLE = "postgresql://crm:hidden-word@127.0.0.1:9/app"
+EVERY_COMMAND = [("run",), ("status",), ("status", "--json"), ("migrate",), ("migrate", "--check")]
+
+
+@pytest.fixture
+def empty(postgres: TestServer) -> Iterator[str]:
+    """URL of a database that was never migrated."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def guest(house: House, database: str) -> Iterator[str]:
+    """URL of a role that may log in and nothing else."""
+    name, password = f"guest_{secrets.token_hex(4)}", secrets.token_hex(12)
+    house.connection.execute(
+        sql.SQL("create role {} login password {}").format(sql.Identifier(name), sql.Literal(password))
+    )
+    parts = urlsplit(database)
+    yield urlunsplit(parts._replace(netloc=f"{name}:{password}@{parts.netloc.rpartition('@')[2]}"))
+    house.connection.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
+def assert_refused(
+    environ: dict[str, str], status: int, *words: str, command: tuple[str, ...] = ("run",), hidden: tuple[str, ...] = ()
+) -> None:
+    # the daemon as a process of its own; the others, which end by themselves, in this one
+    if command == ("run",):
+        done = refuse(environ, *command)
+        code, said = done.returncode, done.stdout + done.stderr
+    else:
+        result = ask(environ, *command)
+        code, said = result.exit_code, result.output
+    assert code == status, said
+    for word in words:
+        assert word in said
+    assert "Traceback" not in said
+    for secret in (KEY, "hidden-word", *hidden):
+        assert secret not in said
+
+
+def test_no_key(database: str) -> None:
+    environ = environment(database)
+    del environ["INTEGRATION_ENCRYPTION_KEY"]
+    assert_refused(environ, 78, "INTEGRATION_ENCRYPTION_KEY is not set", "openssl rand")
+
+
+def test_a_short_key(database: str) -> None:
+    environ = environment(database, INTEGRATION_ENCRYPTION_KEY="a-short-hidden-word")
+    assert_refused(environ, 78, "INTEGRATION_ENCRYPTION_KEY", "19 characters", "openssl rand")
+
+
+def test_a_key_that_stored_credentials_were_not_sealed_with(shop: Shop, database: str) -> None:
+    shop.tenant()
+    environ = environment(database, INTEGRATION_ENCRYPTION_KEY="another-hidden-word" * 3)
+    assert_refused(environ, 78, "not the one that 1 connection", "Start with the key")
+
+
+def test_settings_that_make_no_sense_are_named_all_at_once(database: str) -> None:
+    environ = environment(database, CRM_SYNC_BATCH_SIZE="many", CRM_SYNC_LOG_LEVEL="loud")
+    assert_refused(environ, 78, "CRM_SYNC_BATCH_SIZE", "CRM_SYNC_LOG_LEVEL")
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_an_unreachable_database(command: tuple[str, ...]) -> None:
+    environ = environment(UNREACHABLE, CRM_SYNC_CONNECT_TIMEOUT_SECONDS="0.3")
+    assert_refused(environ, 69, "cannot be reached", command=command)
+
+
+@pytest.mark.parametrize("command", [("run",), ("status",), ("status", "--json")])
+def test_a_database_that_was_not_migrated(empty: str, command: tuple[str, ...]) -> None:
+    assert_refused(environment(empty), 78, "crm-sync migrate", command=command)
+
+
+def test_an_old_schema(house: House, database: str) -> None:
+    house.connection.execute("delete from crm_sync.applied_files where name >= 'migrations/0004'")
+    assert_refused(environment(database), 78, "schema version 3", "crm-sync migrate")
+
+
+@pytest.mark.parametrize("command", [("run",), ("status",), ("migrate", "--check")])
+def test_a_role_without_rights(guest: str, command: tuple[str, ...]) -> None:
+    hidden = urlsplit(guest).password
+    assert hidden
+    assert_refused(environment(guest), 78, "role", "grant", command=command, hidden=(hidden,))
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+@pytest.mark.parametrize(
+    "url", ["postgresql://crm:hidden-word/x@localhost/app", "no hidden-word url", "mysql://crm:hidden-word@h/d"]
+)
+def test_a_url_that_is_none_is_not_repeated(url: str, command: tuple[str, ...]) -> None:
+    assert_refused(environment(url), 78, "DATABASE_URL is not a connection string", command=command)
+
+
+def test_a_wrong_password_is_not_repeated(database: str) -> None:
+    parts = urlsplit(database)
+    url = urlunsplit(parts._replace(netloc=f"postgres:hidden-word@{parts.netloc.rpartition('@')[2]}"))
+    assert_refused(environment(url), 78, "does not let us in", "Check DATABASE_URL")
+
+
+def test_a_file_that_cannot_be_read_is_named(database: str, tmp_path: Path) -> None:
+    environ = environment(None, DATABASE_URL_FILE=str(tmp_path / "nothing"))
+    assert_refused(environ, 78, f"DATABASE_URL_FILE names {tmp_path}/nothing", "that can be read")
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe\x00")
+    environ = environment(database, INTEGRATION_ENCRYPTION_KEY="", INTEGRATION_ENCRYPTION_KEY_FILE=str(binary))
+    assert_refused(environ, 78, "INTEGRATION_ENCRYPTION_KEY_FILE", "not a text file")
+
+
+def test_secrets_are_read_from_files(database: str, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(f"{database}\n")
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    environ = environment(
+        None,
+        DATABASE_URL_FILE=str(tmp_path / "url"),
+        INTEGRATION_ENCRYPTION_KEY="",
+        INTEGRATION_ENCRYPTION_KEY_FILE=str(tmp_path / "key"),
+    )
+    with process(tmp_path, database, **{**environ, "DATABASE_URL": ""}) as running:
+        assert running.end() == 0
+
+
+def test_secrets_are_read_from_systemds_credentials(shop: Shop, database: str, tmp_path: Path) -> None:
+    shop.tenant()
+    (tmp_path / "database_url").write_text(database)
+    (tmp_path / "integration_encryption_key").write_text(f"{KEY}\n")
+    credentials = {"DATABASE_URL": "", "INTEGRATION_ENCRYPTION_KEY": "", "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    with process(tmp_path, database, **credentials) as running:
+        assert running.end() == 0
+    assert ask(environment(None, CREDENTIALS_DIRECTORY=str(tmp_path)), "status").exit_code == 0

@@ -1,0 +1,268 @@
+"""The catalog itself: documented, closed, indexed. `\\d+` is the documentation, access.sql the page of grants."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+import pytest
+
+from tests.house import House
+
+pytestmark = pytest.mark.usefixtures("rolled_back")
+
+OURS = """
+  (n.nspname = 'crm_sync' or n.nspname = 'public' and (c.relname in (
+    'organizations', 'users', 'contacts', 'inbox_messages', 'message_classifications', 'integration_providers',
+    'user_integrations', 'contact_sync_mappings', 'sync_queue') or c.relname ~ '^sync_activity_logs'))
+"""
+FUNCTIONS = "from pg_proc as p where p.pronamespace = 'crm_sync'::regnamespace"
+RELATIONS = "from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where " + OURS
+
+UNCOMMENTED: dict[str, LiteralString] = {
+    "schemas": (
+        "select nspname from pg_namespace where nspname in ('crm_sync', 'auth') and "
+        "obj_description(oid, 'pg_namespace') is null"
+    ),
+    "roles": (
+        "select rolname from pg_roles where rolname ~ '^crm_sync_' and shobj_description(oid, 'pg_authid') is null"
+    ),
+    "functions": "select p.oid::regprocedure::text " + FUNCTIONS + " and obj_description(p.oid, 'pg_proc') is null",
+    "relations": "select c.oid::regclass::text "
+    + RELATIONS
+    + " and c.relkind in ('r', 'p', 'v') and obj_description(c.oid, 'pg_class') is null",
+    "columns": "select c.oid::regclass || '.' || a.attname from pg_class as c join pg_namespace as n on "
+    "n.oid = c.relnamespace "
+    "join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped where "
+    + OURS
+    + (
+        " and c.relkind in ('r', 'p', 'v') and c.relname <> 'sync_activity_logs_default' and "
+        "col_description(c.oid, a.attnum) is null"
+    ),
+    "triggers": (
+        "select t.tgname from pg_trigger as t join pg_class as c on c.oid = t.tgrelid join "
+        "pg_namespace as n on n.oid = c.relnamespace where "
+    )
+    + OURS
+    + " and not t.tgisinternal and obj_description(t.oid, 'pg_trigger') is null",
+    "policies": (
+        "select o.polname from pg_policy as o join pg_class as c on c.oid = o.polrelid join "
+        "pg_namespace as n on n.oid = c.relnamespace where "
+    )
+    + OURS
+    + " and obj_description(o.oid, 'pg_policy') is null",
+}
+
+
+@pytest.mark.parametrize("kind", UNCOMMENTED)
+def test_every_object_says_what_it_is_for(house: House, kind: str) -> None:
+    assert house.rows(UNCOMMENTED[kind]) == []
+
+
+def test_a_comment_is_one_sentence_a_stranger_understands(house: House) -> None:
+    comments = house.rows(
+        "select p.oid::regprocedure::text, obj_description(p.oid, 'pg_proc') " + FUNCTIONS + " union all "
+        "select c.oid::regclass::text, obj_description(c.oid, 'pg_class') "
+        + RELATIONS
+        + " and c.relkind in ('r', 'p', 'v')"
+    )
+    assert len(comments) > 80
+    assert [name for name, comment in comments if not comment.endswith(".") or len(comment) < 12] == []
+
+
+def test_every_function_says_who_it_is_for(house: House) -> None:
+    query = "select p.proname, split_part(obj_description(p.oid, 'pg_proc'), ':', 1) " + FUNCTIONS
+    assert {who for _, who in house.rows(query)} == {"Worker", "Trigger", "Operator", "Reader"}
+
+
+def test_security_definer_functions_search_no_schema_and_belong_to_the_owner(house: House) -> None:
+    assert (
+        house.rows(
+            "select p.oid::regprocedure::text "
+            + FUNCTIONS
+            + " and (pg_get_userbyid(p.proowner) <> 'crm_sync_owner' or p.prosecdef "
+            "and not coalesce('search_path=\"\"' = any (p.proconfig), false))"
+        )
+        == []
+    )
+    assert house.value("select count(*) " + FUNCTIONS + " and p.prosecdef") > 20
+
+
+def test_no_function_can_be_executed_by_everybody(house: House) -> None:
+    assert (
+        house.rows(
+            "select p.oid::regprocedure::text, a.grantee::regrole::text "
+            + FUNCTIONS.replace(
+                "from pg_proc as p",
+                "from pg_proc as p cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a",
+            )
+            + " and a.grantee = 0"
+        )
+        == []
+    )
+
+
+def test_every_relation_of_ours_belongs_to_the_owner(house: House) -> None:
+    assert (
+        house.rows(
+            "select c.oid::regclass::text " + RELATIONS + (" and pg_get_userbyid(c.relowner) <> 'crm_sync_owner'")
+        )
+        == []
+    )
+
+
+def test_the_owner_cannot_log_in_and_no_role_of_ours_is_powerful(house: House) -> None:
+    assert (
+        house.rows(
+            "select rolname from pg_roles where rolname ~ '^crm_sync_' "
+            "and (rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)"
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize("role", ["crm_sync_daemon", "crm_sync_producer", "anon"])
+def test_this_role_has_no_right_on_any_relation_but_the_producers_insert(house: House, role: str) -> None:
+    rights = house.rows(
+        "select c.oid::regclass::text, p.privilege "
+        + RELATIONS.replace(
+            "from pg_class as c",
+            "from pg_class as c cross join "
+            "unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) "
+            "as p (privilege)",
+        )
+        + " and c.relkind in ('r', 'p', 'v') and (has_table_privilege(%s, c.oid, p.privilege) "
+        "or p.privilege in ('select', 'insert', 'update', 'references') and has_any_column_privilege(%s, "
+        "c.oid, p.privilege))",
+        role,
+        role,
+    )
+    assert rights == ([("message_classifications", "insert")] if role == "crm_sync_producer" else [])
+
+
+def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
+    def allowed(role: str) -> set[str]:
+        return {
+            name
+            for (name,) in house.rows(
+                "select p.proname " + FUNCTIONS + " and has_function_privilege(%s, p.oid, 'execute')", role
+            )
+        }
+
+    assert allowed("anon") == allowed("crm_sync_producer") == allowed("crm_sync_reader") == set()
+    assert allowed("authenticated") == {"member_organizations", "pause", "resume", "retry_failed", "manual_sync"}
+    daemon = allowed("crm_sync_daemon")
+    assert {"claim_batch", "finish_batch", "open_credentials"} <= daemon
+    assert daemon.isdisjoint(
+        {"seal_credentials", "open_sealed", "session_key", "decrypt_text", "register_provider", "claim_lane"}
+    )
+
+
+def test_every_foreign_key_has_an_index(house: House) -> None:
+    assert (
+        house.rows(
+            "select k.conrelid::regclass::text, k.conname from pg_constraint as k "
+            "join pg_class as c on c.oid = k.conrelid join pg_namespace as n on n.oid = c.relnamespace where "
+            + OURS
+            + " and k.contype = 'f' and not exists (select from pg_index as i where i.indrelid = "
+            "k.conrelid and i.indpred is null "
+            "and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey and "
+            "(i.indkey::int2[])[0:cardinality(k.conkey) - 1] <@ k.conkey)"
+        )
+        == []
+    )
+
+
+def test_every_tenant_table_has_organization_id_in_its_key_and_its_foreign_keys(house: House) -> None:
+    tenant = (
+        "select c.oid from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where "
+        + OURS
+        + " and c.relkind in ('r', 'p') and exists (select from pg_attribute as a where a.attrelid = "
+        "c.oid and a.attname = 'organization_id')"
+        " and c.relname not in ('users', 'contacts', 'inbox_messages', 'intent_rules')"
+    )
+    assert len(house.rows(tenant)) >= 9
+    assert (
+        house.rows(
+            "select k.conrelid::regclass::text, k.conname from pg_constraint as k where k.conrelid in ("
+            + tenant
+            + ") and k.contype in ('p', 'u', 'f') and not exists (select from pg_attribute as a where "
+            "a.attrelid = k.conrelid "
+            "and a.attname = 'organization_id' and a.attnum = any (k.conkey)) and k.confrelid <> "
+            "'public.integration_providers'::regclass "
+            "and k.conname <> 'batches_pkey'"
+        )
+        == []
+    )
+
+
+def test_row_security_is_enabled_and_forced_everywhere(house: House) -> None:
+    assert (
+        house.rows(
+            "select c.oid::regclass::text "
+            + RELATIONS
+            + " and c.relkind in ('r', 'p') and c.relname <> 'applied_files' "
+            "and not (c.relrowsecurity and c.relforcerowsecurity)"
+        )
+        == []
+    )
+
+
+def test_every_view_asks_with_its_readers_rights_and_none_shows_credentials(house: House) -> None:
+    views = (
+        "select c.relname, coalesce(c.reloptions @> '{security_invoker=true}', false) "
+        + RELATIONS
+        + " and c.relkind = 'v'"
+    )
+    assert sorted(house.rows(views)) == [(n, True) for n in ("accounting", "contact_status", "status", "workers")]
+    assert (
+        house.rows(
+            "select table_name from information_schema.columns where table_schema = 'crm_sync' and "
+            "column_name = 'credentials'"
+        )
+        == []
+    )
+
+
+def test_every_check_is_named_by_its_rule(house: House) -> None:
+    """Postgres' own names end in _check and tell nobody anything."""
+    query = (
+        "select k.conname from pg_constraint as k join pg_class as c on c.oid = k.conrelid "
+        "join pg_namespace as n on n.oid = c.relnamespace where " + OURS + " and k.contype = 'c'"
+    )
+    names = [name for (name,) in house.rows(query)]
+    assert len(names) > 15
+    assert [name for name in names if name.endswith("_check")] == []
+
+
+def test_every_status_has_a_check(house: House) -> None:
+    assert (
+        house.rows(
+            "select c.relname, a.attname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace "
+            "join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 where "
+            + OURS
+            + " and c.relkind in ('r', 'p') "
+            "and (a.attname in ('status', 'sync_status', 'queue_type', 'sync_frequency', 'auth_type', "
+            "'sync_direction')) "
+            "and not exists (select from pg_constraint as k where k.conrelid = c.oid and k.contype = 'c' "
+            "and k.conkey = array[a.attnum])"
+        )
+        == []
+    )
+
+
+def test_nothing_that_has_a_default_is_nullable(house: House) -> None:
+    assert (
+        house.rows(
+            "select c.relname, a.attname "
+            + RELATIONS.replace("where", "join pg_attribute as a on a.attrelid = c.oid where", 1)
+            + " and c.relkind in ('r', 'p') and a.attnum > 0 and a.atthasdef and not a.attnotnull"
+        )
+        == []
+    )
+
+
+def test_the_producers_trigger_is_one_for_each_statement(house: House) -> None:
+    assert house.rows(
+        "select tgname, (tgtype & 1) = 1 from pg_trigger where tgrelid = "
+        "'public.message_classifications'::regclass and not tgisinternal"
+    ) == [("crm_sync_insert", False)]

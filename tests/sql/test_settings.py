@@ -1,0 +1,147 @@
+"""Settings that make no sense are refused in words; those that are left out have their defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.house import House
+
+pytestmark = pytest.mark.usefixtures("rolled_back")
+
+DEFAULTS = {
+    "auto_sync_contacts": True,
+    "auto_create_deals": True,
+    "log_activities": True,
+    "deal_pipeline": "default",
+    "deal_stage": "appointmentscheduled",
+    "deal_amount": 1000,
+    "deal_close_days": 30,
+    "lead_source": "Email Campaign",
+}
+CONDITION = {"field": "intent", "op": "=", "value": "x"}
+
+
+def settings_of(house: House) -> dict[str, Any]:
+    settings: dict[str, Any] = house.value("select sync_settings from public.user_integrations")
+    return settings
+
+
+def test_a_new_connection_has_the_default_settings(house: House, organization: UUID) -> None:
+    house.integration(organization)
+    assert settings_of(house) == DEFAULTS
+
+
+def test_the_providers_defaults_go_before_the_common_ones(house: House, organization: UUID) -> None:
+    house.integration(organization, "salesforce")
+    assert settings_of(house)["deal_stage"] == "Prospecting"
+
+
+def test_a_tenants_settings_go_before_the_defaults_and_null_stays_null(house: House, organization: UUID) -> None:
+    house.integration(organization, sync_settings={"deal_amount": None, "log_activities": False, "theirs": [1]})
+    assert settings_of(house) == {**DEFAULTS, "deal_amount": None, "log_activities": False, "theirs": [1]}
+
+
+def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
+    house: House, organization: UUID, integration: int
+) -> None:
+    """Not to nothing: deals must not stop because somebody has changed the amount."""
+    house.connection.execute("""update public.user_integrations set sync_settings = '{"deal_amount": 5}'""")
+    assert settings_of(house) == {**DEFAULTS, "deal_amount": 5}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("sync_settings", [], "sync_settings: must be an object"),
+        ("sync_settings", {"auto_sync_contacts": "yes"}, 'auto_sync_contacts must be true or false, not "yes"'),
+        ("sync_settings", {"auto_create_deals": None}, "auto_create_deals must be true or false"),
+        ("sync_settings", {"log_activities": 1}, "log_activities must be true or false"),
+        ("sync_settings", {"deal_pipeline": " "}, "deal_pipeline must be a text"),
+        ("sync_settings", {"deal_stage": 7}, "deal_stage must be a text"),
+        ("sync_settings", {"lead_source": {}}, "lead_source must be a text or null"),
+        ("sync_settings", {"deal_amount": "1000"}, "deal_amount must be a number"),
+        ("sync_settings", {"deal_amount": -1}, "deal_amount must be a number of 0 or more"),
+        ("sync_settings", {"deal_close_days": 1.5}, "deal_close_days must be a whole number"),
+        ("sync_settings", {"deal_close_days": -1}, "deal_close_days must be a whole number"),
+        ("sync_settings", {"deal_close_days": 10**9}, "deal_close_days must be a whole number from 0 to 3650"),
+        ("sync_settings", {"deal_close_days": None}, "deal_close_days must be a whole number"),
+        ("sync_settings", {"status_values": {"hot": "X"}}, "status_values maps new, contacted"),
+        ("sync_settings", {"status_values": {"new": 1}}, "status_values maps new, contacted"),
+        ("sync_settings", {"status_values": ["NEW"]}, "status_values maps new, contacted"),
+        ("sync_filters", "x", "sync_filters: must be an object"),
+        ("sync_filters", {"some": []}, 'knows the groups "all" and "any", not "some"'),
+        ("sync_filters", {"all": {}}, '"all" must be a list of conditions'),
+        ("sync_filters", {"all": None}, '"all" must be a list of conditions'),
+        ("sync_filters", {"any": ["x"]}, "a condition is an object with field, op and value"),
+        ("sync_filters", {"any": [{}]}, "null is not a field to filter by"),
+        ("sync_filters", {"any": [{**CONDITION, "field": "body"}]}, '"body" is not a field to filter by'),
+        ("sync_filters", {"any": [{**CONDITION, "field": "contact.x'"}]}, "is not a field to filter by"),
+        ("sync_filters", {"any": [{**CONDITION, "op": "like"}]}, '"like" is not an operator'),
+        ("sync_filters", {"any": [{**CONDITION, "op": "in"}]}, '"in" does not go with the value "x"'),
+        ("sync_filters", {"any": [{**CONDITION, "op": ">="}]}, '">=" does not go with the value "x"'),
+        ("sync_filters", {"any": [{**CONDITION, "value": None}]}, '"=" does not go with the value null'),
+        ("field_mappings", [], "field_mappings: must be an object"),
+        ("field_mappings", {"note": []}, 'knows the objects "contact" and "deal", not "note"'),
+        ("field_mappings", {"deal": {}}, '"deal" must be a list of rules'),
+        ("field_mappings", {"deal": ["x"]}, "a rule is"),
+        ("field_mappings", {"deal": [{"from": "a"}]}, "a rule is"),
+        ("field_mappings", {"deal": [{"to": "a"}]}, "a rule is"),
+        ("field_mappings", {"deal": [{"from": "a", "value": "b", "to": "c"}]}, "a rule is"),
+        ("field_mappings", {"deal": [{"from": "a", "to": ""}]}, '"to" is the name of a field'),
+        ("field_mappings", {"deal": [{"from": "a", "to": 1}]}, '"to" is the name of a field'),
+        ("field_mappings", {"deal": [{"from": "a", "to": "b", "policy": "x"}]}, '"x" is not a policy'),
+        ("field_mappings", {"deal": [{"from": "a", "to": "b", "values": []}]}, '"values" maps our values'),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_words_and_nothing_is_saved(
+    house: House, organization: UUID, integration: int, column: str, value: Any, words: str
+) -> None:
+    before = house.rows("select * from public.user_integrations")
+    with pytest.raises(psycopg.Error) as error, house.connection.transaction():
+        house.connection.execute(f"update public.user_integrations set {column} = %s".encode(), [Jsonb(value)])
+    assert error.value.sqlstate == "CS010"
+    assert words in str(error.value.diag.message_primary)
+    assert error.value.diag.message_hint == "Nothing was saved; the settings in force are unchanged."
+    assert house.rows("select * from public.user_integrations") == before
+
+
+def test_text_that_is_no_json_is_refused_by_postgres(house: House, integration: int) -> None:
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation), house.connection.transaction():
+        house.connection.execute("update public.user_integrations set sync_settings = '{oops'")
+
+
+def test_a_broken_insert_makes_no_connection_and_no_lane(house: House, organization: UUID) -> None:
+    with pytest.raises(psycopg.Error, match="deal_amount"), house.connection.transaction():
+        house.integration(organization, sync_settings={"deal_amount": "x"})
+    assert house.rows("select * from crm_sync.lanes") == []
+
+
+def test_a_connection_cannot_move_to_another_organization_or_crm(
+    house: House, organization: UUID, integration: int
+) -> None:
+    other = house.organization("Other")
+    for change in ("organization_id = %s", "provider_id = provider_id + 1 where %s::uuid is not null"):
+        with pytest.raises(psycopg.Error, match="cannot move") as error, house.connection.transaction():
+            house.connection.execute(f"update public.user_integrations set {change}".encode(), [other])
+        assert error.value.sqlstate == "CS012"
+
+
+def test_updated_at_follows_each_change(house: House, organization: UUID, integration: int) -> None:
+    house.connection.execute("update public.user_integrations set name = 'other', updated_at = '2000-01-01'")
+    assert house.value("select updated_at = now() from public.user_integrations") is True
+
+
+@pytest.mark.parametrize("frequency", ["hourly", "daily"])
+def test_a_slow_connection_shows_its_next_slot(
+    house: House, organization: UUID, integration: int, frequency: str
+) -> None:
+    assert house.value("select next_sync_at from public.user_integrations") is None
+    house.connection.execute("update public.user_integrations set sync_frequency = %s", [frequency])
+    assert house.value("select next_sync_at > now() from public.user_integrations") is True
+    house.connection.execute("update public.user_integrations set sync_frequency = 'realtime'")
+    assert house.value("select next_sync_at from public.user_integrations") is None
