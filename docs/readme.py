@@ -43,9 +43,7 @@ def synced(url: str) -> Iterator[None]:
     with serve(hubspot.app) as server, psycopg.connect(url, autocommit=True) as connection:
         _insert(connection, server.url, hubspot.open_portal().static_token)
         environ = {**os.environ, "DATABASE_URL": url, "INTEGRATION_ENCRYPTION_KEY": KEY, "CRM_SYNC_LOG_FORMAT": "json"}
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "listener.cli", "run"], env=environ, stderr=subprocess.DEVNULL
-        )
+        daemon = subprocess.Popen([sys.executable, "-m", "listener.cli", "run"], env=environ, stderr=subprocess.DEVNULL)
         try:
             _wait(connection)
             yield

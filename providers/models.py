@@ -17,7 +17,7 @@ from providers.errors import FailureKind, ProviderError
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a newer database may say more
 
 
 class Policy(StrEnum):
@@ -27,7 +27,7 @@ class Policy(StrEnum):
     IF_BLANK = "if_blank"
     """Only where the CRM has none: what a person set there stays."""
     FORWARD_ONLY = "forward_only"
-    """Only to a value of the same or a later rank in `Field.ranks`; a value of no rank was set by a person: it stays."""
+    """Only to a value of the same or a later rank in `Field.ranks`; a value of no rank is a person's."""
 
 
 class Field(Frozen):

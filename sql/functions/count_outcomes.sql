@@ -19,6 +19,7 @@ begin
     superseded = l.superseded + v.superseded,
     synced_deals = l.synced_deals + v.deals,
     last_success_at = case when v.synced > 0 then now() else l.last_success_at end,
+    errors = case when v.synced > 0 then 0 else l.errors end + case when p_error is not null then 1 else 0 end,
     last_failure_at = case when p_error is not null then now() else l.last_failure_at end,
     last_error = coalesce(p_error, l.last_error)
   where l.organization_id = p_batch.organization_id and l.integration_id = p_batch.integration_id

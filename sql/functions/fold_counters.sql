@@ -19,7 +19,7 @@ begin
   set total_synced_contacts = l.synced_contacts, total_synced_deals = l.synced_deals,
     last_sync_at = l.last_success_at, next_sync_at = null,
     last_error = case when i.status = 'error' then i.last_error when l.last_failure_at >= l.last_success_at or l.last_success_at is null then l.last_error end,
-    error_count = case when i.status <> 'error' and l.last_success_at > l.last_failure_at then 0 else i.error_count end
+    error_count = l.errors
   from crm_sync.lanes as l
   where l.organization_id = p_organization_id and l.integration_id = p_integration_id
     and i.organization_id = p_organization_id and i.id = p_integration_id;

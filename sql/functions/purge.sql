@@ -41,6 +41,23 @@ begin
     exit; -- one lane's lock in a transaction; the next call takes the next lane
   end loop;
 
+  -- rows that a producer committed while their connection was being deleted: no lane leads to them any more
+  with recursive open as (
+    (select q.integration_id from public.sync_queue as q where q.status in ('pending', 'retry') and q.next_attempt_at is null order by q.integration_id limit 1)
+    union all
+    select (
+      select q.integration_id from public.sync_queue as q
+      where q.status in ('pending', 'retry') and q.next_attempt_at is null and q.integration_id > o.integration_id
+      order by q.integration_id limit 1
+    )
+    from open as o
+    where o.integration_id is not null
+  )
+  delete from public.sync_queue as q
+  using open as o
+  where o.integration_id is not null and q.integration_id = o.integration_id and q.status in ('pending', 'retry')
+    and not exists (select from public.user_integrations as i where i.id = o.integration_id);
+
   delete from crm_sync.orphans as o where o.seen_at < now() - (select c.retain_finished from crm_sync.config as c);
 
   for v_partition in

@@ -119,7 +119,7 @@ begin
   if v_missing is not null then
     raise exception using errcode = 'CS090', message = 'the host application''s tables lack columns that pg-crm-sync reads',
       detail = 'Missing, or of another type: ' || v_missing,
-      hint = 'Add the columns, or put views with INSTEAD OF triggers in their place, and migrate again.';
+      hint = 'Add the columns (a generated column may give another one its name), and migrate again.';
   end if;
 
   -- the keys that composite foreign keys refer to

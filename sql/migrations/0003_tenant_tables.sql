@@ -75,7 +75,7 @@ comment on column public.user_integrations.total_synced_contacts is 'Contacts th
 comment on column public.user_integrations.total_synced_deals is 'Deals that have reached the CRM; brought up to date every few seconds.';
 comment on column public.user_integrations.sync_frequency is 'realtime, hourly or daily.';
 comment on column public.user_integrations.last_error is 'Last failure, in plain words; null once things work again.';
-comment on column public.user_integrations.error_count is 'Failures since the last success.';
+comment on column public.user_integrations.error_count is 'Batches with a failure since the last success.';
 comment on column public.user_integrations.created_at is 'When it was connected first.';
 comment on column public.user_integrations.updated_at is 'When it was last changed.';
 

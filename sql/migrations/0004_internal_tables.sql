@@ -27,6 +27,7 @@ create table crm_sync.lanes (
   parked_kind text,
   parked_reason text,
   failures integer not null default 0,
+  errors integer not null default 0,
   batch_limit integer,
   last_claimed_at timestamptz,
   last_success_at timestamptz,
@@ -59,6 +60,7 @@ comment on column crm_sync.lanes.parked_until is 'The daemon leaves it alone unt
 comment on column crm_sync.lanes.parked_kind is 'Why it is parked: rate_limited, unavailable or unauthorized.';
 comment on column crm_sync.lanes.parked_reason is 'Why it is parked, in plain words.';
 comment on column crm_sync.lanes.failures is 'Batches in a row that met an unavailable CRM.';
+comment on column crm_sync.lanes.errors is 'Batches with a failure since the CRM last confirmed something.';
 comment on column crm_sync.lanes.batch_limit is 'Size of the next batch while the CRM recovers; null is the daemon''s own.';
 comment on column crm_sync.lanes.last_claimed_at is 'When work was last taken from it.';
 comment on column crm_sync.lanes.last_success_at is 'When the CRM last confirmed something.';
