@@ -39,13 +39,13 @@ def run(command: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_first_command_shows_and_proves_the_whole_way() -> None:
     assert blocks("sh")[0] == "make demo\n"
-    done = run("make demo", VENV=str(Path(sys.prefix)))
+    done = run("make demo", VENV=sys.prefix)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def test_the_second_command_runs_the_tests() -> None:
     assert blocks("sh")[1] == "make test\n"
-    done = run("make test", VENV=str(Path(sys.prefix)), ARGS="--collect-only -q tests/test_docs.py")
+    done = run("make test", VENV=sys.prefix, ARGS="--collect-only -q tests/test_docs.py")
     assert done.returncode == 0, done.stderr
     assert "tests/test_docs.py" in done.stdout
 
@@ -87,9 +87,9 @@ def test_the_commands_for_systemd_put_everything_in_its_place(database: str, tmp
         _script(shims / "openssl", f"{sys.executable} -c 'import secrets; print(secrets.token_urlsafe(48))'")
     (tmp_path / "etc" / "systemd" / "system").mkdir(parents=True)
     path = f"{shims}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = run("crm-sync migrate\n" + install, PATH=path, DATABASE_URL=database)
+    done = run("crm-sync migrate\n" + install, PATH=path, DATABASE_URL=database, VENV=sys.prefix)
     assert done.returncode == 0, done.stdout + done.stderr
-    key = tmp_path / "etc" / "crm-sync" / "encryption_key"
+    key = tmp_path / "etc" / "crm-sync" / "integration_encryption_key"
     assert len(key.read_text().strip()) >= 32
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert (tmp_path / "etc" / "crm-sync" / "database_url").read_text().startswith("postgresql://")
