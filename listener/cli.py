@@ -37,6 +37,9 @@ NOT_MIGRATED = (
 )
 
 
+WIDE = 200
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="crm-sync")
 def main() -> None:
@@ -108,16 +111,18 @@ def status_command(as_json: bool) -> None:
         for row in found:
             click.echo(json.dumps(row, default=str))
         return
-    Console().print(status_table(found) if found else "No CRM is connected yet.")
+    # in a pipe or a log there is no width to obey, and half a name helps nobody
+    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    console.print(status_table(found) if found else "No CRM is connected yet.")
 
 
 def status_table(found: list[dict[str, Any]]) -> Table:
     """The status view as a table for people."""
     table = Table(header_style="bold", row_styles=["", "dim"])
     for column in ("#", "connection", "state"):
-        table.add_column(column)
-    for column in ("waiting", "running", "retrying", "failed", "skipped", "oldest wait"):
-        table.add_column(column, justify="right")
+        table.add_column(column, no_wrap=True)
+    for column in ("waiting", "running", "retrying", "failed", "skipped", "oldest wait", "last success"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("last error", overflow="fold")
     for row in found:
         wait = row["oldest_wait"]
@@ -127,6 +132,7 @@ def status_table(found: list[dict[str, Any]]) -> Table:
             row["state"],
             *(f"{row[name]:,}" for name in ("waiting", "running", "retrying", "failed", "skipped")),
             "" if wait is None else str(timedelta(seconds=round(wait.total_seconds()))),
+            "" if row["last_success"] is None else f"{row['last_success']:%Y-%m-%d %H:%M:%S}",
             escape(row["last_error"] or ""),
         )
     return table

@@ -261,4 +261,6 @@ class Database:
             if refusal is None:
                 is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
                 raise DatabaseTrouble(error, is_lost=is_lost) from None
-            raise refusal(str(error), getattr(error, "hint", None)) from None
+            # asyncpg's str() has the hint in it as well
+            words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]
+            raise refusal(". ".join(filter(None, words)), getattr(error, "hint", None)) from None

@@ -41,7 +41,7 @@ class Settings(BaseModel):
     poll_seconds: float = Field(default=5.0, gt=0, le=3600)
     lease_seconds: float = Field(default=60.0, ge=2, le=3600)
     connect_timeout_seconds: float = Field(default=10.0, gt=0, le=600)
-    stop_seconds: float = Field(default=3.0, ge=0, le=60)
+    stop_seconds: float = Field(default=2.5, ge=0, le=60)
     """How long calls under way may take after SIGTERM; the last words to the database come after that."""
     ring_seconds: float = Field(default=30.0, gt=0)
     """How often the daemon rings its own bell, to learn whether it still hears; no business of an operator."""

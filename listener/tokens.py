@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 
 import structlog
+from pydantic import ValidationError
 
 from listener.db import Database
 from listener.errors import DatabaseTrouble, KeyWrong
@@ -87,6 +88,11 @@ class IntegrationTokens:
             credentials = await self._database.open_credentials(self._integration_id)
         except KeyWrong as refusal:
             raise Unauthorized(str(refusal).replace("\n", ". "), provider=self._provider) from None
+        except ValidationError as error:
+            fields = ", ".join(sorted({str(detail["loc"][0]) for detail in error.errors() if detail["loc"]})) or "all"
+            raise Unauthorized(
+                f"the stored credentials make no sense ({fields}): connect it again", provider=self._provider
+            ) from None
         if credentials is None:
             raise Unauthorized("this connection has no credentials: connect it", provider=self._provider)
         self._credentials = credentials

@@ -10,15 +10,18 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
 import httpx
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from providers.errors import ProviderError, Unauthorized, Unavailable, Unexpected
 from providers.models import AnyDocument, Batch, Failure, Outcome, ProviderConfig
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+LATEST_SECONDS = 100_000_000_000.0
+"""A later Unix time (the year 5138) is one in milliseconds."""
 
 Http = httpx.AsyncClient
 """What carries the calls of all clients of a process."""
@@ -46,6 +49,17 @@ class Credentials(BaseModel):
     instance_url: str | None = None
     api_domain: str | None = None
     version: int = 0
+
+    @field_validator("expires_at", mode="before")
+    @classmethod
+    def _as_unix_time(cls, value: object) -> object:
+        """Host applications also write ISO 8601, or milliseconds as JavaScript has them."""
+        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        if isinstance(value, int | float) and value > LATEST_SECONDS:
+            return value / 1000
+        return value
 
 
 class Tokens(Protocol):

@@ -73,6 +73,12 @@ class Client(base.Client):
             body = {"type": "string", "fieldType": "text", **definition}
             try:
                 await self.call("POST", path, limit="core", json=body)
+            except Unauthorized as error:
+                # the scope is needed to make it, not to use what somebody else has made
+                if error.status != httpx.codes.FORBIDDEN or not await self._exists(f"{path}/{definition['name']}"):
+                    raise
+                if definition.get("hasUniqueValue"):
+                    await self._check_unique(object_type, f"{path}/{definition['name']}")
             except (Contended, Rejected) as error:
                 if error.status == httpx.codes.LOCKED:
                     raise
@@ -106,6 +112,15 @@ class Client(base.Client):
             path = f"/crm/pipelines/{self.config.api_version}/deals"
             self._pipelines = Pipelines.of(await self.call("GET", path, limit="core"))
         return self._pipelines
+
+    async def _exists(self, path: str) -> bool:
+        try:
+            await self.call("GET", path, limit="core")
+        except ProviderError as error:
+            if error.status in (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND):
+                return False
+            raise
+        return True
 
     async def _check_unique(self, object_type: str, path: str) -> None:
         held = await self.call("GET", path, limit="core")

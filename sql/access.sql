@@ -89,6 +89,7 @@ grant execute on function
   crm_sync.make_log_partitions(integer),
   crm_sync.purge(integer),
   crm_sync.pause(bigint),
+  crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.manual_sync(uuid, uuid[])
@@ -97,7 +98,8 @@ to crm_sync_daemon;
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.accounting to crm_sync_reader;
-grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config
+grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config,
+  crm_sync.orphans
 to crm_sync_reader;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to crm_sync_reader;
 grant select (
@@ -121,6 +123,7 @@ grant update (name, sync_settings, field_mappings, sync_filters, sync_frequency)
 grant delete on public.user_integrations to authenticated;
 grant execute on function
   crm_sync.pause(bigint),
+  crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.manual_sync(uuid, uuid[])

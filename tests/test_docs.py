@@ -144,3 +144,8 @@ def test_make_help_lists_the_verb(verb: str) -> None:
 def _script(path: Path, body: str) -> None:
     path.write_text(f"#!/usr/bin/env bash\n{body}\n")
     path.chmod(0o755)
+
+
+def test_make_check_finds_nothing() -> None:
+    done = run("make check", VENV=sys.prefix)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -29,9 +29,15 @@ begin
     else
       new.credentials := crm_sync.seal_credentials(new.organization_id, new.id, new.credentials);
     end if;
-    if tg_op = 'UPDATE' and old.status = 'error' and new.status = 'error' then
+    if tg_op = 'UPDATE' and old.status in ('error', 'disconnected') and new.status = old.status then
       new.status := 'connected';
     end if;
+  end if;
+  if tg_op = 'UPDATE' and new.status = 'disconnected' and old.status <> 'disconnected' then
+    new.credentials := null; -- whoever disconnects expects that nothing can be sent any more
+  end if;
+  if tg_op = 'INSERT' and new.credentials is null and coalesce(nullif(current_setting('role', true), 'none'), session_user::text) = 'authenticated' then
+    new.status := 'disconnected'; -- a member prepares a connection; the credentials that make it one come by OAuth
   end if;
   if new.credentials is not null and tg_op = 'INSERT' or tg_op = 'UPDATE' and new.credentials is distinct from old.credentials then
     new.credentials_version := new.credentials_version + 1; -- also when they are wiped
@@ -47,7 +53,7 @@ begin
   return new;
 end;
 $$;
-comment on function crm_sync.user_integrations__write() is 'Trigger: completes and checks the settings, seals the credentials, and lets new credentials end an error.';
+comment on function crm_sync.user_integrations__write() is 'Trigger: completes and checks the settings, seals the credentials, and lets new credentials end an error, wipes those of a connection that is disconnected.';
 
 create or replace trigger crm_sync_write
 before insert or update on public.user_integrations

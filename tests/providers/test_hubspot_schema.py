@@ -36,6 +36,13 @@ async def test_a_schema_that_may_not_be_made_names_the_scope(hubspot: HubSpotSam
         await ensure_schema(account)
 
 
+async def test_a_schema_that_somebody_else_has_made_needs_no_scope(hubspot: HubSpotSample) -> None:
+    account = hubspot.open_account()
+    await ensure_schema(account)
+    account.portal.scopes = tuple(scope for scope in account.portal.scopes if "schemas" not in scope)
+    await ensure_schema(account)
+
+
 async def test_the_schema_is_what_the_client_needs(hubspot: HubSpotSample) -> None:
     account = hubspot.open_account()
     await ensure_schema(account)

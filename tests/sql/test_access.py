@@ -149,7 +149,14 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
         }
 
     assert allowed("anon") == allowed("crm_sync_producer") == allowed("crm_sync_reader") == set()
-    assert allowed("authenticated") == {"member_organizations", "pause", "resume", "retry_failed", "manual_sync"}
+    assert allowed("authenticated") == {
+        "member_organizations",
+        "pause",
+        "resume",
+        "disconnect",
+        "retry_failed",
+        "manual_sync",
+    }
     daemon = allowed("crm_sync_daemon")
     assert {"claim_batch", "finish_batch", "open_credentials"} <= daemon
     assert daemon.isdisjoint(
