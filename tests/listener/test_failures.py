@@ -25,7 +25,7 @@ from sandbox.limits import Window
 from sandbox.server import serve
 from tests.house import House, eventually
 from tests.listener.daemons import daemon
-from tests.listener.shop import Shop
+from tests.listener.shop import Shop, Tenant
 
 
 @contextmanager
@@ -227,6 +227,10 @@ def poisoned(app: ASGIApp, poison: bytes) -> ASGIApp:
     return serve_it
 
 
+def _wait_for_notes(shop: Shop, tenant: Tenant, count: int) -> None:
+    eventually(lambda: len(shop.ledger(tenant)["notes"]) == count, "the reply of another", 60)
+
+
 def test_a_poison_row_fails_and_the_others_get_through(house: House, database: str, hubspot: HubSpot) -> None:
     with serve(poisoned(hubspot.app, b"poison@example.com")) as server:
         shop = Shop(house, hubspot, server.url)
@@ -246,7 +250,7 @@ def test_a_poison_row_fails_and_the_others_get_through(house: House, database: s
                 assert time.monotonic() < started + 60
                 shop.reply(tenant)
                 others += 1
-                eventually(lambda count=others: len(shop.ledger(tenant)["notes"]) == count, "the reply of another", 60)
+                _wait_for_notes(shop, tenant, others)
             shop.wait_until_settled(seconds=30)
         print(f"a poison row held the others up for {time.monotonic() - started:.1f} s")
     failed = "select k.email from sync_queue q join contacts k on k.id = q.contact_id where q.status = 'failed'"
