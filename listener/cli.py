@@ -38,6 +38,8 @@ NOT_MIGRATED = (
 
 
 WIDE = 200
+MIGRATED = """"$0" -m listener.cli migrate >&2 && exec "$0" -m listener.cli "$@\""""
+"""The embedded database is this user's own: it is brought up to date before anything is asked of it."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -155,7 +157,7 @@ def _require_database() -> str:
     except Refusal as refusal:
         _fail(str(refusal), refusal.exit_status)
     if url is None:
-        _replace_by("sandbox.postgres", "--", sys.executable, "-m", "listener.cli", *sys.argv[1:])
+        _replace_by("sandbox.postgres", "--", "sh", "-c", MIGRATED, sys.executable, *sys.argv[1:])
     try:
         _ = urlsplit(url).port  # a reserved character in the password makes a piece of it the port
     except ValueError:

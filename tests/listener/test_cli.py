@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +80,22 @@ def test_help_has_an_example_and_needs_nothing(command: tuple[str, ...]) -> None
     assert done.exit_code == 0, done.stderr
     assert "Usage:" in done.stdout
     assert not command or "Example:" in done.stdout
+
+
+def test_without_a_database_url_a_command_works_on_an_embedded_postgres_of_ones_own() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # as root, the server runs as another user
+        environ = {
+            name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DATABASE_URL_FILE")
+        }
+        for _ in range(2):
+            done = subprocess.run(
+                [sys.executable, "-m", "listener.cli", "status"],
+                env={**environ, "XDG_STATE_HOME": folder},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert (done.returncode, done.stdout) == (0, "No CRM is connected yet.\n"), done.stderr
+        assert done.stderr.strip() == "up to date"
