@@ -26,15 +26,20 @@ begin
     join public.sync_queue as q
       on q.organization_id = o.organization_id and q.id = (o.rows ->> -1)::bigint and q.queue_type = 'contact_sync'
   ),
+  holders as materialized (
+    -- asked for once for the whole batch: row by row, a planner without statistics might read every mapping each time
+    select m.external_contact_id, m.contact_id
+    from public.contact_sync_mappings as m
+    where m.organization_id = p_batch.organization_id and m.integration_id = p_batch.integration_id
+      and m.external_contact_id = any (array(select s.external_id from settled as s where s.external_id is not null))
+  ),
   judged as (
     select s.*, g.id as message_id, coalesce(h.contact_id, nullif(s.first_contact_id, s.contact_id)) as owner_id
     from settled as s
     join public.contacts as k on k.organization_id = s.organization_id and k.id = s.contact_id
     left join public.inbox_messages as g on g.organization_id = s.organization_id and g.id = s.asked_by -- it may be gone by now
     -- one record of the CRM belongs to one contact of ours: the one that had it, else the first of this batch
-    left join public.contact_sync_mappings as h
-      on h.organization_id = s.organization_id and h.integration_id = s.integration_id
-      and h.external_contact_id = s.external_id and h.contact_id <> s.contact_id
+    left join holders as h on h.external_contact_id = s.external_id and h.contact_id <> s.contact_id
   )
   insert into public.contact_sync_mappings as m (
     organization_id, integration_id, contact_id, message_id, external_contact_id, external_company_id, sync_status, last_synced_at, sync_data, conflict_data

@@ -99,7 +99,8 @@ create table public.contact_sync_mappings (
   conflict_data jsonb,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  constraint contact_sync_mappings_pkey primary key (organization_id, id),
+  -- id first: an index that begins with the organization alone would tempt a planner without statistics to walk all of it
+  constraint contact_sync_mappings_pkey primary key (id, organization_id),
   constraint contact_sync_mappings_contact_key unique (organization_id, integration_id, contact_id),
   constraint contact_sync_mappings_integration_fkey foreign key (organization_id, integration_id)
     references public.user_integrations (organization_id, id) on delete cascade,
