@@ -184,11 +184,6 @@ class Database:
         answer: int = await self._value("select crm_sync.finish_batch($1, $2)", batch_id, json_of(outcomes))
         return answer
 
-    async def release(self, batch_id: int) -> int:
-        """Hand back a batch of which nothing was sent."""
-        answer: int = await self._value("select crm_sync.release_batch($1)", batch_id)
-        return answer
-
     async def extend_leases(self, worker_id: UUID, batch_ids: list[int], lease_seconds: float) -> set[int]:
         """Renew leases; returns the batches that are still ours."""
         held = await self._value(

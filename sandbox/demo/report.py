@@ -132,7 +132,8 @@ def print_summary(console: Console, outcome: Outcome, is_proven: bool, facts: Ma
     """The last paragraph."""
     figures = outcome.figures
     verdict = (
-        "[bold green]Proven:[/bold green] every committed reply is in the CRM exactly once, with the right values"
+        "[bold green]Proven:[/bold green] every committed reply that can be sent is in the CRM exactly once, "
+        "with the right values"
         if is_proven
         else "[bold red]Not proven:[/bold red] the CRM does not contain what the replies demand, see above"
     )
