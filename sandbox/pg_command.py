@@ -42,10 +42,8 @@ def main(arguments: list[str]) -> int:
 
 
 def default_data_dir() -> Path:
-    """Where a kept cluster lives: below the state folder of the user, below /var/lib for root."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/pg-crm-sync/postgres")
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    """Where a kept cluster lives: below XDG_STATE_HOME, else the state folder of the user, /var/lib for root."""
+    state = os.environ.get("XDG_STATE_HOME") or ("/var/lib" if os.geteuid() == 0 else "~/.local/state")
     return Path(state).expanduser() / "pg-crm-sync" / "postgres"
 
 

@@ -122,4 +122,5 @@ def test_the_data_lives_in_the_state_folder_of_its_user(monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_STATE_HOME", "/elsewhere")
     assert default_data_dir() == Path("/elsewhere/pg-crm-sync/postgres")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.delenv("XDG_STATE_HOME")
     assert default_data_dir() == Path("/var/lib/pg-crm-sync/postgres")
