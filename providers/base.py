@@ -12,12 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
+from uuid import UUID
 
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from providers.errors import ProviderError, Unauthorized, Unavailable, Unexpected
-from providers.models import AnyDocument, Batch, Failure, Outcome, ProviderConfig
+from providers.models import AnyDocument, Batch, ContactDocument, CrmField, Failure, Outcome, ProviderConfig
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 LATEST_SECONDS = 100_000_000_000.0
@@ -38,16 +39,24 @@ ENCODING_HEADERS = frozenset({"content-encoding", "content-length", "transfer-en
 
 
 class Credentials(BaseModel):
-    """An opened connection, as `user_integrations.credentials` held it before it was sealed."""
+    """An opened connection, as `user_integrations.credentials` held it before it was sealed; what else was there is kept.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Attributes:
+        expires_at: Unix time; None where the CRM does not tell.
+        instance_url: Salesforce: where this organization's API lives.
+        api_domain: Pipedrive: the same.
+        token_url: where this connection refreshes its token, where that is not the provider's `token_url`.
+        version: rises with each write.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     access_token: SecretStr
     refresh_token: SecretStr | None = None
     expires_at: float | None = None
-    """Unix time; None where the CRM does not tell."""
     instance_url: str | None = None
     api_domain: str | None = None
+    token_url: str | None = None
     version: int = 0
 
     @field_validator("expires_at", mode="before")
@@ -77,11 +86,15 @@ class Tokens(Protocol):
 class Budget(Protocol):
     """The integration's share of the CRM's rate limits, kept for all daemons together."""
 
-    async def spend(self, limit: str, calls: int = 1) -> None:
-        """Wait for room under the named limit.
+    async def spend(self, costs: Mapping[str, int]) -> None:
+        """Wait for room for one call that costs so much of each named limit.
 
-        Raises `RateLimited` when that is too far away, `Stopping` on shutdown.
+        Raises `RateLimited` when that is too far away, `Stopping` on shutdown, and when the claim this is for was lost.
         """
+        ...
+
+    def observe(self, limit: str, used: int, maximum: int) -> None:
+        """The CRM said how much of a day's limit its account has used, by all of its apps."""
         ...
 
 
@@ -96,6 +109,8 @@ class Report:
         self._sent: set[tuple[int, ...]] = set()
         self._started = time.monotonic()
         self.outcomes: list[Outcome] = []
+        self.contact_ids: dict[UUID, str] = {}
+        """The CRM's ids of the contacts that this push has confirmed: newer than those in the other documents."""
 
     def is_open(self, document: AnyDocument) -> bool:
         """Whether nothing was said of this document yet."""
@@ -116,9 +131,12 @@ class Report:
         *,
         company_external_id: str | None = None,
         created: bool = False,
+        takes_deals: bool = True,
         remark: str | None = None,
     ) -> None:
         """The CRM has confirmed this document under `external_id`."""
+        if isinstance(document, ContactDocument):
+            self.contact_ids[document.contact_id] = external_id
         self._settle(
             Outcome(
                 rows=document.rows,
@@ -127,6 +145,7 @@ class Report:
                 external_id=external_id,
                 company_external_id=company_external_id,
                 created=created,
+                takes_deals=takes_deals,
                 remark=remark,
                 duration_ms=self._elapsed_ms(),
             )
@@ -189,8 +208,16 @@ class Client(ABC):
         self._http = http
 
     @abstractmethod
-    async def ensure_schema(self) -> None:
-        """Make the fields that hold our keys, where the CRM has none yet; raises `Unauthorized` if it may not."""
+    async def ensure_schema(self) -> dict[str, Any]:
+        """Make the fields that hold our keys, where the CRM has none yet.
+
+        Returns what a push needs to know of this account, as JSON; it comes back as `Batch.account`.
+        Raises `Unauthorized`, in words for an administrator, if it may not.
+        """
+
+    @abstractmethod
+    async def describe(self) -> list[CrmField]:
+        """The fields that mappings can lead to, with their options; raises `ProviderError`."""
 
     @abstractmethod
     async def push(self, batch: Batch, report: Report) -> None:
@@ -228,8 +255,9 @@ class Client(ABC):
         """
         credentials = await self._tokens.current()
         for is_last in (False, True):
-            await self._budget.spend(self.limit_of(limit, credentials), cost)
+            await self._budget.spend(self.costs_of(limit, cost, credentials))
             response = await self._send(method, path, credentials, json, params)
+            self.observe(response)
             if response.is_success:
                 return self._decode(response)
             error = self._redacted(self.error_of(response), credentials)
@@ -238,9 +266,12 @@ class Client(ABC):
             credentials = await self._tokens.refresh(credentials)
         raise AssertionError("unreachable")
 
-    def limit_of(self, limit: str, credentials: Credentials) -> str:
-        """Which of the CRM's rate limits a call falls under, where that depends on the kind of token."""
-        return limit
+    def costs_of(self, limit: str, cost: int, credentials: Credentials) -> Mapping[str, int]:
+        """What a call takes of which of the CRM's rate limits."""
+        return {limit: cost}
+
+    def observe(self, response: httpx.Response) -> None:
+        """Tell the budget what an answer says of the account's limits, where it says anything."""
 
     def authorize(self, credentials: Credentials) -> dict[str, str]:
         """The headers that carry the token."""
@@ -316,4 +347,31 @@ class Client(ABC):
             ) from None
 
 
-__all__ = ["Budget", "Client", "Credentials", "Report", "Tokens", "Unauthorized"]
+def host_of(url: str, config: ProviderConfig, provider: str) -> str:
+    """A connection's own API host, as the CRM named it when it was connected; without a slash at the end.
+
+    A token goes only to where the provider's config points: a host of `api_hosts` by https, the host of one of its own
+    URLs, or this machine. Raises `Unauthorized` for any other.
+    """
+    try:
+        parts = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError):
+        parts = httpx.URL("")
+    host = parts.host.lower()
+    own = {httpx.URL(each).netloc for each in (config.api_base_url, config.token_url)}
+    is_allowed = parts.scheme == "https" and any(
+        host.endswith(each[1:]) if each.startswith("*.") else host == each for each in config.api_hosts
+    )
+    is_ours = parts.scheme in ("http", "https") and (
+        parts.netloc in own or host in ("127.0.0.1", "localhost", "::1")
+    )
+    if not (is_allowed or is_ours) or parts.userinfo:
+        raise Unauthorized(
+            f"this connection names {host or 'no host'} as the place of its API, which is not one of {provider}'s: "
+            "connect it again, or add the host to api_hosts in the provider's config",
+            provider=provider,
+        )
+    return str(parts.copy_with(query=None, fragment=None)).rstrip("/")
+
+
+__all__ = ["Budget", "Client", "Credentials", "Report", "Tokens", "Unauthorized", "host_of"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from providers.errors import Contended, ProviderError, Rejected
+from providers.errors import Contended, ProviderError, Rejected, Stopping
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
@@ -18,6 +19,30 @@ def chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
     """`rows` in order, in pieces of at most `size`."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
+
+
+async def run_each(rows: Iterable[Row], carry: Callable[[Row], Awaitable[None]], width: int) -> None:
+    """Carry each row by a call of its own, `width` at a time.
+
+    `carry` settles what concerns its row; what it raises concerns the whole connection: nothing new is begun then, what
+    is under way comes to its end, and the first error is raised.
+    """
+    waiting = deque(rows)
+    first: ProviderError | Stopping | None = None
+
+    async def work() -> None:
+        nonlocal first
+        while waiting and first is None:
+            try:
+                await carry(waiting.popleft())
+            except (ProviderError, Stopping) as error:
+                first = first or error
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(width, len(waiting))):
+            group.create_task(work())
+    if first is not None:
+        raise first
 
 
 async def send_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import httpx
@@ -62,7 +63,7 @@ class Client(base.Client):
         if batch.activities:
             await Notes(wire, batch.activities).push()
 
-    async def ensure_schema(self) -> None:
+    async def ensure_schema(self) -> dict[str, Any]:
         """Make the properties that hold our keys.
 
         Raises `Unauthorized`, in words for an administrator, when the connection may not make one or when one is there
@@ -86,6 +87,7 @@ class Client(base.Client):
                     raise self._unmade(object_type, definition["name"], error) from None
                 if definition.get("hasUniqueValue"):
                     await self._check_unique(object_type, f"{path}/{definition['name']}")
+        return {}
 
     async def check(self) -> str:
         """The portal behind the connection, by its number and domain."""
@@ -95,9 +97,9 @@ class Client(base.Client):
         domain = account.get("uiDomain")
         return f"HubSpot account {account['portalId']}" + (f" ({domain})" if domain else "")
 
-    def limit_of(self, limit: str, credentials: Credentials) -> str:
+    def costs_of(self, limit: str, cost: int, credentials: Credentials) -> Mapping[str, int]:
         """A static token (service key, private app) has a limit of its own, lower than an app's on small plans."""
-        return "static" if limit == "core" and credentials.refresh_token is None else limit
+        return {"static" if limit == "core" and credentials.refresh_token is None else limit: cost}
 
     def base_url(self, credentials: Credentials) -> str:
         """The same for all portals."""

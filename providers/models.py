@@ -61,11 +61,19 @@ Fields = dict[str, Field]
 
 
 class Company(Frozen):
-    """The company of a contact; `key` is ours and unique in the CRM, `external_id` is known from an earlier push."""
+    """The company of a contact.
+
+    Attributes:
+        key: ours, the same for spellings that differ in case or white space only; unique in the CRM.
+        external_id: the CRM's id, once known.
+        fields: what a company that is made new begins with, by the CRM's names, its name among them. A company that
+            is there already keeps what it has.
+    """
 
     key: str
     name: str
     external_id: str | None = None
+    fields: dict[str, str] = {}
 
 
 class Document(Frozen):
@@ -75,12 +83,14 @@ class Document(Frozen):
         rows: ids of the queue rows that this document settles, oldest first.
         contact_id: whom it is about.
         uncertain: an earlier attempt may have reached the CRM although no answer came back.
+        queued_at: when the oldest of its rows was enqueued: nothing of it can have reached the CRM before.
         echo: what the database wants to hear again with the outcome; no business of a provider.
     """
 
     rows: tuple[int, ...]
     contact_id: UUID
     uncertain: bool = False
+    queued_at: datetime | None = None
     echo: dict[str, Any] = {}
 
 
@@ -88,12 +98,14 @@ class ContactDocument(Document):
     """A contact, keyed by e-mail address, with its company.
 
     Attributes:
+        record: what it is to be in the CRM where that has a choice; the names in `fields` are those of this one.
         email: trimmed and lower-cased; also in `fields`, under the CRM's name, with its policy.
         external_id: the CRM's id, once known.
         linked_company_id: the CRM's id of the company that this contact was last associated with by us.
         unchanged: field by field what was last sent successfully.
     """
 
+    record: Literal["contact", "lead"] = "contact"
     email: str
     external_id: str | None = None
     linked_company_id: str | None = None
@@ -129,7 +141,51 @@ class ActivityDocument(Document):
     requires_human_attention: bool = False
 
 
-AnyDocument = ContactDocument | DealDocument | ActivityDocument
+class TaskDocument(Document):
+    """Something a person is to do about a message, for the CRM's task list; `key` marks it, so that a replay finds it."""
+
+    key: str
+    external_id: str | None = None
+    contact_external_id: str
+    company_external_id: str | None = None
+    due_at: datetime
+    subject: str
+    body: str
+    is_urgent: bool = False
+
+
+AnyDocument = ContactDocument | DealDocument | ActivityDocument | TaskDocument
+
+
+class Option(Frozen):
+    """One of the values that a field of the CRM may have."""
+
+    value: str
+    label: str
+
+
+class CrmField(Frozen):
+    """A field as the CRM describes it.
+
+    Attributes:
+        object: which of our objects it belongs to.
+        name: what a mapping calls it: the CRM's own name for it in the API.
+        label: what people see.
+        type: text, number, boolean, date, datetime, enum, multi_enum or other.
+        is_writable: whether we may set it.
+        is_required: whether a new record must have it.
+        options: the values there are; for pipelines and stages too.
+        is_closed: whether the CRM takes nothing but `options`.
+    """
+
+    object: Literal["contact", "lead", "company", "deal"]
+    name: str
+    label: str
+    type: str = "text"
+    is_writable: bool = True
+    is_required: bool = False
+    options: tuple[Option, ...] = ()
+    is_closed: bool = False
 
 
 class Limit(Frozen):
@@ -150,6 +206,10 @@ class ProviderConfig(BaseModel):
     token_url: str
     revoke_url: str | None = None
     scopes: tuple[str, ...] = ()
+    api_hosts: tuple[str, ...] = ()
+    """Where a connection's own API host may lie: a name, or `*.name` for all below it."""
+    client_auth: Literal["body", "basic"] = "body"
+    """How an app proves itself at the token endpoint."""
     timeout_seconds: float = 20.0
 
 
@@ -159,6 +219,8 @@ class Batch(Frozen):
     Attributes:
         id: the fence: whoever no longer holds it cannot finish it.
         schema_ready: the CRM is known to have the fields that `Client.ensure_schema` makes.
+        schema_stale: what the CRM's fields are is not known, or not of late: `Client.describe` is due.
+        account: what `Client.ensure_schema` has learned of the account.
         credentials_version: rises with each write of the credentials.
     """
 
@@ -169,13 +231,16 @@ class Batch(Frozen):
     config: ProviderConfig
     credentials_version: int
     schema_ready: bool
+    schema_stale: bool = False
+    account: dict[str, Any] = {}
     contacts: tuple[ContactDocument, ...] = ()
     deals: tuple[DealDocument, ...] = ()
     activities: tuple[ActivityDocument, ...] = ()
+    tasks: tuple[TaskDocument, ...] = ()
 
     @property
     def documents(self) -> tuple[AnyDocument, ...]:
-        return (*self.contacts, *self.deals, *self.activities)
+        return (*self.contacts, *self.deals, *self.activities, *self.tasks)
 
 
 class Failure(Frozen):
@@ -210,6 +275,7 @@ class Outcome(Frozen):
         external_id: the CRM's id of the contact, deal or activity.
         company_external_id: the CRM's id of the contact's company.
         created: the CRM had none before.
+        takes_deals: a deal can hang on this record (it cannot on a Salesforce lead).
         remark: something a human should know although it worked (a stage that had to be substituted).
         uncertain: the effect may be there although no answer came.
     """
@@ -219,6 +285,7 @@ class Outcome(Frozen):
     external_id: str | None = None
     company_external_id: str | None = None
     created: bool = False
+    takes_deals: bool = True
     remark: str | None = None
     failure: Failure | None = None
     uncertain: bool = False

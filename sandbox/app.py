@@ -27,10 +27,10 @@ class Crm(Protocol):
 
     def open_account(self, document: Mapping[str, Any]) -> dict[str, Any]: ...
     def accounts(self) -> list[dict[str, Any]]: ...
-    def ledger(self, hub_id: int) -> dict[str, Any]: ...
-    def effects(self, hub_id: int) -> list[dict[str, Any]]: ...
+    def ledger(self, account: int) -> dict[str, Any]: ...
+    def effects(self, account: int) -> list[dict[str, Any]]: ...
     def calls(self) -> dict[str, dict[str, Any]]: ...
-    def end_tokens(self, hub_id: int, action: str) -> None: ...
+    def end_tokens(self, account: int, action: str) -> None: ...
 
 
 def create_app(*crms: Crm) -> Starlette:
@@ -49,7 +49,7 @@ def create_app(*crms: Crm) -> Starlette:
         routes=[
             Route("/", page, methods=["GET"]),
             Route("/_sandbox/overview.js", script, methods=["GET"]),
-            Route("/_sandbox/{crm}/portals", control.portals, methods=["GET", "POST"]),
+            Route("/_sandbox/{crm}/accounts", control.accounts, methods=["GET", "POST"]),
             Route("/_sandbox/{crm}/faults", control.faults, methods=["POST", "DELETE"]),
             Route("/_sandbox/{crm}/tokens", control.tokens, methods=["POST"]),
             Route("/_sandbox/{crm}/ledger", control.ledger, methods=["GET"]),
@@ -67,7 +67,7 @@ class Control:
     def __init__(self, crms: Mapping[str, Crm]) -> None:
         self._crms = crms
 
-    async def portals(self, request: Request) -> Response:
+    async def accounts(self, request: Request) -> Response:
         """POST opens an account and answers its tokens; GET lists the accounts."""
         crm = self._crm(request)
         if request.method == "GET":
@@ -84,23 +84,23 @@ class Control:
         return Response(None, 204)
 
     async def tokens(self, request: Request) -> Response:
-        """POST `{"hub_id", "action": "expire" | "revoke"}` ends an account's OAuth tokens."""
+        """POST `{"account", "action": "expire" | "revoke"}` ends an account's OAuth tokens."""
         crm, document = self._crm(request), await _document(request)
-        hub_id, action = document.get("hub_id"), document.get("action")
-        if not isinstance(hub_id, int) or action not in ("expire", "revoke"):
-            raise ValueError('give {"hub_id": number, "action": "expire" or "revoke"}')
-        _known(lambda: crm.end_tokens(hub_id, action))
+        account, action = document.get("account"), document.get("action")
+        if not isinstance(account, int) or action not in ("expire", "revoke"):
+            raise ValueError('give {"account": number, "action": "expire" or "revoke"}')
+        _known(lambda: crm.end_tokens(account, action))
         return Response(None, 204)
 
     async def ledger(self, request: Request) -> Response:
-        """`?hub_id=`: what the account contains now."""
-        crm, hub_id = self._crm(request), _hub_id(request)
-        return JSONResponse(_known(lambda: crm.ledger(hub_id)))
+        """`?account=`: what the account contains now."""
+        crm, account = self._crm(request), _account(request)
+        return JSONResponse(_known(lambda: crm.ledger(account)))
 
     async def effects(self, request: Request) -> Response:
-        """`?hub_id=`: everything that ever changed in the account."""
-        crm, hub_id = self._crm(request), _hub_id(request)
-        return JSONResponse(_known(lambda: crm.effects(hub_id)))
+        """`?account=`: everything that ever changed in the account."""
+        crm, account = self._crm(request), _account(request)
+        return JSONResponse(_known(lambda: crm.effects(account)))
 
     async def calls(self, request: Request) -> Response:
         """Calls by account."""
@@ -120,10 +120,10 @@ def _known(look_up: Callable[[], T]) -> T:
         raise HTTPException(404, f"there is no account {error}") from None
 
 
-def _hub_id(request: Request) -> int:
-    given = request.query_params.get("hub_id", "")
+def _account(request: Request) -> int:
+    given = request.query_params.get("account", "")
     if not given.isdecimal():
-        raise ValueError("give ?hub_id=, a number")
+        raise ValueError("give ?account=, a number")
     return int(given)
 
 

@@ -16,7 +16,7 @@ class Fault:
     Attributes:
         path: regular expression searched in the path, as the CRM's own API names it (without any mount prefix).
         method: HTTP method; None is any.
-        hub_id: the account, known by its access token; None is any. Calls without an access token belong to none.
+        account: the account, known by its access token; None is any. Calls without an access token belong to none.
         times: how many matching requests it strikes.
         skip: how many matching requests pass unharmed before.
         status: answer with this status, without handling the request.
@@ -31,7 +31,7 @@ class Fault:
 
     path: str = ".*"
     method: str | None = None
-    hub_id: int | None = None
+    account: int | None = None
     times: int = 1
     skip: int = 0
     status: int | None = None
@@ -66,11 +66,11 @@ class Fault:
         except (TypeError, re.error) as error:
             raise ValueError(f"not a fault: {error}") from error
 
-    def matches(self, method: str, path: str, hub_id: int | None) -> bool:
+    def matches(self, method: str, path: str, account: int | None) -> bool:
         """Whether this request is one of those that it strikes or skips."""
         return (
             (self.method is None or self.method.upper() == method)
-            and (self.hub_id is None or self.hub_id == hub_id)
+            and (self.account is None or self.account == account)
             and re.search(self.path, path) is not None
         )
 
@@ -96,11 +96,11 @@ class Faults:
         """How many planned faults have not struck as often as they should."""
         return len(self._pending)
 
-    def take(self, method: str, path: str, hub_id: int | None) -> Fault | None:
+    def take(self, method: str, path: str, account: int | None) -> Fault | None:
         """The fault that strikes this request, counted as having struck."""
         with self._lock:
             for pending in self._pending:
-                if not pending.fault.matches(method, path, hub_id):
+                if not pending.fault.matches(method, path, account):
                     continue
                 if pending.skip:
                     pending.skip -= 1

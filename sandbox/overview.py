@@ -36,12 +36,12 @@ def overview(crms: Iterable[Crm]) -> str:
 
 
 def _account(crm: Crm, account: Mapping[str, Any]) -> str:
-    hub_id = account["hub_id"]
-    ledger, effects = crm.ledger(hub_id), crm.effects(hub_id)
+    number = account["account"]
+    ledger, effects = crm.ledger(number), crm.effects(number)
     names = _names(ledger)
     tables = [_records(kind, ledger[kind], ledger["associations"], names) for kind in _TOTALS]
     return (
-        f"<section><h2>{escape(str(account['name']))} <small>{escape(crm.name)} {hub_id}</small></h2>"
+        f"<section><h2>{escape(str(account['name']))} <small>{escape(crm.name)} {number}</small></h2>"
         f"{_figures(ledger)}{''.join(tables)}{_calls(ledger['calls'])}{_effects(effects)}</section>"
     )
 

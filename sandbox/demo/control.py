@@ -22,7 +22,7 @@ class Control:
 
     def open_portal(self, name: str) -> dict[str, Any]:
         """A new portal: `hub_id`, `access_token`, `refresh_token`, …"""
-        portal: dict[str, Any] = self._ask("POST", "portals", {"name": name})
+        portal: dict[str, Any] = self._ask("POST", "accounts", {"name": name})
         return portal
 
     def add_fault(self, **fault: Any) -> None:
@@ -31,7 +31,7 @@ class Control:
 
     def ledger(self, hub_id: int) -> dict[str, Any]:
         """What a portal contains."""
-        ledger: dict[str, Any] = self._ask("GET", f"ledger?hub_id={hub_id}")
+        ledger: dict[str, Any] = self._ask("GET", f"ledger?account={hub_id}")
         return ledger
 
     def calls(self) -> int:

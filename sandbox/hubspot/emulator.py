@@ -141,6 +141,7 @@ class HubSpot:
                 raise ValueError(f"a portal has hub_id (number), name, scopes (list) and tier, not {name}={value!r}")
         portal = self.open_portal(**document)
         return {
+            "account": portal.hub_id,
             "hub_id": portal.hub_id,
             "name": portal.name,
             "access_token": portal.access_token,
@@ -149,9 +150,9 @@ class HubSpot:
         }
 
     def accounts(self) -> list[dict[str, Any]]:
-        """The open portals: `hub_id` and `name`."""
+        """The open portals: `account` (the hub id) and `name`."""
         with self.lock:
-            return [{"hub_id": portal.hub_id, "name": portal.name} for portal in self.portals.values()]
+            return [{"account": portal.hub_id, "name": portal.name} for portal in self.portals.values()]
 
     def end_tokens(self, hub_id: int, action: str) -> None:
         """`expire` a portal's access tokens, or `revoke` its whole grant."""

@@ -77,7 +77,7 @@ def test_a_slow_portal_does_not_delay_another_tenant(shop: Shop, database: str) 
     shop.configure("hubspot", timeout_seconds=30)
     slow, quick = shop.tenant(), shop.tenant()
     shop.replies(slow, 300)
-    shop.hubspot.faults.add(Fault(hub_id=slow.portal.hub_id, delay=30.0, times=100))
+    shop.hubspot.faults.add(Fault(account=slow.portal.hub_id, delay=30.0, times=100))
     with daemon(database, concurrency=4, stop_seconds=0.1, poll_seconds=3600):
         eventually(lambda: shop.house.value("select count(*) from crm_sync.batches") == 2, "slow calls in flight")
         for _ in range(3):
@@ -93,7 +93,7 @@ def test_no_more_batches_than_slots_are_in_flight(shop: Shop, database: str) -> 
     tenants = [shop.tenant() for _ in range(5)]
     for tenant in tenants:
         shop.replies(tenant, 5)
-        shop.hubspot.faults.add(Fault(path="/contacts/batch/read", hub_id=tenant.portal.hub_id, delay=0.5))
+        shop.hubspot.faults.add(Fault(path="/contacts/batch/read", account=tenant.portal.hub_id, delay=0.5))
     seen = set()
 
     def all_done() -> bool:

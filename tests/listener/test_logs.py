@@ -34,7 +34,7 @@ def test_the_log_is_json_and_names_no_person_and_no_secret(shop: Shop, database:
             {"cut_body": True},
             {"drop_answer": True},
         ):
-            shop.hubspot.faults.add(Fault(path="/contacts/batch/(read|upsert|update)", hub_id=hub, **harm))
+            shop.hubspot.faults.add(Fault(path="/contacts/batch/(read|upsert|update)", account=hub, **harm))
             message = shop.house.message(tenant.organization, canary, subject="canary-words", body="canary-words")
             shop.house.classify(message)
             shop.hurry_until_settled(tenant)

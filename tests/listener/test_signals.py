@@ -23,8 +23,8 @@ def test_sigterm_hands_back_what_was_not_sent_and_ends_with_0(shop: Shop, databa
     slow, waiting = shop.tenant(), shop.tenant()
     shop.replies(slow, 5)
     shop.replies(waiting, 150)
-    shop.hubspot.faults.add(Fault(path=UPSERT, hub_id=slow.portal.hub_id, delay=20.0))
-    shop.hubspot.faults.add(Fault(path="/contacts/batch/read", hub_id=waiting.portal.hub_id, delay=20.0, times=9))
+    shop.hubspot.faults.add(Fault(path=UPSERT, account=slow.portal.hub_id, delay=20.0))
+    shop.hubspot.faults.add(Fault(path="/contacts/batch/read", account=waiting.portal.hub_id, delay=20.0, times=9))
     with process(tmp_path, database) as running:
         # the fault strikes the call of one tenant after it was sent, and of the other before anything was written
         eventually(

@@ -62,7 +62,7 @@ def test_a_401_means_one_refresh_and_one_more_try(shop: Shop, database: str) -> 
 def test_a_token_that_is_refused_after_its_refresh_is_not_refreshed_forever(shop: Shop, database: str) -> None:
     tenant = shop.tenant(oauth=True)
     shop.hubspot.faults.add(
-        Fault(path="^/crm", hub_id=tenant.portal.hub_id, status=401, body={"message": "no"}, times=1000)
+        Fault(path="^/crm", account=tenant.portal.hub_id, status=401, body={"message": "no"}, times=1000)
     )
     shop.reply(tenant)
     with daemon(database):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -30,6 +30,7 @@ from providers.models import (
     Fields,
     Outcome,
     ProviderConfig,
+    TaskDocument,
 )
 
 ORGANIZATION = UUID(int=1)
@@ -41,14 +42,16 @@ PEOPLE = (
     ("d'arcy@example.ie", "D'Arcy <b>", "O'Neill & Sons", "Analytical Engines"),
 )
 
-Stage = Literal["companies", "contacts", "deals", "activities"]
-STAGES: tuple[Stage, ...] = ("companies", "contacts", "deals", "activities")
+Stage = Literal["companies", "contacts", "deals", "activities", "tasks"]
+STAGES: tuple[Stage, ...] = ("companies", "contacts", "deals", "activities", "tasks")
 
 
 class Account(ABC):
     """One fresh account in a CRM's emulator."""
 
     config: ProviderConfig
+    learned: dict[str, Any] = {}
+    """What `Client.ensure_schema` said of it."""
 
     @abstractmethod
     def credentials(self) -> Credentials:
@@ -95,6 +98,9 @@ class Sample(ABC):
     def contact_fields(self, email: str, first_name: str, last_name: str) -> Fields: ...
 
     @abstractmethod
+    def company_fields(self, name: str) -> dict[str, str]: ...
+
+    @abstractmethod
     def deal_fields(self, name: str) -> Fields: ...
 
     @abstractmethod
@@ -138,12 +144,16 @@ class Budget:
     """Room without end, or until so many calls were made."""
 
     calls: int | None = None
-    spent: list[str] = field(default_factory=list)
+    spent: list[dict[str, int]] = field(default_factory=list)
+    observed: list[tuple[str, int, int]] = field(default_factory=list)
 
-    async def spend(self, limit: str, calls: int = 1) -> None:
+    async def spend(self, costs: Mapping[str, int]) -> None:
         if self.calls is not None and len(self.spent) >= self.calls:
             raise Stopping
-        self.spent.append(limit)
+        self.spent.append(dict(costs))
+
+    def observe(self, limit: str, used: int, maximum: int) -> None:
+        self.observed.append((limit, used, maximum))
 
 
 @dataclass
@@ -171,13 +181,14 @@ async def new_account(sample: Sample) -> Account:
     """An account that has our fields already, as all but the first push find it."""
     account = sample.open_account()
     async with httpx.AsyncClient() as http:
-        await client_for(sample.name)(account.config, Tokens(account, http), Budget(), http).ensure_schema()
+        client = client_for(sample.name)(account.config, Tokens(account, http), Budget(), http)
+        account.learned = await client.ensure_schema()
     return account
 
 
 async def push(sample: Sample, account: Account, *documents: AnyDocument, budget: Budget | None = None) -> Pushed:
     """Push as the daemon does: what ends the push settles what is still open."""
-    batch = batch_of(account.config, sample.name, documents)
+    batch = batch_of(account, sample.name, documents)
     budget = budget or Budget()
     report = Report(batch)
     ended: ProviderError | None = None
@@ -195,19 +206,21 @@ async def push(sample: Sample, account: Account, *documents: AnyDocument, budget
     return Pushed({outcome.rows: outcome for outcome in outcomes}, ended, len(budget.spent), tokens.refreshes)
 
 
-def batch_of(config: ProviderConfig, name: str, documents: Iterable[AnyDocument]) -> Batch:
+def batch_of(account: Account, name: str, documents: Iterable[AnyDocument]) -> Batch:
     documents = list(documents)
     return Batch(
         id=1,
         organization_id=ORGANIZATION,
         integration_id=1,
         provider=name,
-        config=config,
+        config=account.config,
+        account=account.learned,
         credentials_version=1,
         schema_ready=True,
         contacts=tuple(each for each in documents if isinstance(each, ContactDocument)),
         deals=tuple(each for each in documents if isinstance(each, DealDocument)),
         activities=tuple(each for each in documents if isinstance(each, ActivityDocument)),
+        tasks=tuple(each for each in documents if isinstance(each, TaskDocument)),
     )
 
 
@@ -219,7 +232,10 @@ def contacts_of(sample: Sample) -> list[ContactDocument]:
             contact_id=UUID(int=100 + index),
             email=email,
             fields=sample.contact_fields(email, first_name, last_name),
-            company=None if company is None else Company(key=f"company-{company}", name=company),
+            company=None
+            if company is None
+            else Company(key=f"company-{company}", name=company, fields=sample.company_fields(company)),
+            queued_at=datetime.now(UTC) - timedelta(minutes=1),
         )
         for index, (email, first_name, last_name, company) in enumerate(PEOPLE)
     ]
@@ -227,9 +243,10 @@ def contacts_of(sample: Sample) -> list[ContactDocument]:
 
 def follow_ups(
     sample: Sample, contacts: Iterable[ContactDocument], pushed: Pushed
-) -> list[DealDocument | ActivityDocument]:
-    """A deal and an activity for each contact that arrived."""
-    documents: list[DealDocument | ActivityDocument] = []
+) -> list[DealDocument | ActivityDocument | TaskDocument]:
+    """A deal and an activity for each contact that arrived, and a task for the first."""
+    documents: list[DealDocument | ActivityDocument | TaskDocument] = []
+    queued_at = datetime.now(UTC) - timedelta(minutes=1)
     for index, contact in enumerate(contacts):
         outcome = pushed.of(contact)
         assert outcome.external_id is not None
@@ -241,6 +258,7 @@ def follow_ups(
                 contact_external_id=outcome.external_id,
                 company_external_id=outcome.company_external_id,
                 fields=sample.deal_fields(f"Deal {index} — Email Lead"),
+                queued_at=queued_at,
             )
         )
         documents.append(
@@ -259,8 +277,24 @@ def follow_ups(
                 next_action="schedule_call",
                 confidence=0.93,
                 requires_human_attention=index == 0,
+                queued_at=queued_at,
             )
         )
+        if index == 0:
+            documents.append(
+                TaskDocument(
+                    rows=(400 + index,),
+                    contact_id=contact.contact_id,
+                    key=f"task-{index}",
+                    contact_external_id=outcome.external_id,
+                    company_external_id=outcome.company_external_id,
+                    due_at=OCCURRED + timedelta(days=1),
+                    subject="Reply to ada@example.com: offer 0",
+                    body="They ask for a <call>.\nNext action: schedule call",
+                    is_urgent=True,
+                    queued_at=queued_at,
+                )
+            )
     return documents
 
 

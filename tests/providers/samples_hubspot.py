@@ -100,7 +100,7 @@ class HubSpotAccount(contract.Account):
             harm.setdefault("body", {**correlation, **BODIES.get(status, {})})
         if (wait := harm.pop("retry_after", None)) is not None:
             harm["headers"] = {"Retry-After": str(wait)}
-        self.hubspot.faults.add(Fault(path=path, hub_id=self.portal.hub_id, times=times, skip=skip, **harm))
+        self.hubspot.faults.add(Fault(path=path, account=self.portal.hub_id, times=times, skip=skip, **harm))
 
     def calm(self) -> None:
         self.hubspot.faults.clear()

@@ -207,10 +207,10 @@ async def test_what_was_achieved_before_the_end_stays_achieved(sample: Sample, a
     later = follow_ups(sample, contacts, await push(sample, account, *contacts))
     account.disturb("activities", status=429, times=ALWAYS)
     pushed = await push(sample, account, *contacts, *later)
-    by_length: dict[str, set[str]] = {"contact": set(), "deal": set(), "activity": set()}
+    by_length: dict[str, set[str]] = {"contact": set(), "deal": set(), "activity": set(), "task": set()}
     for rows, outcome in pushed.outcomes.items():
-        by_length[("contact", "deal", "activity")[rows[0] // 100 - 1]].add(outcome.status)
-    assert by_length == {"contact": {"synced"}, "deal": {"synced"}, "activity": {"failed"}}
+        by_length[("contact", "deal", "activity", "task")[rows[0] // 100 - 1]].add(outcome.status)
+    assert by_length == {"contact": {"synced"}, "deal": {"synced"}, "activity": {"failed"}, "task": {"failed"}}
     assert not any(outcome.uncertain for outcome in pushed.all)
 
 

@@ -75,7 +75,7 @@ def test_a_fault_skips_and_strikes_as_often_as_it_says(hub: Hub) -> None:
 
 def test_a_fault_strikes_only_the_requests_it_names(hub: Hub) -> None:
     other = hub.hubspot.open_portal()
-    hub.hubspot.faults.add(Fault(path="/contacts/search$", method="post", hub_id=other.hub_id, status=500))
+    hub.hubspot.faults.add(Fault(path="/contacts/search$", method="post", account=other.hub_id, status=500))
     assert hub.post(f"{CONTACTS}/search", {}).status_code == 200
     headers = {"authorization": f"Bearer {other.access_token}"}
     assert hub.client.get(CONTACTS, headers=headers).status_code == 200

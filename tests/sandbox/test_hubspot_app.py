@@ -28,7 +28,7 @@ def sandbox() -> Iterator[httpx.Client]:
 
 
 def portal(client: httpx.Client, **document: Any) -> dict[str, Any]:
-    response = client.post("/_sandbox/hubspot/portals", json=document)
+    response = client.post("/_sandbox/hubspot/accounts", json=document)
     assert response.status_code == 201
     opened: dict[str, Any] = response.json()
     return opened
@@ -39,18 +39,18 @@ def test_another_process_opens_a_portal_uses_it_and_reads_its_ledger(sandbox: ht
     headers = {"authorization": f"Bearer {opened['access_token']}"}
     body = {"properties": {"email": "ada@example.com"}}
     assert sandbox.post(CONTACTS, json=body, headers=headers).status_code == 201
-    ledger = sandbox.get("/_sandbox/hubspot/ledger", params={"hub_id": 7}).json()
+    ledger = sandbox.get("/_sandbox/hubspot/ledger", params={"account": 7}).json()
     assert ledger["contacts"][0]["properties"]["email"] == "ada@example.com"
     assert ledger["calls"]["by_path"] == {"/crm/objects/2026-03/contacts": 1}
     assert sandbox.get("/_sandbox/hubspot/calls").json()["7"]["total"] == 1
-    effects = sandbox.get("/_sandbox/hubspot/effects", params={"hub_id": 7}).json()
+    effects = sandbox.get("/_sandbox/hubspot/effects", params={"account": 7}).json()
     assert [each["effect"] for each in effects] == ["created"]
 
 
 def test_another_process_plans_and_clears_faults(sandbox: httpx.Client) -> None:
     opened = portal(sandbox)
     headers = {"authorization": f"Bearer {opened['static_token']}"}
-    fault = {"status": 503, "path": "^/crm/", "times": 5, "hub_id": opened["hub_id"]}
+    fault = {"status": 503, "path": "^/crm/", "times": 5, "account": opened["hub_id"]}
     assert sandbox.post("/_sandbox/hubspot/faults", json=fault).status_code == 204
     assert sandbox.get(CONTACTS, headers=headers).status_code == 503
     assert sandbox.delete("/_sandbox/hubspot/faults").status_code == 204
@@ -61,7 +61,7 @@ def test_another_process_expires_and_revokes_tokens(sandbox: httpx.Client) -> No
     opened = portal(sandbox)
     headers = {"authorization": f"Bearer {opened['access_token']}"}
     for action, category in (("expire", "EXPIRED_AUTHENTICATION"), ("revoke", "INVALID_AUTHENTICATION")):
-        body = {"hub_id": opened["hub_id"], "action": action}
+        body = {"account": opened["hub_id"], "action": action}
         assert sandbox.post("/_sandbox/hubspot/tokens", json=body).status_code == 204
         assert sandbox.get(CONTACTS, headers=headers).json()["category"] == category
 
@@ -69,15 +69,15 @@ def test_another_process_expires_and_revokes_tokens(sandbox: httpx.Client) -> No
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
-        ("POST", "hubspot/portals", {"hub_id": "7"}, 400),
-        ("POST", "hubspot/portals", {"colour": "red"}, 400),
-        ("POST", "hubspot/portals", [], 400),
-        ("POST", "hubspot/portals", {"tier": "golden"}, 400),
+        ("POST", "hubspot/accounts", {"hub_id": "7"}, 400),
+        ("POST", "hubspot/accounts", {"colour": "red"}, 400),
+        ("POST", "hubspot/accounts", [], 400),
+        ("POST", "hubspot/accounts", {"tier": "golden"}, 400),
         ("POST", "hubspot/faults", {"nonsense": 1}, 400),
-        ("POST", "hubspot/tokens", {"hub_id": 1}, 400),
-        ("POST", "hubspot/tokens", {"hub_id": 1, "action": "expire"}, 404),
+        ("POST", "hubspot/tokens", {"account": 1}, 400),
+        ("POST", "hubspot/tokens", {"account": 1, "action": "expire"}, 404),
         ("GET", "hubspot/ledger", None, 400),
-        ("GET", "hubspot/ledger?hub_id=1", None, 404),
+        ("GET", "hubspot/ledger?account=1", None, 404),
         ("GET", "unicorn/calls", None, 404),
     ],
 )

@@ -1,0 +1,58 @@
+-- What each CRM's account looks like (its fields and their options), why rows fail, and room for tasks.
+
+create table crm_sync.crm_fields (
+  organization_id uuid not null,
+  integration_id bigint not null,
+  object text not null
+    constraint crm_fields_object_is_known check (object in ('contact', 'lead', 'company', 'deal')),
+  name text not null,
+  label text not null default '',
+  type text not null default 'text'
+    constraint crm_fields_type_is_known check (type in ('text', 'number', 'boolean', 'date', 'datetime', 'enum', 'multi_enum', 'other')),
+  is_writable boolean not null default true,
+  is_required boolean not null default false,
+  options jsonb not null default '[]'
+    constraint crm_fields_options_is_a_list check (jsonb_typeof(options) = 'array'),
+  is_closed boolean not null default false,
+  constraint crm_fields_pkey primary key (organization_id, integration_id, object, name),
+  constraint crm_fields_integration_fkey foreign key (organization_id, integration_id)
+    references public.user_integrations (organization_id, id) on delete cascade
+);
+comment on table crm_sync.crm_fields is 'The fields of each connection''s CRM as the CRM described them last: what a mapping may lead to.';
+comment on column crm_sync.crm_fields.organization_id is 'Whose connection it is.';
+comment on column crm_sync.crm_fields.integration_id is 'The connection.';
+comment on column crm_sync.crm_fields.object is 'contact, lead, company or deal.';
+comment on column crm_sync.crm_fields.name is 'The CRM''s name of the field, as mappings write it.';
+comment on column crm_sync.crm_fields.label is 'What people see in the CRM.';
+comment on column crm_sync.crm_fields.type is 'text, number, boolean, date, datetime, enum, multi_enum or other.';
+comment on column crm_sync.crm_fields.is_writable is 'Whether the connection may set it.';
+comment on column crm_sync.crm_fields.is_required is 'Whether a new record must have it.';
+comment on column crm_sync.crm_fields.options is 'The values there are, as [{"value", "label"}].';
+comment on column crm_sync.crm_fields.is_closed is 'Whether the CRM takes nothing but the options.';
+
+alter table crm_sync.lanes
+  add column described_at timestamptz,
+  add column account jsonb not null default '{}';
+comment on column crm_sync.lanes.described_at is 'When the CRM''s fields were last read; null asks the daemon to read them.';
+comment on column crm_sync.lanes.account is 'What the provider''s module has learned of the account: where our keys are kept.';
+
+alter table public.sync_queue add column failure jsonb;
+comment on column public.sync_queue.failure is 'The last failure in parts: kind, code, field, status and correlation id of the CRM.';
+
+alter table crm_sync.budgets
+  add column observed_used bigint,
+  add column observed_maximum bigint,
+  add column observed_at timestamptz,
+  add column spent_since bigint not null default 0;
+comment on column crm_sync.budgets.observed_used is 'What the CRM last said all of its account''s apps have used today.';
+comment on column crm_sync.budgets.observed_maximum is 'What the CRM last said the account may use in a day.';
+comment on column crm_sync.budgets.observed_at is 'When the CRM last said so.';
+comment on column crm_sync.budgets.spent_since is 'Calls made since then.';
+
+alter table crm_sync.effects
+  drop constraint effects_object_type_is_known,
+  add constraint effects_object_type_is_known check (object_type in ('company', 'deal', 'activity', 'task'));
+comment on column crm_sync.effects.object_type is 'company, deal, activity or task.';
+comment on table crm_sync.effects is 'Every company, deal, activity and task that we make in a CRM: intended before the call, confirmed after it.';
+comment on column crm_sync.effects.contact_id is 'The contact of a deal, activity or task.';
+comment on column crm_sync.effects.message_id is 'The message of an activity or task, or the one that asked for a deal.';
