@@ -36,7 +36,7 @@ class Settings(BaseModel):
     encryption_key: SecretStr
     apps: dict[str, OAuthApp] = {}
     listen: bool = True
-    batch_size: int = Field(default=100, ge=1, le=1000)
+    batch_size: int = Field(default=1000, ge=1, le=1000)
     concurrency: int = Field(default=8, ge=1, le=64)
     poll_seconds: float = Field(default=5.0, gt=0, le=3600)
     lease_seconds: float = Field(default=60.0, ge=2, le=3600)

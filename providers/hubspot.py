@@ -13,9 +13,10 @@ from providers.errors import Contended, ProviderError, Rejected, Unauthorized, U
 from providers.hubspot_contacts import Contacts
 from providers.hubspot_deals import Deals, Pipelines
 from providers.hubspot_errors import NAME, error_of
+from providers.hubspot_fields import OBJECTS, fields_of, with_pipelines
 from providers.hubspot_notes import Notes
 from providers.hubspot_wire import CONTACT_KEY, KEY, LEAD_SOURCE, Wire
-from providers.models import Batch
+from providers.models import Batch, CrmField
 
 UNIQUE_KEY = {
     "name": KEY,
@@ -88,6 +89,15 @@ class Client(base.Client):
                 if definition.get("hasUniqueValue"):
                     await self._check_unique(object_type, f"{path}/{definition['name']}")
         return {}
+
+    async def describe(self) -> list[CrmField]:
+        """The properties of contacts, companies and deals; pipelines and stages are options of theirs."""
+        fields: list[CrmField] = []
+        for kind, object_type in OBJECTS:
+            path = f"/crm/properties/{self.config.api_version}/{object_type}"
+            fields += fields_of(kind, await self.call("GET", path, limit="core"))
+        path = f"/crm/pipelines/{self.config.api_version}/deals"
+        return list(with_pipelines(fields, await self.call("GET", path, limit="core")))
 
     async def check(self) -> str:
         """The portal behind the connection, by its number and domain."""

@@ -15,8 +15,10 @@ select crm_sync.register_provider('hubspot', 'HubSpot', 'Contacts, companies, de
   "limits": {"core": {"calls": 110, "seconds": 10}, "static": {"calls": 100, "seconds": 10}, "search": {"calls": 5, "seconds": 1}},
   "status_values": {"new": "NEW", "contacted": "CONNECTED", "qualified": "OPEN_DEAL", "unqualified": "UNQUALIFIED"},
   "status_ranks": [["NEW", "OPEN"], ["ATTEMPTED_TO_CONTACT", "CONNECTED"], ["IN_PROGRESS", "OPEN_DEAL", "UNQUALIFIED"]],
+  "batch_rows": 1000,
   "default_settings": {"deal_pipeline": "default", "deal_stage": "appointmentscheduled"},
   "field_mappings": {
+    "company": [{"from": "company", "to": "name"}],
     "contact": [
       {"from": "email", "to": "email", "policy": "when_changed"},
       {"from": "first_name", "to": "firstname", "policy": "when_changed"},
@@ -31,31 +33,92 @@ select crm_sync.register_provider('hubspot', 'HubSpot', 'Contacts, companies, de
       {"from": "pipeline", "to": "pipeline"},
       {"from": "stage", "to": "dealstage"},
       {"from": "amount", "to": "amount"},
+      {"from": "currency", "to": "deal_currency_code"},
       {"from": "close_at", "to": "closedate"}
     ]
   }
 }');
 
-select crm_sync.register_provider('salesforce', 'Salesforce', 'Accounts, contacts, opportunities and tasks in Salesforce.', '/static/logos/salesforce.svg', 'oauth', '{
+select crm_sync.register_provider('salesforce', 'Salesforce', 'Accounts, contacts or leads, opportunities and tasks in Salesforce.', '/static/logos/salesforce.svg', 'oauth', '{
   "auth_url": "https://login.salesforce.com/services/oauth2/authorize",
   "token_url": "https://login.salesforce.com/services/oauth2/token",
   "revoke_url": "https://login.salesforce.com/services/oauth2/revoke",
   "api_base_url": "https://login.salesforce.com",
+  "api_hosts": ["*.salesforce.com", "*.force.com", "*.salesforce.mil", "*.sfcrmproducts.cn"],
   "api_version": "v68.0",
   "scopes": ["api", "refresh_token"],
   "limits": {"core": {"calls": 100000, "seconds": 86400}},
-  "default_settings": {"deal_pipeline": "default", "deal_stage": "Prospecting"}
+  "batch_rows": 1000,
+  "batches_in_flight": 1,
+  "status_values": {
+    "new": ["New", "Open - Not Contacted"],
+    "contacted": ["Contacted", "Working - Contacted"],
+    "qualified": ["Qualified", "Working - Contacted"],
+    "unqualified": ["Unqualified", "Closed - Not Converted"]
+  },
+  "status_ranks": [["New", "Open - Not Contacted"], ["Contacted", "Working - Contacted", "Nurturing"], ["Qualified", "Unqualified", "Closed - Not Converted"]],
+  "default_settings": {"deal_pipeline": "default", "deal_stage": "Prospecting", "contact_object": "contact"},
+  "field_mappings": {
+    "company": [{"from": "company", "to": "Name"}],
+    "contact": [
+      {"from": "first_name", "to": "FirstName", "policy": "when_changed"},
+      {"from": "surname", "to": "LastName", "policy": "when_changed"},
+      {"from": "email", "to": "Email", "policy": "when_changed"},
+      {"from": "phone", "to": "Phone", "policy": "when_changed"},
+      {"from": "lead_source", "to": "LeadSource", "policy": "if_blank"}
+    ],
+    "lead": [
+      {"from": "first_name", "to": "FirstName", "policy": "when_changed"},
+      {"from": "surname", "to": "LastName", "policy": "when_changed"},
+      {"from": "company_or_none", "to": "Company", "policy": "when_changed"},
+      {"from": "email", "to": "Email", "policy": "when_changed"},
+      {"from": "phone", "to": "Phone", "policy": "when_changed"},
+      {"from": "status", "to": "Status", "policy": "forward_only"},
+      {"from": "lead_source", "to": "LeadSource", "policy": "if_blank"}
+    ],
+    "deal": [
+      {"from": "name", "to": "Name"},
+      {"from": "stage", "to": "StageName", "or_first": true},
+      {"from": "close_date", "to": "CloseDate"},
+      {"from": "amount", "to": "Amount"}
+    ]
+  }
 }');
 
-select crm_sync.register_provider('pipedrive', 'Pipedrive', 'Persons, organizations, deals and notes in Pipedrive.', '/static/logos/pipedrive.svg', 'oauth', '{
+select crm_sync.register_provider('pipedrive', 'Pipedrive', 'Persons, organizations, deals, notes and activities in Pipedrive.', '/static/logos/pipedrive.svg', 'oauth', '{
   "auth_url": "https://oauth.pipedrive.com/oauth/authorize",
   "token_url": "https://oauth.pipedrive.com/oauth/token",
   "revoke_url": "https://oauth.pipedrive.com/oauth/revoke",
+  "client_auth": "basic",
   "api_base_url": "https://api.pipedrive.com",
+  "api_hosts": ["*.pipedrive.com"],
   "api_version": "v2",
   "scopes": ["base", "contacts:full", "deals:full", "activities:full", "search:read", "contact-fields:full", "deal-fields:full"],
-  "limits": {"core": {"calls": 80, "seconds": 2}, "search": {"calls": 10, "seconds": 2}},
-  "default_settings": {"deal_pipeline": "default", "deal_stage": "default"}
+  "limits": {
+    "core": {"calls": 80, "seconds": 2},
+    "static": {"calls": 20, "seconds": 2},
+    "search": {"calls": 10, "seconds": 2},
+    "daily": {"calls": 30000, "seconds": 86400}
+  },
+  "batch_rows": 100,
+  "batches_in_flight": 1,
+  "default_settings": {"deal_pipeline": "default", "deal_stage": "default"},
+  "field_mappings": {
+    "company": [{"from": "company", "to": "name"}],
+    "contact": [
+      {"from": "full_name", "to": "name", "policy": "when_changed"},
+      {"from": "email", "to": "email", "policy": "when_changed"},
+      {"from": "phone", "to": "phone", "policy": "when_changed"}
+    ],
+    "deal": [
+      {"from": "name", "to": "title"},
+      {"from": "pipeline", "to": "pipeline_id"},
+      {"from": "stage", "to": "stage_id"},
+      {"from": "amount", "to": "value"},
+      {"from": "currency", "to": "currency"},
+      {"from": "close_date", "to": "expected_close_date"}
+    ]
+  }
 }');
 
 insert into crm_sync.intent_rules (intent, contact_status, create_deal)

@@ -1,5 +1,6 @@
-"""What must be in the CRM: worked out in Python from the host application's rows and the documented rules, and from
+"""What must be in the CRMs: worked out in Python from the host application's rows and the documented rules, and from
 nothing else. No table, function or module of the pipeline is consulted, so the pipeline can be wrong and be found out.
+What is demanded here is the same for every CRM; how each of them says it is the business of `facts_*.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 from uuid import UUID
 
 import psycopg
@@ -17,7 +19,7 @@ from psycopg.rows import class_row
 from sandbox.demo.people import Contact
 from sandbox.demo.scenario import Classification, Message
 
-# The rules of intent, their order, and HubSpot's names for what they say.
+# The rules of intent, and their order.
 STATUS_OF_INTENT = {
     "interested": "qualified",
     "question": "contacted",
@@ -26,10 +28,22 @@ STATUS_OF_INTENT = {
 }
 INTENTS_WITH_DEAL = {"interested"}
 RANK = {"new": 0, "contacted": 1, "qualified": 2, "unqualified": 2}
-LEAD_STATUS = {"new": "NEW", "contacted": "CONNECTED", "qualified": "OPEN_DEAL", "unqualified": "UNQUALIFIED"}
 LEAD_SOURCE = "Email Campaign"
 SUBJECT_SHOWN = 200
 BODY_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Person:
+    """What one row of `contacts` says of a person, without the white space around it; empty where it says nothing."""
+
+    first_name: str
+    last_name: str
+    company: str
+    phone: str
+
+
+Name = Literal["first_name", "last_name", "company", "phone"]
 
 
 @dataclass
@@ -37,41 +51,55 @@ class DemandedContact:
     """A person, by e-mail address. Of several rows with one address, any may win, field by field.
 
     Attributes:
-        values: HubSpot property to the values it may have; none means that it must be empty.
+        people: those rows.
+        statuses: how far the person has come, by any of them; more than one where they are equally far.
     """
 
-    values: dict[str, set[str]]
+    email: str
+    people: list[Person] = field(default_factory=list)
+    statuses: set[str] = field(default_factory=set)
+
+    def values(self, name: Name) -> set[str]:
+        """What the rows say, where they say anything: none means that the CRM must have none."""
+        return {value for person in self.people if (value := getattr(person, name))}
 
 
 @dataclass(frozen=True)
-class DemandedNote:
-    """A classified message on the timeline of `email`.
+class DemandedText:
+    """A classified message on the timeline of `email`, or in the list of what people are to do.
 
     Attributes:
-        lines: each must be found in the text of the note.
-        intent: as the note must name it; None when it must name none.
+        moment: when the message came in (Unix milliseconds).
+        company: by its `company_key`.
+        subject: what is shown of it: a note has a line that begins with it, a task one that contains it.
+        lines: with each of these, of the body, a line of the text must begin.
+        intent: as a note must name it; None when it must name none.
     """
 
     email: str
     company: str | None
+    moment: int
+    subject: str
     lines: tuple[str, ...]
     intent: str | None
 
 
 @dataclass
 class Demand:
-    """What the portal of one organization must contain; companies are known by `company_key`.
+    """What every CRM of one organization must contain; companies are known by `company_key`.
 
     Attributes:
         deals: names, each as often as there must be deals of that name; so are the pairs that name a deal.
-        notes: by the moment the message came in (Unix milliseconds).
+        notes: one for each classified message, as it was classified last.
+        tasks: one for each message that was ever said to need a human's attention.
         skipped: reasons for classifications that must not be sent.
     """
 
     contacts: dict[str, DemandedContact] = field(default_factory=dict)
     companies: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     deals: Counter[str] = field(default_factory=Counter)
-    notes: dict[int, list[DemandedNote]] = field(default_factory=lambda: defaultdict(list))
+    notes: list[DemandedText] = field(default_factory=list)
+    tasks: list[DemandedText] = field(default_factory=list)
     contact_companies: set[tuple[str, str]] = field(default_factory=set)
     deal_contacts: Counter[tuple[str, str]] = field(default_factory=Counter)
     deal_companies: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -105,12 +133,13 @@ def read_rows(owner_url: str) -> Rows:
 
 
 def demands(rows: Rows, organizations: Iterable[UUID]) -> dict[UUID, Demand]:
-    """What each organization's portal must contain."""
+    """What the CRMs of each organization must contain."""
     contacts = {contact.id: contact for contact in rows.contacts}
     messages = {message.id: message for message in rows.messages}
     all_demands = {organization_id: Demand() for organization_id in organizations}
     intents: dict[UUID, list[str | None]] = defaultdict(list)
     newest: dict[UUID, Classification] = {}
+    needing: set[UUID] = set()
     for classification in rows.classifications:
         message = messages.get(classification.message_id)
         if message is None:
@@ -122,14 +151,20 @@ def demands(rows: Rows, organizations: Iterable[UUID]) -> dict[UUID, Demand]:
             continue
         intents[contact.id].append(_intent(classification.intent))
         newest[message.id] = classification
+        if classification.requires_human_attention:
+            needing.add(message.id)
     for contact_id, said in intents.items():
         _demand_contact(all_demands[contacts[contact_id].organization_id], contacts[contact_id], said)
     for demand in all_demands.values():
-        _settle_lead_status(demand)
+        _settle_statuses(demand)
     for message_id, classification in newest.items():
         message = messages[message_id]
         if message.contact_id is not None:
-            _demand_note(all_demands[message.organization_id], message, contacts[message.contact_id], classification)
+            demand, contact = all_demands[message.organization_id], contacts[message.contact_id]
+            text = _text_of(message, contact, classification)
+            demand.notes.append(text)
+            if message_id in needing:
+                demand.tasks.append(text)
     return all_demands
 
 
@@ -174,52 +209,43 @@ def _status(intents: Sequence[str | None]) -> str:
 
 def _demand_contact(demand: Demand, contact: Contact, intents: Sequence[str | None]) -> None:
     email = address(contact.email or "")
-    given = {
-        "email": email,
-        "firstname": contact.first_name,
-        "lastname": contact.last_name,
-        "company": contact.company,
-        "phone": contact.phone,
-        "crm_sync_lead_source": LEAD_SOURCE,
-        "hs_lead_status": _status(intents),
-    }
-    demanded = demand.contacts.setdefault(email, DemandedContact({name: set() for name in given}))
-    for name, value in given.items():
-        if value and value.strip():
-            demanded.values[name].add(value.strip())
-    company = contact.company if contact.company and contact.company.strip() else None
+    demanded = demand.contacts.setdefault(email, DemandedContact(email))
+    said = (contact.first_name, contact.last_name, contact.company, contact.phone)
+    demanded.people.append(Person(*((value or "").strip() for value in said)))
+    demanded.statuses.add(_status(intents))
+    company = _company(contact)
     if company is not None:
-        demand.companies[company_key(company)].add(" ".join(company.split()))
-        demand.contact_companies.add((email, company_key(company)))
+        demand.companies[company].add(" ".join((contact.company or "").split()))
+        demand.contact_companies.add((email, company))
     for _ in INTENTS_WITH_DEAL & set(intents):
         name = f"{(contact.first_name or '').strip() or email} - Email Lead"
         demand.deals[name] += 1
         demand.deal_contacts[name, email] += 1
         if company is not None:
-            demand.deal_companies[name, company_key(company)] += 1
+            demand.deal_companies[name, company] += 1
 
 
-def _settle_lead_status(demand: Demand) -> None:
-    """Rows that share an address share one lead status: the furthest that any of them has reached."""
+def _settle_statuses(demand: Demand) -> None:
+    """Rows that share an address share one status: the furthest that any of them has reached."""
     for contact in demand.contacts.values():
-        reached = contact.values["hs_lead_status"]
-        furthest = max(RANK[status] for status in reached)
-        contact.values["hs_lead_status"] = {LEAD_STATUS[status] for status in reached if RANK[status] == furthest}
+        furthest = max(RANK[status] for status in contact.statuses)
+        contact.statuses = {status for status in contact.statuses if RANK[status] == furthest}
 
 
-def _demand_note(demand: Demand, message: Message, contact: Contact, classification: Classification) -> None:
-    shown = [(message.subject or "")[:SUBJECT_SHOWN].strip()]
-    shown += (message.body or "").strip()[:BODY_SHOWN].splitlines()[:3]
-    intent = (classification.intent or "").replace("_", " ") or None
-    company = contact.company if contact.company and contact.company.strip() else None
-    demand.notes[round(message.received_at.timestamp() * 1000)].append(
-        DemandedNote(
-            email=address(contact.email or ""),
-            company=None if company is None else company_key(company),
-            lines=tuple(line.strip() for line in shown if line.strip()),
-            intent=intent,
-        )
+def _text_of(message: Message, contact: Contact, classification: Classification) -> DemandedText:
+    shown = (message.body or "").strip()[:BODY_SHOWN].splitlines()[:3]
+    return DemandedText(
+        email=address(contact.email or ""),
+        company=_company(contact),
+        moment=round(message.received_at.timestamp() * 1000),
+        subject=(message.subject or "")[:SUBJECT_SHOWN].strip(),
+        lines=tuple(line.strip() for line in shown if line.strip()),
+        intent=(classification.intent or "").replace("_", " ") or None,
     )
+
+
+def _company(contact: Contact) -> str | None:
+    return company_key(contact.company) if contact.company and contact.company.strip() else None
 
 
 def total_skipped(all_demands: Mapping[UUID, Demand]) -> Counter[str]:

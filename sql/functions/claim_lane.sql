@@ -12,6 +12,7 @@ declare
   v_now timestamptz := clock_timestamp();
   v_lane crm_sync.lanes;
   v_limit integer;
+  v_provider record;
   v_looks_behind boolean;
   v_cursors bigint[];
   v_priority integer;
@@ -25,21 +26,24 @@ begin
   perform from public.user_integrations as i where i.id = p_integration_id for key share;
   -- the lane's lock makes two claims of one connection follow each other, which is what keeps a contact's order
   select * into v_lane from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
-  if not found or v_lane.paused_at is not null or v_lane.parked_until > v_now
-    or not exists (
-      select from public.user_integrations as i
-      join public.integration_providers as p on p.id = i.provider_id and p.is_active
-      where i.organization_id = v_lane.organization_id and i.id = v_lane.integration_id and i.status in ('connected', 'syncing')
-    )
-  then
+  if not found or v_lane.paused_at is not null or v_lane.parked_until > v_now then
     return null;
   end if;
+  -- as many rows as the CRM's own batches make worth while; one batch at a time where the CRM enforces no key of ours
+  select (p.config ->> 'batch_rows')::integer as batch_rows, crm_sync.allowed_in_flight(p.config, v_lane.failures) as allowed into v_provider
+  from public.user_integrations as i
+  join public.integration_providers as p on p.id = i.provider_id and p.is_active
+  where i.organization_id = v_lane.organization_id and i.id = v_lane.integration_id and i.status in ('connected', 'syncing');
+  if not found then
+    return null;
+  end if;
+  p_limit := least(p_limit, v_provider.batch_rows);
 
   if crm_sync.take_over_expired(v_lane.organization_id, v_lane.integration_id) > 0 then
     v_lane.look_behind_at := '-infinity';
   end if;
   if (select count(*) from crm_sync.batches as b where b.organization_id = v_lane.organization_id and b.integration_id = v_lane.integration_id)
-    >= (case when v_lane.failures > 0 then 1 else (select c.batches_in_flight from crm_sync.config as c) end)
+    >= v_provider.allowed
   then
     return null;
   end if;

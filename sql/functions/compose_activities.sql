@@ -10,14 +10,15 @@ as $$
     select p_organization_id as organization_id, p_integration_id as integration_id, u.id from unnest(p_row_ids) as u (id)
   ),
   newest as materialized (
-    select distinct on (q.message_id) q.*, array_agg(q.id) over w as row_ids, bool_or(q.uncertain) over w as is_uncertain
+    select distinct on (q.message_id) q.*, array_agg(q.id) over w as row_ids, bool_or(q.uncertain) over w as is_uncertain,
+      min(q.created_at) over w as queued_at
     from claimed as u
-    join public.sync_queue as q on q.organization_id = u.organization_id and q.id = u.id and q.queue_type = 'activity_sync'
+    join public.sync_queue as q on q.organization_id = u.organization_id and q.id = u.id and q.queue_type = 'activity_sync' and q.payload ->> 'key' like 'message:%'
     window w as (partition by q.message_id order by q.id rows between unbounded preceding and unbounded following)
     order by q.message_id, q.id desc
   )
   select n.contact_id, jsonb_strip_nulls(jsonb_build_object(
-    'rows', n.row_ids, 'contact_id', n.contact_id, 'uncertain', n.is_uncertain, 'key', a.key, 'external_id', a.external_id,
+    'rows', n.row_ids, 'contact_id', n.contact_id, 'uncertain', n.is_uncertain, 'queued_at', n.queued_at, 'key', a.key, 'external_id', a.external_id,
     'contact_external_id', coalesce(m.external_contact_id, m.conflict_data ->> 'external_contact_id'),
     'company_external_id', m.external_company_id,
     'occurred_at', to_jsonb(g.received_at), 'subject', left(coalesce(g.subject, ''), 500),

@@ -7,17 +7,21 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
   with connection as materialized (
-    select i.sync_settings,
-      crm_sync.mapping_rules(p.config, i.sync_settings, i.field_mappings, 'contact') as rules
+    select i.sync_settings, o.object,
+      crm_sync.mapping_rules(i.organization_id, i.id, o.object) as rules,
+      crm_sync.mapping_rules(i.organization_id, i.id, 'company') as company_rules
     from public.user_integrations as i
     join public.integration_providers as p on p.id = i.provider_id
+    cross join lateral (
+      select case when i.sync_settings ->> 'contact_object' = 'lead' and p.config -> 'field_mappings' ? 'lead' then 'lead' else 'contact' end as object
+    ) as o
     where i.organization_id = p_organization_id and i.id = p_integration_id
   ),
   claimed as materialized (
     select p_organization_id as organization_id, p_integration_id as integration_id, u.id from unnest(p_row_ids) as u (id)
   ),
   signals as materialized (
-    select u.organization_id, u.integration_id, q.id, q.contact_id, q.uncertain, c.intent, c.sentiment, c.priority, c.confidence, c.requires_human_attention, c.next_action,
+    select u.organization_id, u.integration_id, q.id, q.contact_id, q.uncertain, q.created_at, c.intent, c.sentiment, c.priority, c.confidence, c.requires_human_attention, c.next_action,
       r.contact_status
     from claimed as u
     join public.sync_queue as q on q.organization_id = u.organization_id and q.id = u.id and q.queue_type = 'contact_sync'
@@ -26,19 +30,22 @@ as $$
   ),
   newest as materialized (
     select distinct on (s.contact_id) s.*,
-      array_agg(s.id) over w as row_ids, bool_or(s.uncertain) over w as is_uncertain,
+      array_agg(s.id) over w as row_ids, bool_or(s.uncertain) over w as is_uncertain, min(s.created_at) over w as queued_at,
       array_agg(s.contact_status) over w as statuses
     from signals as s
     window w as (partition by s.contact_id order by s.id rows between unbounded preceding and unbounded following)
     order by s.contact_id, s.id desc
   )
   select n.contact_id, jsonb_strip_nulls(jsonb_build_object(
-    'rows', n.row_ids, 'contact_id', n.contact_id, 'uncertain', n.is_uncertain, 'email', e.email,
+    'rows', n.row_ids, 'contact_id', n.contact_id, 'uncertain', n.is_uncertain, 'queued_at', n.queued_at,
+    'record', x.object, 'email', e.email,
     'external_id', coalesce(m.external_contact_id, m.conflict_data ->> 'external_contact_id'),
     'linked_company_id', m.external_company_id,
     'unchanged', f.sent_fields = m.sync_data -> 'fields' and m.sync_status = 'synced',
     'fields', f.fields,
-    'company', case when o.name <> '' then jsonb_build_object('key', o.key, 'name', o.name, 'external_id', co.external_id) end,
+    'company', case when o.name <> '' then jsonb_build_object('key', o.key, 'name', o.name, 'external_id', co.external_id, 'fields', case when co.external_id is null then (
+      select jsonb_object_agg(v.key, v.value -> 'value') from jsonb_each(crm_sync.compose_fields(x.company_rules, to_jsonb(k) || jsonb_build_object('company', o.name), null)) as v
+    ) end) end,
     'echo', jsonb_build_object('status', st.status, 'status_row', st.position, 'fields', f.sent_fields, 'company_key', o.key)
   ))
   from newest as n
@@ -47,6 +54,15 @@ as $$
   left join public.contact_sync_mappings as m
     on m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
   cross join lateral (select lower(btrim(k.email)) as email) as e
+  cross join lateral (
+    select left(regexp_replace(n.name, '\s+', ' ', 'g'), 250) as name, case when n.name <> '' then crm_sync.company_key(n.name) end as key
+    from (select crm_sync.trim_blanks(k.company) as name) as n
+  ) as o
+  cross join lateral (
+    -- CRMs that will not have a contact without a name get what is left of the @
+    select coalesce(nullif(crm_sync.trim_blanks(k.last_name), ''), split_part(e.email, '@', 1)) as surname,
+      coalesce(nullif(crm_sync.trim_blanks(concat_ws(' ', nullif(crm_sync.trim_blanks(k.first_name), ''), crm_sync.trim_blanks(k.last_name))), ''), e.email) as full_name
+  ) as h
   cross join lateral (
     -- what was last sent, and each claimed classification: never to a lower rank, and of equals the one that was said last
     select coalesce(w.status, 'new') as status, w.position
@@ -66,6 +82,7 @@ as $$
   cross join lateral (
     select crm_sync.compose_fields(x.rules, to_jsonb(k) || jsonb_build_object(
       'email', e.email, 'status', st.status, 'lead_source', x.sync_settings ->> 'lead_source',
+      'full_name', h.full_name, 'surname', h.surname, 'company_or_none', coalesce(nullif(o.name, ''), '[not provided]'),
       'intent', n.intent, 'sentiment', n.sentiment, 'classification_priority', n.priority, 'confidence', n.confidence,
       'requires_human_attention', n.requires_human_attention, 'next_action', n.next_action
     ), m.sync_data -> 'fields') as fields
@@ -73,10 +90,6 @@ as $$
   cross join lateral (
     select cf.fields, coalesce((select jsonb_object_agg(v.key, v.value -> 'value') from jsonb_each(cf.fields) as v), '{}') as sent_fields
   ) as f
-  cross join lateral (
-    select left(regexp_replace(n.name, '\s+', ' ', 'g'), 250) as name, case when n.name <> '' then crm_sync.company_key(n.name) end as key
-    from (select crm_sync.trim_blanks(k.company) as name) as n
-  ) as o
   left join crm_sync.effects as co
     on co.organization_id = n.organization_id and co.integration_id = n.integration_id and co.object_type = 'company' and co.key = o.key
 $$;

@@ -8,21 +8,20 @@ set enable_mergejoin = off
 as $$
   with connection as materialized (
     select i.organization_id, i.id as integration_id, i.sync_settings,
-      crm_sync.mapping_rules(p.config, i.sync_settings, i.field_mappings, 'deal') as rules
+      crm_sync.mapping_rules(i.organization_id, i.id, 'deal') as rules
     from public.user_integrations as i
-    join public.integration_providers as p on p.id = i.provider_id
     where i.organization_id = p_organization_id and i.id = p_integration_id
   ),
   claimed as materialized (
     select i.*, u.id from connection as i cross join unnest(p_row_ids) as u (id)
   ),
   queued as materialized (
-    select i.*, q.contact_id, q.uncertain, q.payload ->> 'key' as key
+    select i.*, q.contact_id, q.uncertain, q.created_at, q.payload ->> 'key' as key
     from claimed as i
     join public.sync_queue as q on q.organization_id = i.organization_id and q.id = i.id and q.queue_type = 'deal_sync'
   )
   select q.contact_id, jsonb_strip_nulls(jsonb_build_object(
-    'rows', array[q.id], 'contact_id', q.contact_id, 'uncertain', q.uncertain, 'key', d.key,
+    'rows', array[q.id], 'contact_id', q.contact_id, 'uncertain', q.uncertain, 'queued_at', q.created_at, 'key', d.key,
     'contact_external_id', coalesce(m.external_contact_id, m.conflict_data ->> 'external_contact_id'),
     'company_external_id', m.external_company_id,
     'fields', f.fields,
@@ -42,7 +41,7 @@ as $$
       q.rules,
       to_jsonb(k) || jsonb_build_object(
         'name', coalesce(nullif(crm_sync.trim_blanks(k.first_name), ''), lower(btrim(k.email))) || ' - Email Lead',
-        'pipeline', q.sync_settings ->> 'deal_pipeline', 'stage', q.sync_settings ->> 'deal_stage', 'amount', q.sync_settings ->> 'deal_amount',
+        'pipeline', q.sync_settings ->> 'deal_pipeline', 'stage', q.sync_settings ->> 'deal_stage', 'amount', q.sync_settings ->> 'deal_amount', 'currency', q.sync_settings ->> 'deal_currency',
         'close_date', to_char(c.close_at at time zone 'UTC', 'YYYY-MM-DD'),
         'close_at', to_char(c.close_at at time zone 'UTC', 'YYYY-MM-DD"T00:00:00Z"'),
         'lead_source', q.sync_settings ->> 'lead_source', 'rule', d.rule

@@ -13,13 +13,23 @@ as $$
   ))), '{}')
   from (
     select r.rule, r.rule ->> 'to' as target, coalesce(r.rule ->> 'policy', 'always') as policy,
-      crm_sync.trim_blanks(case
+      case
+        when not r.rule ? 'options' or v.value is null then v.value
+        when r.rule -> 'options' ? lower(v.value) then r.rule -> 'options' ->> lower(v.value)
+        when not r.rule ? 'is_default' then v.value
+        when r.rule -> 'or_first' = 'true' then r.rule ->> 'first_option'
+        when r.rule -> 'is_closed' = 'true' then null -- a default that this account does not know
+        else v.value
+      end as value
+    from jsonb_array_elements(p_rules) as r (rule)
+    cross join lateral (
+      select crm_sync.trim_blanks(case
         when r.rule ? 'value' then r.rule ->> 'value'
         when r.rule ? 'values' and r.rule -> 'values' ? (p_facts ->> (r.rule ->> 'from')) then r.rule -> 'values' ->> (p_facts ->> (r.rule ->> 'from'))
         when r.rule -> 'only_mapped' = 'true' then null
         else p_facts ->> (r.rule ->> 'from')
       end) as value
-    from jsonb_array_elements(p_rules) as r (rule)
+    ) as v
   ) as x
   where x.value <> ''
 $$;

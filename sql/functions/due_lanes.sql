@@ -61,7 +61,7 @@ as $$
   join public.integration_providers as p on p.id = i.provider_id and p.is_active
   cross join lateral (
     select count(*) as in_flight, min(b.lease_until) as lease_until,
-      case when l.failures > 0 then 1 else (select c.batches_in_flight from crm_sync.config as c) end as allowed
+      crm_sync.allowed_in_flight(p.config, l.failures) as allowed
     from crm_sync.batches as b
     where b.organization_id = l.organization_id and b.integration_id = l.integration_id and b.lease_until > p_now
   ) as f

@@ -33,7 +33,12 @@ begin
       join public.integration_providers as p on p.id = ui.provider_id and p.is_active
       where ui.organization_id = m.organization_id and ui.status <> 'disconnected'
     ) as i on true
-    cross join lateral (select crm_sync.next_slot(i.sync_frequency, now()) as slot) as s
+    cross join lateral (
+      -- whoever works by the hour or day may let the interested go ahead
+      select case when i.sync_frequency <> 'realtime' and i.sync_settings ->> 'interested_overtake' = 'true'
+          and exists (select from crm_sync.intent_rule(m.organization_id, c.intent::text) as r where r.create_deal)
+        then null else crm_sync.next_slot(i.sync_frequency, now()) end as slot
+    ) as s
     cross join lateral (
       select case
         when i.id is null then 'the organization has no connected CRM'

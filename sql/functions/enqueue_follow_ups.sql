@@ -3,18 +3,18 @@ language sql
 set search_path = ''
 as $$
   with outcomes as materialized (
-    select p_batch.organization_id as organization_id, x.row_id::bigint as row_id
-    from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text)
+    select p_batch.organization_id as organization_id, x.row_id::bigint as row_id, coalesce(o.takes_deals, true) as takes_deals
+    from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text, takes_deals boolean)
     cross join lateral jsonb_array_elements_text(o.rows) as x (row_id)
     where o.status = 'synced'
   ),
   done as materialized (
-    select q.*
+    select q.*, o.takes_deals
     from outcomes as o
     join public.sync_queue as q on q.organization_id = o.organization_id and q.id = o.row_id and q.queue_type = 'contact_sync'
   ),
   synced as materialized (
-    select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, i.sync_settings, r.intent as rule, coalesce(r.create_deal, false) as create_deal
+    select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, i.sync_settings, r.intent as rule, coalesce(r.create_deal, false) and q.takes_deals as create_deal, coalesce(c.requires_human_attention, false) as needs_person
     from done as q
     join public.user_integrations as i on i.organization_id = q.organization_id and i.id = q.integration_id
     join public.inbox_messages as g on g.organization_id = q.organization_id and g.id = q.message_id
@@ -37,6 +37,14 @@ as $$
     from synced as s
     where s.sync_settings ->> 'log_activities' = 'true'
     on conflict do nothing
+  ),
+  tasks as (
+    insert into crm_sync.effects (organization_id, integration_id, object_type, key, contact_id, message_id)
+    select distinct p_batch.organization_id, p_batch.integration_id, 'task', 'task:' || s.message_id, s.contact_id, s.message_id
+    from synced as s
+    where s.needs_person and s.sync_settings ->> 'attention_tasks' = 'true'
+    on conflict do nothing -- people work with the task there is
+    returning key, message_id
   )
   insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority, payload)
   select p_batch.organization_id, p_batch.integration_id, w.contact_id, w.message_id, w.classification_id, w.queue_type, w.priority, jsonb_build_object('key', w.key)
@@ -51,7 +59,14 @@ as $$
     select s.id, 2, s.contact_id, s.message_id, s.classification_id, 'activity_sync', s.priority, 'message:' || s.message_id
     from synced as s
     where s.sync_settings ->> 'log_activities' = 'true'
+    union all
+    select t.* from (
+      select distinct on (t.key) s.id, 3 as step, s.contact_id, s.message_id, s.classification_id, 'activity_sync' as queue_type, s.priority, t.key
+      from tasks as t
+      join synced as s on s.message_id = t.message_id and s.needs_person
+      order by t.key, s.id desc
+    ) as t
   ) as w
   order by w.id, w.step
 $$;
-comment on function crm_sync.enqueue_follow_ups(crm_sync.batches, jsonb) is 'Worker: enqueues the deals and timeline activities that synced contacts ask for, each at most once.';
+comment on function crm_sync.enqueue_follow_ups(crm_sync.batches, jsonb) is 'Worker: enqueues the deals, timeline activities and tasks that synced contacts ask for, each at most once.';

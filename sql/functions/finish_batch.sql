@@ -31,6 +31,9 @@ begin
   if v_batch.id is null then
     return 0; -- the lease ended and somebody else has taken over: what this worker says is void
   end if;
+  if p_outcomes @? '$[*].failure.code ? (@ == "CONTACT_GONE")' then
+    p_outcomes := crm_sync.resync_gone_contacts(v_batch, p_outcomes);
+  end if;
 
   select coalesce(array_agg(s.row_id), '{}') into v_settled from crm_sync.settle_rows(v_batch, v_lane, p_outcomes) as s (row_id);
   -- rows nobody spoke of go back unharmed

@@ -1,39 +1,81 @@
-create or replace function crm_sync.mapping_rules(p_config jsonb, p_settings jsonb, p_mappings jsonb, p_object text) returns jsonb
-language sql immutable parallel safe
+-- A default of ours that this account's CRM has no field or no option for is left out, so that a new connection works at once;
+-- a rule that somebody chose stays as it is: what the CRM says of it is for them to read.
+create or replace function crm_sync.mapping_rules(p_organization_id uuid, p_integration_id bigint, p_object text) returns jsonb
+language sql stable
 set search_path = ''
 as $$
-  with own as (
-    select r.rule from jsonb_array_elements(coalesce(p_mappings -> p_object, '[]')) as r (rule)
+  with connection as materialized (
+    select i.organization_id, i.id as integration_id, coalesce(p.config -> 'field_mappings' -> p_object, '[]') as defaults,
+      coalesce(i.field_mappings -> p_object, '[]') as own, coalesce(p.config -> 'status_ranks', '[]') as status_ranks,
+      coalesce(p.config -> 'status_values', '{}') || coalesce(i.sync_settings -> 'status_values', '{}') as status_values,
+      exists (
+        select from crm_sync.crm_fields as f where f.organization_id = i.organization_id and f.integration_id = i.id and f.object = p_object
+      ) as is_described
+    from public.user_integrations as i
+    join public.integration_providers as p on p.id = i.provider_id
+    where i.organization_id = p_organization_id and i.id = p_integration_id
+  ),
+  own as (
+    select r.rule from connection as x cross join lateral jsonb_array_elements(x.own) as r (rule)
   ),
   rules as (
-    select d.rule
-    from jsonb_array_elements(coalesce(p_config -> 'field_mappings' -> p_object, '[]')) as d (rule)
+    select d.rule || '{"is_default": true}' as rule
+    from connection as x
+    cross join lateral jsonb_array_elements(x.defaults) as d (rule)
     where not exists (select from own where own.rule ->> 'from' = d.rule ->> 'from' or own.rule ->> 'to' = d.rule ->> 'to')
     union all
     select own.rule from own where own.rule ->> 'to' is not null
   ),
-  statuses as (
-    select coalesce(p_config -> 'status_values', '{}') || coalesce(p_settings -> 'status_values', '{}') as value_of
+  described as (
+    select r.rule, x.status_ranks, x.is_described, f.name is not null and f.is_writable as is_there,
+      f.is_closed, nullif(f.options, '[]') as options, x.status_values
+    from rules as r
+    cross join connection as x
+    left join crm_sync.crm_fields as f
+      on f.organization_id = x.organization_id and f.integration_id = x.integration_id and f.object = p_object and f.name = r.rule ->> 'to'
+  ),
+  chosen as (
+    select d.*, s.value_of
+    from described as d
+    cross join lateral (
+      -- of several words that mean a status, the first that this account has
+      select coalesce(jsonb_object_agg(v.key, case when jsonb_typeof(v.value) <> 'array' then v.value else coalesce((
+        select w.word
+        from jsonb_array_elements(v.value) with ordinality as w (word, place)
+        where d.options is null or exists (select from jsonb_array_elements(d.options) as o (option) where o.option -> 'value' = w.word)
+        order by w.place
+        limit 1
+      ), v.value -> 0) end), '{}') as value_of
+      from jsonb_each(d.status_values) as v
+      where d.rule ->> 'from' = 'status'
+    ) as s
   )
   select coalesce(jsonb_agg(
-    case when r.rule ->> 'from' = 'status'
-      then jsonb_build_object('values', s.value_of, 'only_mapped', true, 'ranks', (
+    case when c.rule ->> 'from' = 'status'
+      then jsonb_build_object('values', c.value_of, 'only_mapped', true, 'ranks', (
         -- the CRM's values that mean as much as ours of the same rank, and ours: the connection may have named its own
         select jsonb_agg(
-          coalesce(p_config -> 'status_ranks' -> g.rank, '[]')
+          coalesce(c.status_ranks -> g.rank, '[]')
           || (
             select coalesce(jsonb_agg(v.value), '[]')
-            from jsonb_each(s.value_of) as v
+            from jsonb_each(c.value_of) as v
             where crm_sync.status_rank(v.key) = g.rank and jsonb_typeof(v.value) = 'string'
           )
           order by g.rank
         )
         from generate_series(0, 2) as g (rank)
-      )) || r.rule
-      else r.rule
+      ))
+      else '{}'
     end
+    || c.rule
+    || case when c.options is null then '{}' else jsonb_build_object('is_closed', c.is_closed, 'options', (
+        select jsonb_object_agg(lower(o.option ->> 'label'), o.option ->> 'value') || jsonb_object_agg(lower(o.option ->> 'value'), o.option ->> 'value')
+        from jsonb_array_elements(c.options) as o (option)
+      ), 'first_option', c.options -> 0 ->> 'value') end
   ), '[]')
-  from rules as r
-  cross join statuses as s
+  from chosen as c
+  where c.is_there or not c.is_described or not c.rule ? 'is_default'
 $$;
-comment on function crm_sync.mapping_rules(jsonb, jsonb, jsonb, text) is 'Worker: the mapping in force for an object: the provider''s defaults, changed by the connection''s own rules.';
+comment on function crm_sync.mapping_rules(uuid, bigint, text) is
+  'Worker: the mapping in force for an object of a connection: the provider''s defaults as far as the CRM has their fields, changed by the connection''s own rules.';
+drop function if exists crm_sync.mapping_rules(jsonb, jsonb, jsonb, text);

@@ -5,7 +5,7 @@ as $$
 begin
   with confirmed as materialized (
     select p_batch.organization_id as organization_id, p_batch.integration_id as integration_id, o.external_id, o.echo ->> 'key' as key,
-      case when o.echo ->> 'key' like 'deal:%' then 'deal' else 'activity' end as object_type
+      case split_part(o.echo ->> 'key', ':', 1) when 'deal' then 'deal' when 'task' then 'task' else 'activity' end as object_type
     from jsonb_to_recordset(p_outcomes) as o (status text, external_id text, echo jsonb)
     where o.status = 'synced' and o.echo ? 'key'
   ),
@@ -22,4 +22,4 @@ begin
   where e.object_type = 'deal' and m.organization_id = e.organization_id and m.integration_id = e.integration_id and m.contact_id = e.contact_id;
 end;
 $$;
-comment on function crm_sync.record_effects(crm_sync.batches, jsonb) is 'Worker: remembers the CRM''s ids of the deals and activities that it confirmed.';
+comment on function crm_sync.record_effects(crm_sync.batches, jsonb) is 'Worker: remembers the CRM''s ids of the deals, activities and tasks that it confirmed.';

@@ -30,6 +30,16 @@ comment on column crm_sync.crm_fields.is_required is 'Whether a new record must 
 comment on column crm_sync.crm_fields.options is 'The values there are, as [{"value", "label"}].';
 comment on column crm_sync.crm_fields.is_closed is 'Whether the CRM takes nothing but the options.';
 
+alter table crm_sync.crm_fields enable row level security;
+alter table crm_sync.crm_fields force row level security;
+create policy owner_all on crm_sync.crm_fields for all to crm_sync_owner using (true) with check (true);
+comment on policy owner_all on crm_sync.crm_fields is 'The functions of crm_sync, which run as the owner, see and write everything.';
+create policy reader_select on crm_sync.crm_fields for select to crm_sync_reader using (true);
+comment on policy reader_select on crm_sync.crm_fields is 'DBAs and dashboards see every organization.';
+create policy members_select on crm_sync.crm_fields for select to authenticated
+  using (organization_id = any (array(select crm_sync.member_organizations())));
+comment on policy members_select on crm_sync.crm_fields is 'Members see the rows of their organization.';
+
 alter table crm_sync.lanes
   add column described_at timestamptz,
   add column account jsonb not null default '{}';

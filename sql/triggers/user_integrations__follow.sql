@@ -8,20 +8,27 @@ begin
     delete from public.sync_queue as q where q.organization_id = old.organization_id and q.integration_id = old.id;
   elsif tg_op = 'INSERT' then
     insert into crm_sync.lanes (organization_id, integration_id) values (new.organization_id, new.id);
-  elsif new.status in ('connected', 'syncing')
+  elsif new.sync_frequency <> old.sync_frequency then
+    -- what waits for a slot of the old frequency goes by the new one
+    update public.sync_queue as q
+    set next_attempt_at = crm_sync.next_slot(new.sync_frequency, now()), scheduled_at = coalesce(crm_sync.next_slot(new.sync_frequency, now()), now())
+    where q.integration_id = new.id and q.status = 'pending' and q.next_attempt_at is not null and q.attempts = 0;
+    perform crm_sync.ring();
+  end if;
+  if tg_op = 'UPDATE' and new.status in ('connected', 'syncing')
     and (old.status not in ('connected', 'syncing') or new.credentials_version <> old.credentials_version)
   then
     update crm_sync.lanes as l
-    set parked_until = null, parked_kind = null, parked_reason = null, failures = 0, batch_limit = null, schema_ready_at = null
+    set parked_until = null, parked_kind = null, parked_reason = null, failures = 0, batch_limit = null, schema_ready_at = null, described_at = null
     where l.integration_id = new.id and l.parked_kind = 'unauthorized';
     perform crm_sync.ring();
   end if;
   return null;
 end;
 $$;
-comment on function crm_sync.user_integrations__follow() is 'Trigger: opens the lane of a new connection, resumes one that was connected again, clears the queue of one that is deleted.';
+comment on function crm_sync.user_integrations__follow() is 'Trigger: opens the lane of a new connection, resumes one that was connected again, moves what waits for a slot, clears the queue of one that is deleted.';
 
 create or replace trigger crm_sync_follow
-after insert or update of status, credentials or delete on public.user_integrations
+after insert or update of status, credentials, sync_frequency or delete on public.user_integrations
 for each row execute function crm_sync.user_integrations__follow();
 comment on trigger crm_sync_follow on public.user_integrations is 'Keeps the lane and the queue of a connection in step with it.';

@@ -15,7 +15,7 @@ Document = dict[str, Any]
 Outcome = dict[str, Any]
 Batch = dict[str, Any]
 STATE = "status, attempts, uncertain, last_error, next_attempt_at is not null, completed_at is not null"
-KINDS = ("contacts", "deals", "activities")
+KINDS = ("contacts", "deals", "activities", "tasks")
 
 
 def documents(batch: Batch) -> list[Document]:

@@ -1,0 +1,53 @@
+create or replace function crm_sync.compose_tasks(p_organization_id uuid, p_integration_id bigint, p_row_ids bigint[])
+returns table (contact_id uuid, document jsonb)
+language sql stable
+set search_path = ''
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+  with claimed as materialized (
+    select p_organization_id as organization_id, p_integration_id as integration_id, u.id from unnest(p_row_ids) as u (id)
+  ),
+  queued as materialized (
+    select distinct on (q.message_id) q.*, array_agg(q.id) over w as row_ids, bool_or(q.uncertain) over w as is_uncertain,
+      min(q.created_at) over w as queued_at
+    from claimed as u
+    join public.sync_queue as q
+      on q.organization_id = u.organization_id and q.id = u.id and q.queue_type = 'activity_sync' and q.payload ->> 'key' like 'task:%'
+    window w as (partition by q.message_id order by q.id rows between unbounded preceding and unbounded following)
+    order by q.message_id, q.id
+  )
+  select n.contact_id, jsonb_strip_nulls(jsonb_build_object(
+    'rows', n.row_ids, 'contact_id', n.contact_id, 'uncertain', n.is_uncertain, 'queued_at', n.queued_at, 'key', a.key, 'external_id', a.external_id,
+    'contact_external_id', coalesce(m.external_contact_id, m.conflict_data ->> 'external_contact_id'),
+    'company_external_id', m.external_company_id,
+    'due_at', to_jsonb(a.created_at + make_interval(days => coalesce((i.sync_settings ->> 'task_due_days')::integer, 1))),
+    'subject', left('Reply to ' || w.name || coalesce(': ' || nullif(btrim(g.subject), ''), ''), 250),
+    'body', left(concat_ws(e'\n',
+      'The reply of ' || w.name || ' needs a person.',
+      'Intent: ' || replace(c.intent::text, '_', ' '),
+      'Sentiment: ' || replace(c.sentiment::text, '_', ' '),
+      'Priority: ' || replace(c.priority::text, '_', ' '),
+      'Next action: ' || replace(c.next_action::text, '_', ' '),
+      e'\n' || left(btrim(g.body), 2000)
+    ), 4000),
+    'is_urgent', coalesce(lower(btrim(c.priority::text)) in ('urgent', 'critical', 'high'), false),
+    'echo', jsonb_build_object('key', a.key)
+  ))
+  from queued as n
+  join public.user_integrations as i on i.organization_id = n.organization_id and i.id = n.integration_id
+  join public.contacts as k on k.organization_id = n.organization_id and k.id = n.contact_id
+  join public.inbox_messages as g on g.organization_id = n.organization_id and g.id = n.message_id
+  left join public.message_classifications as c on c.id = n.classification_id
+  join public.contact_sync_mappings as m
+    on m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
+  join crm_sync.effects as a
+    on a.organization_id = n.organization_id and a.integration_id = n.integration_id and a.object_type = 'task' and a.key = n.payload ->> 'key'
+  cross join lateral (
+    select coalesce(
+      nullif(crm_sync.trim_blanks(concat_ws(' ', nullif(crm_sync.trim_blanks(k.first_name), ''), crm_sync.trim_blanks(k.last_name))), ''), lower(btrim(k.email))
+    ) as name
+  ) as w
+$$;
+comment on function crm_sync.compose_tasks(uuid, bigint, bigint[]) is 'Worker: what the claimed rows want a person to do, one document for each message.';

@@ -1,0 +1,37 @@
+-- A deal, an activity or a task met a contact that is no longer in the CRM: the contact is made again, and the row after it.
+create or replace function crm_sync.resync_gone_contacts(p_batch crm_sync.batches, p_outcomes jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+  with gone as materialized (
+    select distinct on (q.contact_id) q.*
+    from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text, failure jsonb)
+    join public.sync_queue as q
+      on q.organization_id = p_batch.organization_id and q.id = (o.rows ->> -1)::bigint and q.batch_id = p_batch.id and q.queue_type <> 'contact_sync'
+    where o.status = 'failed' and o.failure ->> 'code' = 'CONTACT_GONE' and q.attempts < q.max_attempts
+    order by q.contact_id, q.id desc
+  ),
+  forgotten as (
+    -- what was last sent is no longer there, so nothing of it counts as unchanged
+    update public.contact_sync_mappings as m
+    set sync_data = m.sync_data - 'fields'
+    from gone as g
+    where m.organization_id = g.organization_id and m.integration_id = g.integration_id and m.contact_id = g.contact_id
+  )
+  insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority, payload)
+  select g.organization_id, g.integration_id, g.contact_id, g.message_id, g.classification_id, 'contact_sync', g.priority,
+    jsonb_build_object('because', 'the contact was no longer in the CRM')
+  from gone as g
+  where not exists (
+    select from public.sync_queue as q
+    where q.integration_id = g.integration_id and q.contact_id = g.contact_id and q.status in ('pending', 'retry') and q.queue_type = 'contact_sync'
+  );
+  return (
+    select jsonb_agg(case when o.outcome -> 'failure' ->> 'code' = 'CONTACT_GONE' then jsonb_set(o.outcome, '{failure,kind}', '"contended"') else o.outcome end)
+    from jsonb_array_elements(p_outcomes) as o (outcome)
+  );
+end;
+$$;
+comment on function crm_sync.resync_gone_contacts(crm_sync.batches, jsonb) is
+  'Worker: has contacts synced again that are no longer in the CRM; returns the outcomes with those that depend on them as worth another attempt.';
