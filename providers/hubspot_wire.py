@@ -40,7 +40,7 @@ class Caller(Protocol):
 class Wire:
     """The batch calls of one push; `make_schema` is asked once if a property of ours turns out to be missing."""
 
-    def __init__(self, call: Caller, version: str, report: Report, make_schema: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, call: Caller, version: str, report: Report, make_schema: Callable[[], Awaitable[object]]) -> None:
         self.report = report
         self._call = call
         self._version = version

@@ -76,6 +76,7 @@ grant execute on function
   crm_sync.current_xmax(),
   crm_sync.older_transactions_run(text),
   crm_sync.claim_batch(uuid, integer, bigint[], interval),
+  crm_sync.read_batch(bigint),
   crm_sync.finish_batch(bigint, jsonb),
   crm_sync.release_batch(bigint),
   crm_sync.extend_leases(uuid, bigint[], interval),

@@ -85,22 +85,27 @@ class House:
             body,
         )
 
-    def classify(self, message: UUID, intent: str | None = "interested", priority: str | None = None) -> UUID:
+    def classify(
+        self, message: UUID, intent: str | None = "interested", priority: str | None = None, *, attention: bool = False
+    ) -> UUID:
         """Insert a classification as a producer would, in a transaction of its own."""
         with self.as_role("crm_sync_producer"):
             self.connection.execute(
-                "insert into public.message_classifications (message_id, intent, priority) values (%s, %s, %s)",
-                [message, intent, priority],
+                "insert into public.message_classifications (message_id, intent, priority, requires_human_attention) "
+                "values (%s, %s, %s, %s)",
+                [message, intent, priority, attention],
             )
         return self._uuid(
             "select id from public.message_classifications where message_id = %s order by created_at desc limit 1",
             message,
         )
 
-    def reply(self, organization: UUID, contact: UUID, intent: str | None = "interested") -> UUID:
+    def reply(
+        self, organization: UUID, contact: UUID, intent: str | None = "interested", *, attention: bool = False
+    ) -> UUID:
         """A message of a contact, classified; returns the message."""
         message = self.message(organization, contact)
-        self.classify(message, intent)
+        self.classify(message, intent, attention=attention)
         return message
 
     @contextmanager

@@ -15,35 +15,39 @@ class Control:
         self.url = url
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
 
-    @property
-    def api(self) -> str:
-        """HubSpot's API."""
-        return f"{self.url}/hubspot"
+    def api(self, crm: str) -> str:
+        """Where this CRM's API lives."""
+        return f"{self.url}/{crm}"
 
-    def open_portal(self, name: str) -> dict[str, Any]:
-        """A new portal: `hub_id`, `access_token`, `refresh_token`, …"""
-        portal: dict[str, Any] = self._ask("POST", "accounts", {"name": name})
-        return portal
+    def open_account(self, crm: str, name: str) -> dict[str, Any]:
+        """A new account: `account` (its number), `access_token`, `refresh_token`, …"""
+        account: dict[str, Any] = self._ask("POST", f"{crm}/accounts", {"name": name})
+        return account
 
-    def add_fault(self, **fault: Any) -> None:
+    def add_fault(self, crm: str, **fault: Any) -> None:
         """Plan a fault; see `sandbox.faults.Fault`."""
-        self._ask("POST", "faults", fault)
+        self._ask("POST", f"{crm}/faults", fault)
 
-    def ledger(self, hub_id: int) -> dict[str, Any]:
-        """What a portal contains."""
-        ledger: dict[str, Any] = self._ask("GET", f"ledger?account={hub_id}")
+    def ledger(self, crm: str, account: int) -> dict[str, Any]:
+        """What an account contains."""
+        ledger: dict[str, Any] = self._ask("GET", f"{crm}/ledger?account={account}")
         return ledger
 
-    def calls(self) -> int:
-        """API calls of all portals so far."""
-        return sum(portal["total"] for portal in self._ask("GET", "calls").values())
+    def calls(self, crm: str) -> dict[str, dict[str, Any]]:
+        """Calls so far by account (an empty name: nobody's): `total`, `by_path`, `by_status`."""
+        calls: dict[str, dict[str, Any]] = self._ask("GET", f"{crm}/calls")
+        return calls
+
+    def total_calls(self, crm: str) -> int:
+        """API calls of all of a CRM's accounts so far."""
+        return sum(account["total"] for account in self.calls(crm).values())
 
     def close(self) -> None:
         self._connection.close()
 
     def _ask(self, method: str, path: str, document: dict[str, Any] | None = None) -> Any:
         body = None if document is None else json.dumps(document)
-        self._connection.request(method, f"/_sandbox/hubspot/{path}", body, {"content-type": "application/json"})
+        self._connection.request(method, f"/_sandbox/{path}", body, {"content-type": "application/json"})
         response = self._connection.getresponse()
         content = response.read()
         if response.status >= 300:

@@ -1,4 +1,4 @@
-"""What a CRM contains, in words that are the same for all of them; the `facts_*.py` read their CRM's ledger into these."""
+"""What a CRM contains, in words that are the same for all; the `facts_*.py` read their CRM's ledger into these."""
 
 from __future__ import annotations
 

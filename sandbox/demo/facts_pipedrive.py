@@ -76,11 +76,11 @@ class PipedriveReading:
 
 def _values(person: Record) -> dict[str, str]:
     """The name, and all addresses and numbers there are."""
-    lists = {
-        name: ", ".join(str(each.get("value") or "") for each in person.get(name) or ())
-        for name in ("emails", "phones")
-    }
-    return {"name": str(person.get("name") or ""), **lists}
+
+    def joined(name: str) -> str:
+        return ", ".join(str(each.get("value") or "") for each in person.get(name) or ())
+
+    return {"name": str(person.get("name") or ""), "emails": joined("emails"), "phones": joined("phones")}
 
 
 def _first(values: list[Record] | None) -> str:

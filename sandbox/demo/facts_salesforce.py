@@ -92,10 +92,11 @@ class _Org:
 
     def text(self, task: Fields) -> FoundText:
         """A task as people read it."""
-        who = task.get("WhoId")
-        state = "" if task.get("Status") in (OPEN, DONE) else f"({task.get('Status')})"
-        text = "" if state else f"{task.get('Subject') or ''}\n{task.get('Description') or ''}"
-        return FoundText(text or state, (self.emails.get(who, who),) if who else ())
+        who, status = str(task.get("WhoId") or ""), task.get("Status")
+        text = f"{task.get('Subject') or ''}\n{task.get('Description') or ''}"
+        return FoundText(
+            text if status in (OPEN, DONE) else f"({status})", (self.emails.get(who, who),) if who else ()
+        )
 
 
 def _texts(fields: Fields) -> dict[str, str]:

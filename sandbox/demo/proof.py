@@ -53,10 +53,9 @@ def compare(proof: Proof, reading: Reading, demand: Demand, ledger: Mapping[str,
     _compare_contacts(proof, reading, demand, facts)
     _compare_companies(proof, demand, facts)
     _compare_deals(proof, demand, facts)
-    # Where the CRM knows when a message came in, that tells which note is which; else only whose it is and what it says.
-    _compare_texts(
-        proof, "notes", demand.notes, facts.notes, by_moment=any(note.moment is not None for note in facts.notes)
-    )
+    # where the CRM knows when a message came in, that tells the notes apart; else whose they are and what they say
+    by_moment = any(note.moment is not None for note in facts.notes)
+    _compare_texts(proof, "notes", demand.notes, facts.notes, by_moment=by_moment)
     _compare_texts(proof, "tasks", demand.tasks, facts.tasks, by_moment=False)
 
 

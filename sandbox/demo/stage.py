@@ -1,4 +1,4 @@
-"""Sets the stage: the host application's rows, a portal for each organization, roles, and the processes."""
+"""Sets the stage: the host application's rows, an account in each CRM for each organization, roles, the processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID
@@ -16,6 +17,7 @@ from psycopg import sql
 
 from sandbox.demo.children import Child, Children
 from sandbox.demo.control import Control
+from sandbox.demo.crms import CRMS, connection_of
 from sandbox.demo.scenario import Scenario
 from sandbox.hubspot import CLIENT_ID, CLIENT_SECRET
 
@@ -23,6 +25,12 @@ TOKEN_SECONDS = 1800
 READY = re.compile(r'"event": "ready"')
 SANDBOX_URL = re.compile(r"CRM sandbox: (http://[\d.:]+)/")
 
+# The same app is registered with every CRM of the sandbox.
+APPS = {
+    f"{crm.upper()}_{name}": value
+    for crm in CRMS
+    for name, value in (("CLIENT_ID", CLIENT_ID), ("CLIENT_SECRET", CLIENT_SECRET))
+}
 # The roles of the host application's operator: each may do one thing.
 LOGINS = {"demo_producer": "crm_sync_producer", "demo_daemon": "crm_sync_daemon", "demo_dba": "crm_sync_reader"}
 
@@ -35,17 +43,17 @@ class Stage:
         owner_url: connection string of the database's owner.
         urls: connection strings of the roles in `LOGINS`.
         key: the encryption key of stored credentials.
-        portals: HubSpot's hub id of each organization.
+        accounts: for each CRM, the number of each organization's account.
     """
 
     owner_url: str
     urls: dict[str, str]
     key: str
-    portals: dict[UUID, int]
+    accounts: dict[str, dict[UUID, int]]
 
 
 def start_sandbox(children: Children) -> Child:
-    """The CRM, in a process of its own; it is ready when `sandbox_url` returns."""
+    """The CRMs, in a process of their own; it is ready when `sandbox_url` returns."""
     return children.start("sandbox", ["sandbox", "--port", "0", "--empty"], {})
 
 
@@ -55,32 +63,15 @@ def sandbox_url(sandbox: Child) -> str:
     return found.group(1)
 
 
-def set_stage(owner_url: str, control: Control, scenario: Scenario) -> Stage:
-    """Fill a migrated database and connect every organization to a portal of its own."""
+def set_stage(owner_url: str, control: Control, scenario: Scenario, crms: Sequence[str]) -> Stage:
+    """Fill a migrated database and connect every organization to an account of its own in each of the CRMs."""
     key = secrets.token_urlsafe(48)
-    portals: dict[UUID, int] = {}
     with psycopg.connect(owner_url) as connection:
         urls = {name: _make_login(connection, owner_url, name, role) for name, role in LOGINS.items()}
         _insert_host_rows(connection, scenario)
-        connection.execute(
-            "update integration_providers set config = config || %s::jsonb where name = 'hubspot'",
-            [json.dumps(_provider_urls(control.api))],
-        )
         connection.execute("select set_config('crm_sync.encryption_key', %s, true)", [key])
-        for organization_id, name in scenario.organizations.items():
-            portal = control.open_portal(name)
-            portals[organization_id] = portal["hub_id"]
-            credentials = {
-                "access_token": portal["access_token"],
-                "refresh_token": portal["refresh_token"],
-                "expires_at": int(time.time()) + TOKEN_SECONDS,
-            }
-            connection.execute(
-                "insert into user_integrations (organization_id, provider_id, name, credentials) "
-                "select %s, id, 'HubSpot', %s from integration_providers where name = 'hubspot'",
-                [organization_id, json.dumps(credentials)],
-            )
-    return Stage(owner_url, urls, key, portals)
+        accounts = {crm: _connect(connection, control, crm, scenario.organizations) for crm in crms}
+    return Stage(owner_url, urls, key, accounts)
 
 
 def start_daemon(children: Children, stage: Stage, name: str, settings: dict[str, str]) -> Child:
@@ -94,8 +85,7 @@ def start_daemon(children: Children, stage: Stage, name: str, settings: dict[str
             "CRM_SYNC_LOG_FORMAT": "json",
             "DATABASE_URL": stage.urls["demo_daemon"],
             "INTEGRATION_ENCRYPTION_KEY": stage.key,
-            "HUBSPOT_CLIENT_ID": CLIENT_ID,
-            "HUBSPOT_CLIENT_SECRET": CLIENT_SECRET,
+            **APPS,
         },
     )
 
@@ -127,6 +117,28 @@ def _make_login(connection: psycopg.Connection, owner_url: str, name: str, role:
     return urlunsplit(parts._replace(netloc=f"{name}:{quote(password)}@{parts.hostname}:{parts.port}"))
 
 
+def _connect(
+    connection: psycopg.Connection, control: Control, name: str, organizations: Mapping[UUID, str]
+) -> dict[UUID, int]:
+    """Point a provider at the sandbox, and connect every organization to a new account there."""
+    crm, api = CRMS[name], control.api(name)
+    connection.execute(
+        "update integration_providers set config = config || %s::jsonb where name = %s",
+        [json.dumps(crm.urls(api)), name],
+    )
+    accounts: dict[UUID, int] = {}
+    for organization_id, title in organizations.items():
+        account = control.open_account(name, title)
+        accounts[organization_id] = account["account"]
+        credentials = connection_of(crm, api, account, int(time.time()) + TOKEN_SECONDS)
+        connection.execute(
+            "insert into user_integrations (organization_id, provider_id, name, credentials) "
+            "select %s, id, %s, %s from integration_providers where name = %s",
+            [organization_id, crm.title, json.dumps(credentials), name],
+        )
+    return accounts
+
+
 def _insert_host_rows(connection: psycopg.Connection, scenario: Scenario) -> None:
     with connection.cursor() as cursor:
         cursor.executemany("insert into organizations (id, name) values (%s, %s)", list(scenario.organizations.items()))
@@ -141,12 +153,3 @@ def _insert_host_rows(connection: psycopg.Connection, scenario: Scenario) -> Non
             [asdict(message) for message in scenario.messages],
         )
     connection.execute("analyze contacts, inbox_messages")
-
-
-def _provider_urls(api: str) -> dict[str, str]:
-    return {
-        "api_base_url": api,
-        "auth_url": f"{api}/oauth/authorize",
-        "token_url": f"{api}/oauth/2026-03/token",
-        "revoke_url": f"{api}/oauth/2026-03/token/revoke",
-    }

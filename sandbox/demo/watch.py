@@ -1,9 +1,9 @@
-"""Watches the work go by, as a DBA would: from the views, and from the CRM's own count of the calls it got."""
+"""Watches the work go by, as a DBA would: from the views, and from the CRMs' own count of the calls they got."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ select
   coalesce(sum(a.waiting), 0)::int as waiting, coalesce(sum(a.running), 0)::int as running,
   coalesce(sum(a.retrying), 0)::int as retrying, coalesce(sum(a.synced + a.superseded), 0)::int as synced,
   coalesce(sum(a.failed), 0)::int as failed, coalesce(sum(a.skipped), 0)::int as skipped,
-  (select count(*) from public.sync_queue where queue_type = 'contact_sync')::int as replies,
+  (select count(distinct classification_id) from public.sync_queue where queue_type = 'contact_sync')::int as replies,
   (select count(*) from public.contact_sync_mappings where last_synced_at is not null)::int as contacts
 from crm_sync.accounting as a
 """
@@ -34,7 +34,7 @@ from crm_sync.accounting as a
 
 @dataclass(frozen=True)
 class Figures:
-    """Rows of the queue by what became of them, replies that came in, contacts that the CRM has."""
+    """Rows of the queue by what became of them, replies that came in, contacts that the CRMs have."""
 
     waiting: int
     running: int
@@ -56,11 +56,15 @@ class Figures:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended; `seconds` from the first INSERT to the last row settled."""
+    """How it ended; calls by CRM; `seconds` from the first INSERT to the last row settled."""
 
     figures: Figures
-    calls: int
+    calls: Mapping[str, int]
     seconds: float
+
+    @property
+    def total_calls(self) -> int:
+        return sum(self.calls.values())
 
 
 def watch(
@@ -68,6 +72,7 @@ def watch(
     children: Children,
     producer: Child,
     control: Control,
+    crms: Sequence[str],
     reader_url: str,
     expected: int,
     on_look: Callable[[Figures], None],
@@ -87,7 +92,7 @@ def watch(
             if figures is None:
                 raise RuntimeError("an aggregate without a row")
             now = time.monotonic()
-            outcome = Outcome(figures, control.calls(), now - started)
+            outcome = Outcome(figures, {crm: control.total_calls(crm) for crm in crms}, now - started)
             show(outcome)
             if has_ended and not figures.open:
                 return outcome
@@ -148,8 +153,8 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     return [
         *((name, f"{getattr(figures, name):,}") for name in ("waiting", "running", "retrying")),
         *((name, f"{getattr(figures, name):,}") for name in ("synced", "failed", "skipped")),
-        ("API calls", f"{outcome.calls:,}"),
-        ("calls/contact", per(outcome.calls, figures.contacts)),
+        ("API calls", f"{outcome.total_calls:,}"),
+        ("calls/contact", per(outcome.total_calls, figures.contacts)),
         ("rows/s", per(figures.done, outcome.seconds, 0)),
         ("elapsed", f"{outcome.seconds:.1f} s"),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.hubspot.errors import ApiError, not_found
 from sandbox.hubspot.gate import Answer, Call
-from sandbox.hubspot.schema import Property
+from sandbox.hubspot.schema import ACTIVITIES, Property
 from sandbox.hubspot.wire import Shape
 
 MAX_UNIQUE = 10
@@ -71,7 +71,8 @@ def create_property(call: Call) -> Answer:
         raise ApiError(400, f"fieldType {given['fieldType']} does not go with type {given['type']}")
     if given["groupName"] not in call.portal.groups[call.object_type.name]:
         raise ApiError(400, f"Property group {given['groupName']} does not exist")
-    options = tuple((each["value"], each["label"]) for each in given.get("options") or () if body.check(each, OPTION))
+    listed = [body.check(each, OPTION) for each in given.get("options") or ()]
+    options = tuple((each["value"], each["label"]) for each in listed)
     if given["type"] == "enumeration" and not options:
         raise ApiError(400, f"Property {name} is an enumeration and needs options")
     if is_unique:
@@ -83,6 +84,7 @@ def create_property(call: Call) -> Answer:
         field_type=given["fieldType"],
         group=given["groupName"],
         options=options,
+        hidden_options=frozenset(each["value"] for each in listed if each.get("hidden")),
         unique=is_unique,
         hubspot_defined=False,
         description=given.get("description") or "",
@@ -143,9 +145,9 @@ def _taken(name: str) -> ApiError:
 
 def _check_unique(call: Call, kind: str) -> None:
     object_type = call.object_type
-    if object_type.name == "notes":
+    if object_type.name in ACTIVITIES:
         # HubSpot documents unique properties for records, not for activities: nobody should come to rely on one.
-        raise ApiError(400, "Unique properties are not supported for notes")
+        raise ApiError(400, f"Unique properties are not supported for {object_type.name}")
     if kind not in ("string", "number"):
         raise ApiError(400, f"A property of type {kind} cannot have unique values")
     held = call.portal.stores[object_type.name].definitions.values()

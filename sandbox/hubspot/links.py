@@ -20,6 +20,12 @@ DEFAULTS = {
     ("companies", "notes"): 189,
     ("notes", "deals"): 214,
     ("deals", "notes"): 213,
+    ("tasks", "contacts"): 204,
+    ("contacts", "tasks"): 203,
+    ("tasks", "companies"): 192,
+    ("companies", "tasks"): 191,
+    ("tasks", "deals"): 216,
+    ("deals", "tasks"): 215,
     ("contacts", "contacts"): 449,
     ("companies", "companies"): 450,
 }

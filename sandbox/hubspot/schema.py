@@ -30,12 +30,20 @@ LIFECYCLE_STAGES = (
     "evangelist",
     "other",
 )
+TASK_STATUSES = ("NOT_STARTED", "IN_PROGRESS", "WAITING", "DEFERRED", "COMPLETED")
+TASK_PRIORITIES = ("NONE", "LOW", "MEDIUM", "HIGH")
+TASK_TYPES = ("TODO", "EMAIL", "CALL")
 MAX_TEXT = 65_536
 
 
 @dataclass(frozen=True)
 class Property:
-    """A property definition; `type` is HubSpot's (`string`, `number`, `datetime`, …)."""
+    """A property definition; `type` is HubSpot's (`string`, `number`, `datetime`, …).
+
+    Attributes:
+        hidden_options: values that are accepted, and that HubSpot does not offer to people.
+        calculated: HubSpot works the value out by itself.
+    """
 
     name: str
     label: str
@@ -43,8 +51,10 @@ class Property:
     field_type: str = "text"
     group: str = ""
     options: tuple[tuple[str, str], ...] = ()
+    hidden_options: frozenset[str] = frozenset()
     unique: bool = False
     read_only: bool = False
+    calculated: bool = False
     hubspot_defined: bool = True
     external_options: bool = False
     description: str = ""
@@ -63,11 +73,11 @@ class Property:
             "description": self.description,
             "groupName": self.group,
             "options": [
-                {"label": label, "value": value, "displayOrder": order, "hidden": False}
+                {"label": label, "value": value, "displayOrder": order, "hidden": value in self.hidden_options}
                 for order, (value, label) in enumerate(self.options)
             ],
             "displayOrder": self.display_order,
-            "calculated": False,
+            "calculated": self.calculated,
             "externalOptions": self.external_options,
             "archived": False,
             "hasUniqueValue": self.unique,
@@ -158,6 +168,14 @@ CONTACTS = ObjectType(
         replace(_READ_ONLY_TEXT, name="hs_additional_emails", label="Additional email addresses"),
         replace(_READ_ONLY_TEXT, name="hs_analytics_source", label="Original source"),
         replace(_READ_ONLY_TEXT, name="hs_latest_source", label="Latest source"),
+        Property(
+            "num_associated_deals",
+            "Number of Associated Deals",
+            type="number",
+            field_type="number",
+            read_only=True,
+            calculated=True,
+        ),
         _stamp("createdate"),
         _stamp("lastmodifieddate"),
     ),
@@ -216,7 +234,14 @@ DEALS = ObjectType(
         _stamp("closedate", read_only=False),
         _stamp("createdate"),
         _stamp("hs_lastmodifieddate"),
-        replace(_READ_ONLY_TEXT, name="hs_is_closed", label="Is closed", type="bool", field_type="booleancheckbox"),
+        replace(
+            _READ_ONLY_TEXT,
+            name="hs_is_closed",
+            label="Is closed",
+            type="bool",
+            field_type="booleancheckbox",
+            calculated=True,
+        ),
     ),
 )
 
@@ -241,7 +266,32 @@ NOTES = ObjectType(
     ),
 )
 
-OBJECT_TYPES = {each.name: each for each in (CONTACTS, COMPANIES, DEALS, NOTES)}
+TASKS = ObjectType(
+    name="tasks",
+    singular="task",
+    type_id="0-27",
+    created="hs_createdate",
+    modified="hs_lastmodifieddate",
+    defaults=("hs_createdate", "hs_lastmodifieddate", "hs_object_id"),
+    required=("hs_timestamp",),
+    searched=("hs_task_subject", "hs_task_body"),
+    groups=("engagement", "task"),
+    # Tasks run under the contacts' scopes too.
+    scope="contacts",
+    properties=_named(
+        *_text("hs_task_subject"),
+        *_text("hs_task_body", field_type="html"),
+        _stamp("hs_timestamp", read_only=False),
+        _choice("hs_task_status", TASK_STATUSES),
+        _choice("hs_task_priority", TASK_PRIORITIES),
+        _choice("hs_task_type", TASK_TYPES),
+        _stamp("hs_createdate"),
+        _stamp("hs_lastmodifieddate"),
+    ),
+)
+
+OBJECT_TYPES = {each.name: each for each in (CONTACTS, COMPANIES, DEALS, NOTES, TASKS)}
+ACTIVITIES = frozenset({NOTES.name, TASKS.name})
 _ALIASES = {alias: each for each in OBJECT_TYPES.values() for alias in (each.name, each.singular, each.type_id)}
 
 

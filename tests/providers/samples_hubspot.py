@@ -25,7 +25,9 @@ PATHS: dict[contract.Stage, str] = {
     "contacts": "/contacts/batch/upsert",
     "deals": "/deals/batch/upsert",
     "activities": "/notes/batch/create",
+    "tasks": "/tasks/batch/create",
 }
+KINDS = ("contacts", "companies", "deals", "notes", "tasks")
 BODIES: dict[int, dict[str, Any]] = {
     401: {"category": "INVALID_AUTHENTICATION", "message": "Authentication credentials not found."},
     403: {
@@ -113,17 +115,13 @@ class HubSpotAccount(contract.Account):
 
     def facts(self) -> dict[str, Any]:
         ledger = self.ledger()
-        names = {
-            (kind, record["id"]): _name(kind, record["properties"])
-            for kind in ("contacts", "companies", "deals", "notes")
-            for record in ledger[kind]
-        }
+        names = {(kind, record["id"]): _name(kind, record["properties"]) for kind in KINDS for record in ledger[kind]}
         facts: dict[str, Any] = {
             kind: sorted(
                 sorted((name, value) for name, value in record["properties"].items() if name not in OWN)
                 for record in ledger[kind]
             )
-            for kind in ("contacts", "companies", "deals", "notes")
+            for kind in KINDS
         }
         facts["associations"] = sorted(
             (names[each["from_type"], each["from_id"]], names[each["to_type"], each["to_id"]], each["type_id"])
@@ -152,6 +150,9 @@ class HubSpotSample(contract.Sample):
             "crm_sync_lead_source": Field(value="Email Campaign", policy=Policy.IF_BLANK),
         }
 
+    def company_fields(self, name: str) -> dict[str, str]:
+        return {"name": name}
+
     def deal_fields(self, name: str) -> Fields:
         return {
             "dealname": Field(value=name),
@@ -166,7 +167,7 @@ class HubSpotSample(contract.Sample):
 
 
 def _name(kind: str, properties: dict[str, str]) -> str:
-    key = {"contacts": "email", "notes": "hs_note_body"}.get(kind, "crm_sync_key")
+    key = {"contacts": "email", "notes": "hs_note_body", "tasks": "hs_task_subject"}.get(kind, "crm_sync_key")
     return f"{kind} {properties[key]}"
 
 

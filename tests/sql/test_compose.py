@@ -286,5 +286,6 @@ def test_names_of_any_script_and_length_arrive_as_they_are(
 
 
 def test_a_provider_without_a_mapping_still_gets_a_document(house: House, daemon: Daemon, organization: UUID) -> None:
-    house.integration(organization, "pipedrive")
+    house.connection.execute("select crm_sync.register_provider('bare', 'Bare', '', '', 'oauth', '{}')")
+    house.integration(organization, "bare")
     assert contact_of(house, daemon, organization)["fields"] == {}
