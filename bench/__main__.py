@@ -7,12 +7,13 @@ import json
 import os
 from collections.abc import Callable
 
-from bench import drain, producer
+from bench import calls, drain, producer
 from bench.cluster import Cluster, cluster
 
 BENCHMARKS: dict[str, Callable[[Cluster], dict[str, float | int | None]]] = {
     "producer": producer.run,
     "drain": drain.run,
+    "calls": calls.run,
 }
 
 

@@ -1,38 +1,85 @@
-"""The integration's share of the CRM's rate limits, taken from the token buckets in the database."""
+"""The integration's share of the CRM's rate limits, taken from the budgets in the database."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 from listener.db import Database
 from providers.errors import RateLimited, Stopping
 
 MAX_WAIT_SECONDS = 5.0
 
+_batch_id: ContextVar[int | None] = ContextVar("batch_id", default=None)
+
+
+@contextmanager
+def on_behalf_of(batch_id: int) -> Iterator[None]:
+    """Calls made inside, and by tasks started inside, are for this batch: once it is lost, none is made any more."""
+    token = _batch_id.set(batch_id)
+    try:
+        yield
+    finally:
+        _batch_id.reset(token)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    used: int
+    maximum: int
+    at: float
+
 
 class IntegrationBudget:
-    """`providers.base.Budget` over `crm_sync.spend_budget`; raises `Stopping` once `stopping` is set."""
+    """`providers.base.Budget` over `crm_sync.spend_budget`.
+
+    Raises `Stopping` once `stopping` is set, and when the batch that the call is for belongs to somebody else.
+    """
 
     def __init__(self, database: Database, integration_id: int, provider: str, stopping: asyncio.Event) -> None:
         self._database = database
         self._integration_id = integration_id
         self._provider = provider
         self._stopping = stopping
+        self._heard: dict[str, _Heard] = {}
 
-    async def spend(self, limit: str, calls: int = 1) -> None:
+    def observe(self, limit: str, used: int, maximum: int) -> None:
+        """Remember what the CRM said of a day's limit; the next `spend` takes it along."""
+        self._heard[limit] = _Heard(used, maximum, time.monotonic())
+
+    async def spend(self, costs: Mapping[str, int]) -> None:
+        """Wait for room for one call; raises `RateLimited` when that is too far away, and `Stopping`."""
         if self._stopping.is_set():
             raise Stopping
-        granted, wait_seconds = await self._database.spend_budget(self._integration_id, limit, calls, MAX_WAIT_SECONDS)
-        if not granted:
+        grant = await self._database.spend_budget(
+            self._integration_id, dict(costs), MAX_WAIT_SECONDS, _batch_id.get(), self._take_heard(costs)
+        )
+        if grant.is_lost:
+            raise Stopping
+        if not grant.is_granted:
             raise RateLimited(
-                f"our budget of {self._provider}'s rate limit '{limit}' is spent for the moment",
+                f"our budget of {self._provider}'s rate limit '{grant.limit}' is spent for the moment",
                 provider=self._provider,
                 code="OWN_BUDGET",
-                retry_after=wait_seconds,
+                retry_after=grant.wait_seconds,
             )
-        if wait_seconds > 0:
+        if grant.wait_seconds > 0:
             try:
-                await asyncio.wait_for(self._stopping.wait(), wait_seconds)
+                await asyncio.wait_for(self._stopping.wait(), grant.wait_seconds)
             except TimeoutError:
                 return
             raise Stopping
+
+    def _take_heard(self, costs: Mapping[str, int]) -> dict[str, dict[str, float]] | None:
+        """What was heard of the limits of this call and not passed on yet, with its age in seconds."""
+        now = time.monotonic()
+        heard = {name: self._heard.pop(name) for name in costs if name in self._heard}
+        if not heard:
+            return None
+        return {
+            name: {"used": each.used, "maximum": each.maximum, "age": now - each.at} for name, each in heard.items()
+        }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
-from listener.budget import IntegrationBudget
+from listener.account import Account
+from listener.budget import IntegrationBudget, on_behalf_of
 from listener.db import Database
 from listener.errors import DatabaseTrouble
 from listener.logs import places
@@ -18,8 +19,8 @@ from listener.settings import Settings
 from listener.tokens import IntegrationTokens
 from providers import client_for
 from providers.base import Client, Http, Report
-from providers.errors import ProviderError, Stopping, Unauthorized, Unavailable, Unexpected
-from providers.models import Batch, Outcome, ProviderConfig
+from providers.errors import FailureKind, ProviderError, Stopping, Unauthorized, Unavailable, Unexpected
+from providers.models import Batch, Failure, Outcome, ProviderConfig
 
 STOPPING_SETTLE_SECONDS = 1.0
 
@@ -34,8 +35,7 @@ class _Connection:
     credentials_version: int
     tokens: IntegrationTokens
     client: Client
-    preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    is_prepared: bool = False
+    account: Account
 
 
 class Carrier:
@@ -48,6 +48,7 @@ class Carrier:
         self._stopping = stopping
         self._connections: dict[int, _Connection] = {}
         self._last_words: set[asyncio.Task[object]] = set()
+        self._afterthoughts: set[asyncio.Task[None]] = set()
 
     async def carry(self, batch: Batch) -> None:
         """Push a batch and settle it. Ends early, with what was not sent handed back, when the task is cancelled."""
@@ -56,7 +57,8 @@ class Carrier:
         cancelled = False
         error: ProviderError | None = None
         try:
-            error = await self._try_push(batch, report)
+            with on_behalf_of(batch.id):
+                error = await self._try_push(batch, report)
         except asyncio.CancelledError:
             cancelled = True
         if error is not None and any(report.is_open(document) for document in batch.documents):
@@ -84,11 +86,25 @@ class Carrier:
         )
         if cancelled:
             raise asyncio.CancelledError
+        if any(outcome.failure is not None and _complains_of_field(outcome.failure) for outcome in outcomes):
+            self._describe_afterwards(batch.integration_id)
 
     async def close(self, seconds: float) -> None:
         """Wait for what is being said to the database or a token endpoint just now, as long as that."""
+        for task in self._afterthoughts:
+            task.cancel()
+        await asyncio.gather(*self._afterthoughts, return_exceptions=True)
         if self._last_words:
             await asyncio.wait(self._last_words, timeout=seconds)
+
+    def _describe_afterwards(self, integration_id: int) -> None:
+        """In a task of its own: the batch is settled, and its slot is for the next one."""
+        connection = self._connections.get(integration_id)
+        if connection is None or self._stopping.is_set():
+            return
+        task = asyncio.create_task(connection.account.describe_after_refusal())
+        self._afterthoughts.add(task)
+        task.add_done_callback(self._afterthoughts.discard)
 
     def _keep(self, words: Coroutine[object, object, T]) -> asyncio.Task[T]:
         """A task that goes on when whoever waits for it is cancelled; `close` waits for it."""
@@ -124,13 +140,7 @@ class Carrier:
 
     async def _push(self, batch: Batch, report: Report) -> None:
         connection = self._connection(batch)
-        if not batch.schema_ready:
-            async with connection.preparing:
-                if not connection.is_prepared:
-                    await connection.client.ensure_schema()
-                    await self._database.mark_schema_ready(batch.integration_id)
-                    connection.is_prepared = True
-        await connection.client.push(batch, report)
+        await connection.client.push(await connection.account.prepare(batch), report)
 
     def _connection(self, batch: Batch) -> _Connection:
         known = self._connections.get(batch.integration_id)
@@ -154,7 +164,8 @@ class Carrier:
         )
         budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping)
         client = make(batch.config, tokens, budget, self._http)
-        connection = _Connection(batch.config, batch.credentials_version, tokens, client)
+        account = Account(self._database, client, batch.integration_id, batch.provider)
+        connection = _Connection(batch.config, batch.credentials_version, tokens, client, account)
         self._connections[batch.integration_id] = connection
         return connection
 
@@ -173,3 +184,7 @@ class Carrier:
                 log.warning("settling_again", integration_id=batch.integration_id, error=str(trouble))
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)
+
+
+def _complains_of_field(failure: Failure) -> bool:
+    return failure.kind is FailureKind.REJECTED and failure.field is not None

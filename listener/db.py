@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -33,6 +35,22 @@ ROLE_REFUSED = (
     asyncpg.InsufficientPrivilegeError,
 )
 """What the start-up packet's `role` meets when the role is not there, or not ours to be."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Answer to a request for room in the CRM's rate limits.
+
+    Attributes:
+        is_granted: the call may be made, in `wait_seconds`; otherwise there is no room before that.
+        limit: the limit that makes it wait, if one does.
+        is_lost: the batch that the call is for belongs to somebody else now.
+    """
+
+    is_granted: bool
+    wait_seconds: float
+    limit: str | None
+    is_lost: bool
 
 
 async def connect(settings: Settings) -> asyncpg.Connection:
@@ -192,20 +210,35 @@ class Database:
         return set(held)
 
     async def spend_budget(
-        self, integration_id: int, limit: str, calls: int, max_wait_seconds: float
-    ) -> tuple[bool, float]:
-        """Whether so many calls were granted, and in how many seconds they may (or could) be made."""
-        row = await self._row(
-            "select * from crm_sync.spend_budget($1, $2, $3, $4)",
-            integration_id,
-            limit,
-            calls,
-            timedelta(seconds=max_wait_seconds),
-        )
-        return row["granted"], row["wait_seconds"]
+        self,
+        integration_id: int,
+        costs: dict[str, int],
+        max_wait_seconds: float,
+        batch_id: int | None,
+        observed: dict[str, dict[str, float]] | None,
+    ) -> Grant:
+        """Take what a call costs of each limit: all of it or nothing; `batch_id` is whose call it is, if anybody's.
 
-    async def mark_schema_ready(self, integration_id: int) -> None:
-        await self._value("select crm_sync.mark_schema_ready($1)", integration_id)
+        `observed` tells what the CRM has said: `{limit: {"used": units, "maximum": units, "age": seconds}}`.
+        """
+        row = await self._row(
+            "select * from crm_sync.spend_budget($1, $2, $3, $4, $5)",
+            integration_id,
+            json.dumps(costs),
+            timedelta(seconds=max_wait_seconds),
+            batch_id,
+            None if observed is None else json.dumps(observed),
+        )
+        return Grant(row["granted"], row["wait_seconds"], row["limit_name"], row["is_lost"])
+
+    async def mark_schema_ready(self, integration_id: int, account: str) -> None:
+        """The CRM has the fields that hold our keys; `account` is what else is known of it (JSON text)."""
+        await self._value("select crm_sync.mark_schema_ready($1, true, $2)", integration_id, account)
+
+    async def store_crm_fields(self, integration_id: int, fields: str) -> int:
+        """Store what the CRM says its fields are (JSON text, a list); returns how many are not what they were."""
+        answer: int = await self._value("select crm_sync.store_crm_fields($1, $2)", integration_id, fields)
+        return answer
 
     async def open_credentials(self, integration_id: int) -> Credentials | None:
         """The opened credentials of an integration, or None when it has none."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine
+from urllib.parse import urlsplit
 
 import structlog
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from listener.db import Database
 from listener.errors import DatabaseTrouble, KeyWrong
 from listener.settings import OAuthApp
 from providers import oauth
-from providers.base import Credentials, Http
+from providers.base import Credentials, Http, host_of
 from providers.errors import Unauthorized, Unavailable
 from providers.models import ProviderConfig
 
@@ -22,6 +23,9 @@ EXPIRES_SOON_SECONDS = 120.0
 OTHER_DAEMON_SECONDS = 30.0
 OTHER_DAEMON_LOOK_SECONDS = 0.1
 STORE_SECONDS = 30.0
+SANDBOX_HOST = ".sandbox."
+SANDBOX_TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
+"""A Salesforce sandbox gives tokens itself: the production's login knows nothing of it."""
 
 Keep = Callable[[Coroutine[object, object, Credentials]], "asyncio.Task[Credentials]"]
 
@@ -133,13 +137,22 @@ class IntegrationTokens:
                 provider=self._provider,
             )
         return await oauth.refresh(
-            self._config,
+            self._config.model_copy(update={"token_url": self._token_url(stale)}),
             self._app.client_id,
             self._app.client_secret,
             stale.refresh_token,
             self._http,
+            client_auth=self._config.client_auth,
             provider=self._provider,
         )
+
+    def _token_url(self, stale: Credentials) -> str:
+        """Where this connection refreshes; raises `Unauthorized` for a host that is none of the CRM's."""
+        if stale.token_url:
+            return host_of(stale.token_url, self._config, self._provider)
+        if stale.instance_url and SANDBOX_HOST in (urlsplit(stale.instance_url).hostname or ""):
+            return host_of(stale.instance_url, self._config, self._provider) + SANDBOX_TOKEN_PATH
+        return self._config.token_url
 
     async def _store(self, seen_version: int, fresh: Credentials) -> int | None:
         """Committed before they are first used, and tried for a while: a rotated refresh token must not die with us.
@@ -160,12 +173,15 @@ class IntegrationTokens:
 
 
 def _plaintext(credentials: Credentials) -> str:
+    """As it is stored, with whatever else a host application or a CRM keeps there."""
     return json.dumps(
         {
+            **(credentials.model_extra or {}),
             "access_token": credentials.access_token.get_secret_value(),
             "refresh_token": credentials.refresh_token.get_secret_value() if credentials.refresh_token else None,
             "expires_at": credentials.expires_at,
             "instance_url": credentials.instance_url,
             "api_domain": credentials.api_domain,
+            "token_url": credentials.token_url,
         }
     )

@@ -50,27 +50,60 @@ async def send_all(
     size: int,
     send: Callable[[Sequence[Row]], Awaitable[Answer]],
     is_guilty: Callable[[ProviderError, Row], bool] = lambda error, row: False,
+    width: int = 1,
 ) -> AsyncIterator[tuple[Sequence[Row], Answer | ProviderError]]:
     """Send `rows` in calls of at most `size`, each call's rows with its answer or with the error that is theirs.
 
     A call that is refused as a whole is halved until the guilty row stands alone; where the refusal tells which rows
     it means (`is_guilty`), only those are set apart, without any search. Rows that are locked share their error.
-    Raises what concerns the whole connection; what was answered until then has been yielded.
+    `width` calls are under way at once, in no order; the first goes alone, so that a connection that does not work is
+    met once. Raises what concerns the whole connection: nothing new is begun then, and what is answered until the last
+    call has come to its end has been yielded.
     """
     waiting = deque(chunks(rows, size))
-    while waiting:
-        part = waiting.popleft()
-        try:
-            answer = await send(part)
-        except (Rejected, Contended) as error:
-            guilty = [row for row in part if is_guilty(error, row)]
-            if len(part) == 1 or error.status == LOCKED or len(guilty) == len(part):
-                yield part, error
-            elif guilty:
-                yield guilty, error
-                waiting.appendleft([row for row in part if not is_guilty(error, row)])
-            else:
-                half = len(part) // 2
-                waiting.extendleft((part[half:], part[:half]))
-        else:
-            yield part, answer
+    running: dict[asyncio.Task[Answer], Sequence[Row]] = {}
+    first: Exception | None = None
+    room = 1
+    try:
+        while running or (waiting and first is None):
+            while waiting and first is None and len(running) < room:
+                part = waiting.popleft()
+                running[asyncio.create_task(_sent(send, part))] = part
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            room = width
+            for task in [task for task in running if task in done]:
+                part = running.pop(task)
+                try:
+                    answer = task.result()
+                except (Rejected, Contended) as error:
+                    blamed, rest = _divided(part, error, is_guilty)
+                    waiting.extendleft(reversed(rest))
+                    if blamed:
+                        yield blamed, error
+                except Exception as error:  # noqa: BLE001 - raised below, when nothing is under way any more
+                    first = first or error
+                else:
+                    yield part, answer
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    if first is not None:
+        raise first
+
+
+async def _sent(send: Callable[[Sequence[Row]], Awaitable[Answer]], part: Sequence[Row]) -> Answer:
+    return await send(part)
+
+
+def _divided(
+    part: Sequence[Row], error: ProviderError, is_guilty: Callable[[ProviderError, Row], bool]
+) -> tuple[Sequence[Row], list[Sequence[Row]]]:
+    """The rows of a refused call that the refusal is about, and the calls in which the others are sent again."""
+    guilty = [row for row in part if is_guilty(error, row)]
+    if len(part) == 1 or error.status == LOCKED or len(guilty) == len(part):
+        return part, []
+    if guilty:
+        return guilty, [[row for row in part if not is_guilty(error, row)]]
+    half = len(part) // 2
+    return (), [part[:half], part[half:]]

@@ -1,4 +1,4 @@
-"""HubSpot: contacts, companies, deals and notes by the dated batch endpoints, in as few calls as they allow."""
+"""HubSpot: contacts, companies, deals, notes and tasks by the dated batch endpoints, in as few calls as they allow."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any, ClassVar
 import httpx
 
 from providers import base
-from providers.base import Credentials, Report
+from providers.base import Budget, Credentials, Http, Report, Tokens
 from providers.errors import Contended, ProviderError, Rejected, Unauthorized, Unexpected
 from providers.hubspot_contacts import Contacts
-from providers.hubspot_deals import Deals, Pipelines
+from providers.hubspot_deals import Deals
 from providers.hubspot_errors import NAME, error_of
 from providers.hubspot_fields import OBJECTS, fields_of, with_pipelines
 from providers.hubspot_notes import Notes
+from providers.hubspot_pipelines import KnownPipelines
+from providers.hubspot_tasks import Tasks
 from providers.hubspot_wire import CONTACT_KEY, KEY, LEAD_SOURCE, Wire
-from providers.models import Batch, CrmField
+from providers.models import Batch, CrmField, ProviderConfig
 
 UNIQUE_KEY = {
     "name": KEY,
@@ -52,17 +54,22 @@ class Client(base.Client):
     """One HubSpot portal."""
 
     name: ClassVar[str] = NAME
-    _pipelines: Pipelines | None = None
+
+    def __init__(self, config: ProviderConfig, tokens: Tokens, budget: Budget, http: Http) -> None:
+        super().__init__(config, tokens, budget, http)
+        self._pipelines = KnownPipelines(self._ask_pipelines)
 
     async def push(self, batch: Batch, report: Report) -> None:
-        """Contacts with their companies, then deals, then notes: each settled in `report` as it is confirmed."""
+        """Contacts with their companies, then deals, notes and tasks: each settled in `report` as it is confirmed."""
         wire = Wire(self.call, self.config.api_version, report, self.ensure_schema)
         if batch.contacts:
             await Contacts(wire, batch.contacts).push()
         if batch.deals:
-            await Deals(wire, batch.deals, self._deal_pipelines).push()
+            await Deals(wire, batch.deals, self._pipelines).push()
         if batch.activities:
             await Notes(wire, batch.activities).push()
+        if batch.tasks:
+            await Tasks(wire, batch.tasks).push()
 
     async def ensure_schema(self) -> dict[str, Any]:
         """Make the properties that hold our keys.
@@ -96,8 +103,7 @@ class Client(base.Client):
         for kind, object_type in OBJECTS:
             path = f"/crm/properties/{self.config.api_version}/{object_type}"
             fields += fields_of(kind, await self.call("GET", path, limit="core"))
-        path = f"/crm/pipelines/{self.config.api_version}/deals"
-        return list(with_pipelines(fields, await self.call("GET", path, limit="core")))
+        return list(with_pipelines(fields, await self._ask_pipelines()))
 
     async def check(self) -> str:
         """The portal behind the connection, by its number and domain."""
@@ -119,11 +125,8 @@ class Client(base.Client):
         """See `hubspot_errors`."""
         return error_of(response)
 
-    async def _deal_pipelines(self) -> Pipelines:
-        if self._pipelines is None:
-            path = f"/crm/pipelines/{self.config.api_version}/deals"
-            self._pipelines = Pipelines.of(await self.call("GET", path, limit="core"))
-        return self._pipelines
+    async def _ask_pipelines(self) -> Any:
+        return await self.call("GET", f"/crm/pipelines/{self.config.api_version}/deals", limit="core")
 
     async def _exists(self, path: str) -> bool:
         try:

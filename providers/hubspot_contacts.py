@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from providers.base import Report
 from providers.errors import ProviderError, Rejected
 from providers.hubspot_errors import existing_id, is_gone
 from providers.hubspot_rows import Pair, Record, Row
 from providers.hubspot_wire import CONTACT_KEY, KEY, Wire
-from providers.models import AnyDocument, ContactDocument, Policy
+from providers.models import AnyDocument, Company, ContactDocument, Policy
 
 EMAIL = "email"
 OTHER_EMAILS = "hs_additional_emails"
@@ -50,19 +50,36 @@ class Contacts:
             await self._relink(stale)
 
     async def _write_companies(self, documents: Iterable[ContactDocument]) -> None:
-        names: dict[str, str] = {}
+        companies: dict[str, Company] = {}
         by_key: dict[str, list[ContactDocument]] = defaultdict(list)
         for document in documents:
             if document.company is not None and document.company.key not in self._company_ids:
-                names.setdefault(document.company.key, document.company.name)
+                companies.setdefault(document.company.key, document.company)
                 by_key[document.company.key].append(document)
-        rows = [Row(key, {"name": names[key]}, tuple(sharing)) for key, sharing in by_key.items()]
+        await self._find_companies(by_key)
+        rows = [
+            Row(key, _beginning_of(companies[key]), tuple(sharing))
+            for key, sharing in by_key.items()
+            if key not in self._company_ids and any(self._is_open(document) for document in sharing)
+        ]
         async for row, result in self._wire.write("companies", "upsert", rows, id_property=KEY):
             if isinstance(result, ProviderError):
                 self._fail(row.documents, result)
             else:
                 self._company_ids[row.key] = result.id
                 self._confirmed.add(row.key)
+
+    async def _find_companies(self, by_key: Mapping[str, Sequence[ContactDocument]]) -> None:
+        """Companies that an earlier push may have left behind: a person may have worked on them since."""
+        keys = [key for key, sharing in by_key.items() if any(document.uncertain for document in sharing)]
+        found = await self._wire.read("companies", keys, [KEY], id_property=KEY)
+        for key, error in found.refused.items():
+            self._fail(by_key[key], error)
+        for record in found.records:
+            key = record.properties.get(KEY) or ""
+            if key in by_key:
+                self._company_ids[key] = record.id
+                self._confirmed.add(key)
 
     async def _find(
         self, documents: Sequence[ContactDocument]
@@ -228,6 +245,12 @@ def changes_to(record: Record | None, documents: Sequence[ContactDocument]) -> d
         if not held.get(CONTACT_KEY):
             changes[CONTACT_KEY] = held[CONTACT_KEY] = str(document.contact_id)
     return changes
+
+
+def _beginning_of(company: Company) -> dict[str, str]:
+    """What a company that is made new begins with, next to our key."""
+    given = {name: value for name, value in company.fields.items() if value}
+    return given or {"name": company.name}
 
 
 def _other_addresses(record: Record) -> list[str]:

@@ -3,99 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-from providers.errors import Contended, ProviderError, Rejected, Unexpected
-from providers.hubspot_errors import NAME
+from providers.errors import Contended, ProviderError, Rejected
+from providers.hubspot_fields import PIPELINE, STAGE
+from providers.hubspot_pipelines import DEFAULTS, KnownPipelines
 from providers.hubspot_rows import Pair, Record, Row
 from providers.hubspot_wire import KEY, Wire
 from providers.models import AnyDocument, DealDocument
 
-DEFAULTS = ("default", "appointmentscheduled")
-PIPELINE = "pipeline"
-STAGE = "dealstage"
-
-
-@dataclass(frozen=True)
-class Stage:
-    id: str
-    label: str
-    is_open: bool
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    id: str
-    label: str
-    stages: tuple[Stage, ...]
-
-
-class Pipelines:
-    """The portal's deal pipelines, in the order in which people see them."""
-
-    def __init__(self, pipelines: Sequence[Pipeline]) -> None:
-        self._pipelines = pipelines
-
-    @classmethod
-    def of(cls, answer: Any) -> Pipelines:
-        """From the answer of `GET /crm/pipelines/{version}/deals`; raises `Unexpected` when it is another."""
-        try:
-            pipelines = [
-                Pipeline(entry["id"], entry["label"], tuple(_stage(stage) for stage in _ordered(entry["stages"])))
-                for entry in _ordered(answer["results"])
-            ]
-        except (TypeError, KeyError, AttributeError):
-            raise Unexpected("HubSpot's answer does not list pipelines", provider=NAME) from None
-        return cls(pipelines)
-
-    def resolve(self, pipeline: str, stage: str) -> tuple[str, str, str | None]:
-        """The ids of a pipeline and a stage given by id or label, and a remark when they had to be substituted.
-
-        Raises `Rejected`, naming the values there are, when somebody chose a pair that does not exist.
-        """
-        chosen = _named(self._pipelines, pipeline)
-        found = None if chosen is None else _named(chosen.stages, stage)
-        if chosen is not None and found is not None:
-            return chosen.id, found.id, None
-        if (pipeline, stage) == DEFAULTS:
-            return self._substitute()
-        if chosen is None:
-            raise Rejected(
-                f"HubSpot has no deal pipeline {pipeline!r}; it has {_listed(self._pipelines)}",
-                provider=NAME,
-                code="INVALID_OPTION",
-                field=PIPELINE,
-            )
-        raise Rejected(
-            f"HubSpot's pipeline {chosen.label!r} has no stage {stage!r}; it has {_listed(chosen.stages)}",
-            provider=NAME,
-            code="INVALID_OPTION",
-            field=STAGE,
-        )
-
-    def _substitute(self) -> tuple[str, str, str]:
-        for pipeline in self._pipelines:
-            for stage in pipeline.stages:
-                if stage.is_open:
-                    remark = (
-                        f"this HubSpot account has no stage {DEFAULTS[1]!r} in a pipeline {DEFAULTS[0]!r}: "
-                        f"the deal went to {stage.label!r} in {pipeline.label!r}"
-                    )
-                    return pipeline.id, stage.id, remark
-        raise Rejected("HubSpot has no deal pipeline with an open stage", provider=NAME, field=PIPELINE)
-
 
 class Deals:
-    """One push of deal documents; `pipelines` is asked only if a deal has to be written."""
+    """One push of deal documents."""
 
-    def __init__(
-        self, wire: Wire, documents: Sequence[DealDocument], pipelines: Callable[[], Awaitable[Pipelines]]
-    ) -> None:
+    def __init__(self, wire: Wire, documents: Sequence[DealDocument], pipelines: KnownPipelines) -> None:
         self._wire = wire
         self._report = wire.report
         self._pipelines = pipelines
+        self._asked_before = pipelines.asked
         self._by_key: dict[str, list[DealDocument]] = defaultdict(list)
         for document in documents:
             self._by_key[document.key].append(document)
@@ -129,28 +54,41 @@ class Deals:
 
     async def _upsert(self, keys: Sequence[str]) -> None:
         rows: list[Row] = []
-        pipelines: Pipelines | None = None
         for key in keys:
             sharing = self._by_key[key]
             try:
-                pipelines = pipelines or await self._pipelines()
-                rows.append(Row(key, self._properties(sharing[0], pipelines), tuple(sharing)))
+                rows.append(Row(key, await self._properties(sharing[0]), tuple(sharing)))
             except (Rejected, Contended) as error:
                 self._fail(sharing, error)
+        outdated: list[str] = []
         async for row, result in self._wire.write("deals", "upsert", rows, id_property=KEY):
-            if isinstance(result, ProviderError):
-                self._fail(row.documents, result)
-            else:
+            if isinstance(result, Record):
                 self._written += [(document, result) for document in self._by_key[row.key]]
+            elif isinstance(result, Rejected) and result.field in (PIPELINE, STAGE) and self._may_be_outdated():
+                outdated.append(row.key)
+            else:
+                self._fail(row.documents, result)
+        if outdated:
+            # A person has changed the pipelines since they were asked for.
+            await self._pipelines.renew()
+            await self._upsert(outdated)
 
-    def _properties(self, document: DealDocument, pipelines: Pipelines) -> dict[str, str]:
+    async def _properties(self, document: DealDocument) -> dict[str, str]:
         values = {name: field.value for name, field in document.fields.items() if field.value}
-        pipeline, stage, remark = pipelines.resolve(
-            values.get(PIPELINE, DEFAULTS[0]).strip(), values.get(STAGE, DEFAULTS[1]).strip()
-        )
+        chosen = values.get(PIPELINE, DEFAULTS[0]).strip(), values.get(STAGE, DEFAULTS[1]).strip()
+        try:
+            pipeline, stage, remark = (await self._pipelines.get()).resolve(*chosen)
+        except Rejected:
+            if not self._may_be_outdated():
+                raise
+            pipeline, stage, remark = (await self._pipelines.renew()).resolve(*chosen)
         if remark is not None:
             self._remarks[document.key] = remark
         return {**values, PIPELINE: pipeline, STAGE: stage}
+
+    def _may_be_outdated(self) -> bool:
+        """Whether the pipelines are from before this push."""
+        return self._pipelines.asked == self._asked_before
 
     async def _associate(
         self, target: str, written: Sequence[tuple[DealDocument, Record]]
@@ -159,12 +97,13 @@ class Deals:
         done: list[tuple[DealDocument, Record]] = []
         by_pair: dict[tuple[str, str], list[tuple[DealDocument, Record]]] = defaultdict(list)
         for document, record in written:
-            target_id = document.contact_external_id if target == "contacts" else document.company_external_id
+            target_id = self._wire.contact_id(document) if target == "contacts" else document.company_external_id
             if target_id is None:
                 done.append((document, record))
             else:
                 by_pair[record.id, target_id].append((document, record))
         pairs = [Pair(*ids, tuple(document for document, _ in sharing)) for ids, sharing in by_pair.items()]
+        refused: list[tuple[DealDocument, ProviderError]] = []
         async for pair, error in self._wire.associate("deals", target, pairs):
             sharing = by_pair[pair.source, pair.target]
             if isinstance(error, Rejected) and target == "companies":
@@ -172,9 +111,10 @@ class Deals:
                 for document, _ in sharing:
                     self._remarks[document.key] = f"not associated with company {pair.target}: {error.message}"
             elif error is not None:
-                self._fail(pair.documents, error)
+                refused += [(document, error) for document, _ in sharing]
                 continue
             done += sharing
+        await self._wire.blame_contacts(refused)
         return done
 
     def _fail(self, documents: Sequence[AnyDocument], error: ProviderError) -> None:
@@ -183,24 +123,3 @@ class Deals:
 
     def _is_open(self, key: str) -> bool:
         return any(self._report.is_open(document) for document in self._by_key[key])
-
-
-def _named(entries: Sequence[Any], name: str) -> Any:
-    """By id, else by label whatever its case."""
-    by_id = next((entry for entry in entries if entry.id == name), None)
-    return by_id or next((entry for entry in entries if entry.label.casefold() == name.casefold()), None)
-
-
-def _listed(entries: Sequence[Pipeline] | Sequence[Stage]) -> str:
-    return ", ".join(f"{entry.id} ({entry.label})" for entry in entries) or "none"
-
-
-def _ordered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    alive = [entry for entry in entries if not entry.get("archived")]
-    return sorted(alive, key=lambda entry: (entry.get("displayOrder", 0), entry["label"]))
-
-
-def _stage(entry: dict[str, Any]) -> Stage:
-    metadata = entry.get("metadata") or {}
-    is_closed = str(metadata.get("isClosed", "")).lower() == "true" or metadata.get("probability") in ("0.0", "1.0")
-    return Stage(entry["id"], entry["label"], not is_closed)

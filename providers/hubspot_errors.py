@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from providers.errors import (
+    CONTACT_GONE,
     Contended,
     ProviderError,
     RateLimited,
@@ -30,6 +31,9 @@ MIGRATION_SECONDS = 600.0
 EMBEDDED_CODE = re.compile(r'"error"\s*:\s*"([A-Z][A-Z0-9_]*)"')
 EMBEDDED_FIELD = re.compile(r'"name"\s*:\s*"([A-Za-z0-9_]+)"')
 EXISTING_ID = re.compile(r"Existing ID:\s*(\d+)")
+# An older form of "was not one of the allowed options: [A, B]" describes each option in several lines.
+LONG_OPTION = re.compile(r'label:\s*"(?P<label>(?:[^"\\]|\\.)*)"\s*value:\s*"(?P<value>(?:[^"\\]|\\.)*)"')
+LONG_OPTIONS = re.compile(r"\[label:.*?\n\]", re.DOTALL)
 GONE = frozenset({"OBJECT_NOT_FOUND", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
 
 
@@ -90,6 +94,18 @@ def is_gone(error: ProviderError) -> bool:
     return error.code in GONE or error.status == 404
 
 
+def contact_gone(error: ProviderError) -> Rejected:
+    """The same refusal, once it is known that the contact it is about does not exist."""
+    return Rejected(
+        error.message,
+        provider=NAME,
+        status=error.status,
+        code=CONTACT_GONE,
+        correlation_id=error.correlation_id,
+        field=error.field,
+    )
+
+
 def existing_id(error: ProviderError) -> str | None:
     """The record that holds the e-mail address already, where a conflict names it."""
     found = EXISTING_ID.search(error.message)
@@ -140,7 +156,7 @@ def _facts(body: Mapping[str, Any], status: int | None) -> dict[str, Any]:
     if field is None:
         field = _text(first.get("in")) or (embedded_field.group(1) if embedded_field else None)
     return {
-        "message": message[:LONGEST_MESSAGE],
+        "message": LONG_OPTIONS.sub(_listed_options, message)[:LONGEST_MESSAGE],
         "provider": NAME,
         "status": status,
         "code": code,
@@ -162,6 +178,12 @@ def _plain_words(message: str) -> str | None:
         if isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("message"), str)
     ]
     return f"{head.rstrip(': ')}: {'; '.join(words)}" if words else None
+
+
+def _listed_options(found: re.Match[str]) -> str:
+    """The allowed values in few words: all of them, with their labels where these differ."""
+    pairs = [(each["value"], each["label"]) for each in LONG_OPTION.finditer(found[0])]
+    return f"[{', '.join(value if value == label else f'{value} ({label})' for value, label in pairs)}]"
 
 
 def _missing_scopes(body: Mapping[str, Any], words: str) -> str:

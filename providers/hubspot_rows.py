@@ -10,6 +10,9 @@ from providers.errors import ProviderError, Unexpected
 from providers.hubspot_errors import NAME, context_values, row_error
 from providers.models import AnyDocument
 
+Lists = tuple[list[Mapping[str, Any]], list[tuple[ProviderError, Mapping[str, Any]]]]
+"""A batch answer: what was done, and what was refused with the entry that says so."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -72,9 +75,6 @@ def input_of(row: Row, action: str, id_property: str | None) -> dict[str, Any]:
 
 def joined(part: Sequence[Row], answer: Any, id_property: str | None) -> Iterator[tuple[Row, Record | ProviderError]]:
     """Join an answer to its rows by trace id, else by key, never by position."""
-    if isinstance(answer, ProviderError):
-        yield from ((row, answer) for row in part)
-        return
     by_trace = {row.trace: row for row in part}
     by_key = {row.key.lower(): row for row in part}
     results, errors = lists_of(answer)
@@ -109,7 +109,7 @@ def error_for(pair: Pair, errors: list[tuple[ProviderError, Mapping[str, Any]]])
     return next((error for error, names in named if not names), None) or silence()
 
 
-def lists_of(answer: Any) -> tuple[list[Mapping[str, Any]], list[tuple[ProviderError, Mapping[str, Any]]]]:
+def lists_of(answer: Any) -> Lists:
     """The `results` and `errors` of a batch answer; raises `Unexpected` for what is none."""
     results = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):

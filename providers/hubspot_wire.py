@@ -8,9 +8,10 @@ from typing import Any, Protocol
 from providers.base import Report
 from providers.batches import send_all
 from providers.errors import ProviderError, Rejected, Stopping
-from providers.hubspot_errors import context_values, is_gone
+from providers.hubspot_errors import contact_gone, context_values, is_gone
 from providers.hubspot_rows import (
     Found,
+    Lists,
     Pair,
     Record,
     Row,
@@ -22,15 +23,20 @@ from providers.hubspot_rows import (
     record_of,
     target_ids,
 )
+from providers.models import ActivityDocument, DealDocument, TaskDocument
 
 MAX_OBJECTS = 100
 MAX_ASSOCIATIONS = 2_000
 MAX_ASSOCIATION_READS = 1_000
+WIDTH = 5
+"""Calls of one step that are under way at once."""
 
 KEY = "crm_sync_key"
 CONTACT_KEY = "crm_sync_contact_id"
 LEAD_SOURCE = "crm_sync_lead_source"
 OWN_PROPERTIES = frozenset({KEY, CONTACT_KEY, LEAD_SOURCE})
+
+Dependent = DealDocument | ActivityDocument | TaskDocument
 
 
 class Caller(Protocol):
@@ -40,7 +46,9 @@ class Caller(Protocol):
 class Wire:
     """The batch calls of one push; `make_schema` is asked once if a property of ours turns out to be missing."""
 
-    def __init__(self, call: Caller, version: str, report: Report, make_schema: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self, call: Caller, version: str, report: Report, make_schema: Callable[[], Awaitable[object]]
+    ) -> None:
         self.report = report
         self._call = call
         self._version = version
@@ -53,15 +61,16 @@ class Wire:
         """`create`, `update` or `upsert` the rows; each comes back once, with its record or with what was refused."""
         path = f"/crm/objects/{self._version}/{object_type}/batch/{action}"
 
-        async def send(part: Sequence[Row]) -> Any:
-            return await self._send(path, [input_of(row, action, id_property) for row in part], part)
+        async def send(part: Sequence[Row]) -> list[tuple[Row, Record | ProviderError]]:
+            answer = await self._send(path, [input_of(row, action, id_property) for row in part], part)
+            return list(joined(part, answer, id_property))
 
         def is_guilty(error: ProviderError, row: Row) -> bool:
             return _is_missing_property(error) and (error.field in row.properties or error.field == id_property)
 
         again: list[Row] = []
-        async for part, answer in send_all(rows, MAX_OBJECTS, send, is_guilty):
-            for row, result in joined(part, answer, id_property):
+        async for part, answer in send_all(rows, MAX_OBJECTS, send, is_guilty, WIDTH):
+            for row, result in [(row, answer) for row in part] if isinstance(answer, ProviderError) else answer:
                 if isinstance(result, ProviderError) and not result.uncertain:
                     self.report.refused(row.documents)
                     if self._wants_schema(result):
@@ -82,21 +91,21 @@ class Wire:
             body["idProperty"] = id_property
         path = f"/crm/objects/{self._version}/{object_type}/batch/read"
 
-        async def send(part: Sequence[str]) -> Any:
-            return await self._ask(path, {**body, "inputs": [{"id": value} for value in part]})
+        async def send(part: Sequence[str]) -> Lists:
+            return lists_of(await self._ask(path, {**body, "inputs": [{"id": value} for value in part]}))
 
         def blames_all(error: ProviderError, value: str) -> bool:
             return _is_missing_property(error)
 
         found, again = Found(), list[str]()
-        async for part, answer in send_all(list(dict.fromkeys(ids)), MAX_OBJECTS, send, blames_all):
+        async for part, answer in send_all(list(dict.fromkeys(ids)), MAX_OBJECTS, send, blames_all, WIDTH):
             if isinstance(answer, ProviderError):
                 if self._wants_schema(answer):
                     again += part
                 elif not is_gone(answer):
                     found.refused.update(dict.fromkeys(part, answer))
                 continue
-            results, errors = lists_of(answer)
+            results, errors = answer
             records = [record_of(result) for result in results]
             found.records += records
             read = {record.id if id_property is None else record.properties.get(id_property) for record in records}
@@ -117,17 +126,17 @@ class Wire:
         """Make default associations; each pair comes back once, with None when it exists now."""
         path = f"/crm/associations/{self._version}/{source}/{target}/batch/associate/default"
 
-        async def send(part: Sequence[Pair]) -> Any:
+        async def send(part: Sequence[Pair]) -> Lists:
             inputs = [{"from": {"id": pair.source}, "to": {"id": pair.target}} for pair in part]
             self.report.sending(document for pair in part for document in pair.documents)
-            return await self._call("POST", path, limit="core", json={"inputs": inputs})
+            return lists_of(await self._ask(path, {"inputs": inputs}))
 
-        async for part, answer in send_all(pairs, MAX_ASSOCIATIONS, send):
+        async for part, answer in send_all(pairs, MAX_ASSOCIATIONS, send, width=WIDTH):
             if isinstance(answer, ProviderError):
                 for pair in part:
                     yield pair, answer
                 continue
-            results, errors = lists_of(answer)
+            results, errors = answer
             made = {(id_of(result.get("from")), id_of(result.get("to"))) for result in results}
             for pair in part:
                 if (pair.source, pair.target) in made:
@@ -139,21 +148,21 @@ class Wire:
         """The ids associated with each id, over all pages, and in `Found.refused` what could not be asked."""
         path = f"/crm/associations/{self._version}/{source}/{target}/batch/read"
 
-        async def send(part: Sequence[Mapping[str, str]]) -> Any:
-            return await self._ask(path, {"inputs": list(part)})
+        async def send(part: Sequence[Mapping[str, str]]) -> Lists:
+            return lists_of(await self._ask(path, {"inputs": list(part)}))
 
         linked: dict[str, list[str]] = {}
         found = Found()
         inputs: list[Mapping[str, str]] = [{"id": value} for value in dict.fromkeys(ids)]
         while inputs:
             pages: list[Mapping[str, str]] = []
-            async for part, answer in send_all(inputs, MAX_ASSOCIATION_READS, send):
+            async for part, answer in send_all(inputs, MAX_ASSOCIATION_READS, send, width=WIDTH):
                 asked = [entry["id"] for entry in part]
                 if isinstance(answer, ProviderError):
                     if not is_gone(answer):
                         found.refused.update(dict.fromkeys(asked, answer))
                     continue
-                results, errors = lists_of(answer)
+                results, errors = answer
                 for result in results:
                     source_id = id_of(result.get("from"))
                     linked.setdefault(source_id, []).extend(target_ids(result))
@@ -166,6 +175,19 @@ class Wire:
                         found.refused.update(dict.fromkeys(named or set(asked), error))
             inputs = pages
         return linked, found
+
+    def contact_id(self, document: Dependent) -> str:
+        """The contact that this hangs on: one that this push has just made again has a newer id than the document."""
+        return self.report.contact_ids.get(document.contact_id, document.contact_external_id)
+
+    async def blame_contacts(self, refused: Sequence[tuple[Dependent, ProviderError]]) -> None:
+        """Settle what HubSpot refused to hang on a contact: by `CONTACT_GONE` where that contact is there no more."""
+        suspects = [self.contact_id(document) for document, error in refused if isinstance(error, Rejected)]
+        found = await self.read("contacts", suspects, [])
+        there = {record.id for record in found.records} | set(found.refused)
+        for document, error in refused:
+            lost = isinstance(error, Rejected) and self.contact_id(document) not in there
+            self.report.failed(document, contact_gone(error) if lost else error)
 
     async def _send(self, path: str, inputs: list[dict[str, Any]], rows: Sequence[Row]) -> Any:
         documents = [document for row in rows for document in row.documents]

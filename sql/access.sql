@@ -80,8 +80,9 @@ grant execute on function
   crm_sync.finish_batch(bigint, jsonb),
   crm_sync.release_batch(bigint),
   crm_sync.extend_leases(uuid, bigint[], interval),
-  crm_sync.spend_budget(bigint, text, integer, interval),
-  crm_sync.mark_schema_ready(bigint, boolean),
+  crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb),
+  crm_sync.mark_schema_ready(bigint, boolean, jsonb),
+  crm_sync.store_crm_fields(bigint, jsonb),
   crm_sync.open_credentials(bigint),
   crm_sync.begin_refresh(bigint, bigint, interval),
   crm_sync.end_refresh(bigint),
@@ -98,7 +99,10 @@ to crm_sync_daemon;
 
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
-grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.accounting to crm_sync_reader;
+grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
+grant execute on function
+  crm_sync.failure_meaning(text, text), crm_sync.option_list(jsonb), crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
+to crm_sync_reader, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
   crm_sync.orphans
 to crm_sync_reader;
@@ -111,7 +115,7 @@ grant select (
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;
 grant execute on function crm_sync.member_organizations() to authenticated;
-grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting to authenticated;
+grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures to authenticated;
 grant select on crm_sync.lanes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields to authenticated;
 grant select, insert, update, delete on crm_sync.intent_rules to authenticated;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to authenticated;

@@ -1,4 +1,4 @@
-"""`python -m sandbox.demo`: 1,000 replies of 20 organizations on their way to HubSpot, and the proof that they arrived.
+"""`python -m sandbox.demo`: 1,000 replies of 20 organizations on their way to three CRMs, and the proof of it.
 
 Everything it needs is started here, on this machine and on loopback only, and is gone when it ends.
 """
@@ -12,19 +12,22 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import FrameType
+from uuid import UUID
 
 import psycopg
 from rich.console import Console
 
 from sandbox.demo.children import Child, ChildFailedError, Children, children
 from sandbox.demo.control import Control
+from sandbox.demo.crms import CRMS
 from sandbox.demo.faults import plan_faults
 from sandbox.demo.oracle import demands, read_rows
 from sandbox.demo.proof import Proof, compare
-from sandbox.demo.report import print_proof, print_summary, print_views, read_books
+from sandbox.demo.report import Facts, print_proof, print_summary, print_views, read_books
 from sandbox.demo.scenario import make_scenario
 from sandbox.demo.stage import (
     Stage,
@@ -83,9 +86,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _demo(console: Console, options: argparse.Namespace, stack: ExitStack, running: Children) -> bool:
     begun = time.monotonic()
+    titles = [CRMS[crm].title for crm in options.crm]
     console.print(
         f"[bold]{options.replies:,} replies of {options.organizations} organizations[/bold] "
-        f"(seed {options.seed}) on their way from a plain INSERT to HubSpot.",
+        f"(seed {options.seed}) on their way from a plain INSERT to {', '.join(titles)}.",
     )
     sandbox = start_sandbox(running)  # it comes up while Postgres does
     postgres = stack.enter_context(embedded())
@@ -98,15 +102,15 @@ def _demo(console: Console, options: argparse.Namespace, stack: ExitStack, runni
     control = Control(sandbox_url(sandbox))
     stack.callback(control.close)
     scenario = make_scenario(options.replies, options.organizations, options.seed, datetime.now(UTC))
-    stage = set_stage(postgres.url, control, scenario)
+    stage = set_stage(postgres.url, control, scenario, options.crm)
     _say(
         console,
         begun,
         f"{len(scenario.contacts):,} contacts and {len(scenario.messages):,} messages are in; "
-        f"{len(stage.portals)} portals of the CRM sandbox are connected ({control.url}/)",
+        f"{sum(map(len, stage.accounts.values()))} accounts of the CRM sandbox are connected ({control.url}/)",
     )
     if options.faults:
-        _say(console, begun, f"the sandbox will misbehave {plan_faults(control, len(stage.portals))} times")
+        _say(console, begun, f"the sandbox will misbehave {plan_faults(control, stage.accounts)} times")
     first_day = datetime.now(UTC).date()
     settings = {"CRM_SYNC_LEASE_SECONDS": KILL_LEASE_SECONDS} if options.kill_daemon else {}
     settings["CRM_SYNC_STOP_SECONDS"] = "0.5"
@@ -117,27 +121,44 @@ def _demo(console: Console, options: argparse.Namespace, stack: ExitStack, runni
     producer = start_producer(running, stage, scenario)
     assassin = _Assassin(console, begun, running, stage, settings, daemons, options)
     outcome = watch(
-        console, running, producer, control, stage.urls["demo_dba"], len(scenario.classifications), assassin.look
+        console,
+        running,
+        producer,
+        control,
+        options.crm,
+        stage.urls["demo_dba"],
+        len(scenario.classifications),
+        assassin.look,
     )
     print_views(console, stage.urls["demo_dba"])
-    wanted = demands(read_rows(stage.owner_url), stage.portals)
-    proof = Proof()
-    for organization_id, hub_id in stage.portals.items():
-        compare(proof, wanted[organization_id], control.ledger(hub_id), (first_day, datetime.now(UTC).date()))
-    skips = {organization_id: demand.skipped for organization_id, demand in wanted.items()}
-    is_proven = print_proof(console, proof, read_books(stage.urls["demo_dba"]), skips)
+    proofs, skips = _prove(stage, control, (first_day, datetime.now(UTC).date()))
+    books = read_books(stage.urls["demo_dba"])
+    is_proven = print_proof(console, proofs, books, skips)
     if options.kill_daemon and not assassin.has_struck:
         console.print("[red]The load was over before the daemon could be killed: give more --replies.[/red]")
         is_proven = False
-    facts = {
-        "organizations": options.organizations,
-        "remark": assassin.remark,
-        "total_seconds": time.monotonic() - begun,
-    }
-    print_summary(console, outcome, is_proven, facts)
+    facts = Facts(titles, options.organizations, assassin.remark, time.monotonic() - begun)
+    print_summary(console, outcome, books, proofs, is_proven, facts)
     if options.keep:
         _keep(console, control, stage, running)
     return is_proven
+
+
+def _prove(
+    stage: Stage, control: Control, days: tuple[date, date]
+) -> tuple[dict[str, Proof], dict[str, dict[UUID, Counter[str]]]]:
+    """For each CRM, what is wrong with it, and what must have been skipped."""
+    proofs: dict[str, Proof] = {}
+    skips: dict[str, dict[UUID, Counter[str]]] = {}
+    rows = read_rows(stage.owner_url)
+    for crm, accounts in stage.accounts.items():
+        reading = CRMS[crm].reading
+        proof = proofs[crm] = Proof(reading.kinds)
+        wanted = demands(rows, accounts)
+        skips[crm] = {organization_id: demand.skipped for organization_id, demand in wanted.items()}
+        for organization_id, account in accounts.items():
+            compare(proof, reading, wanted[organization_id], control.ledger(crm, account), days)
+    return proofs, skips
 
 
 class _Assassin:
@@ -183,7 +204,7 @@ class _Assassin:
 
 
 def _keep(console: Console, control: Control, stage: Stage, running: Children) -> None:
-    console.print(f"\nThe CRM:          {control.url}/")
+    console.print(f"\nThe CRMs:         {control.url}/")
     console.print(f"As its owner:     psql {stage.owner_url}", soft_wrap=True)
     for name, url in stage.urls.items():
         console.print(f"As {name + ':':<15}psql {url}", soft_wrap=True)
@@ -215,10 +236,18 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--kill-daemon", action="store_true", help="SIGKILL it in the middle, and start another")
     parser.add_argument("--faults", action="store_true", help="let the sandbox lose answers, fail and refuse")
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
+    parser.add_argument("--crm", type=_crms, default=list(CRMS), help="which, with commas (default: all of them)")
     options = parser.parse_args(arguments)
     if options.organizations < 1 or options.daemons < 1 or options.replies < options.organizations:
         parser.error("give at least one organization, one daemon, and one reply for each organization")
     return options
+
+
+def _crms(text: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    if unknown := [name for name in names if name not in CRMS]:
+        raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}, only {', '.join(CRMS)}")
+    return names
 
 
 if __name__ == "__main__":

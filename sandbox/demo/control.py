@@ -19,9 +19,9 @@ class Control:
         """Where this CRM's API lives."""
         return f"{self.url}/{crm}"
 
-    def open_account(self, crm: str, name: str) -> dict[str, Any]:
+    def open_account(self, crm: str, name: str, **further: Any) -> dict[str, Any]:
         """A new account: `account` (its number), `access_token`, `refresh_token`, …"""
-        account: dict[str, Any] = self._ask("POST", f"{crm}/accounts", {"name": name})
+        account: dict[str, Any] = self._ask("POST", f"{crm}/accounts", {"name": name, **further})
         return account
 
     def add_fault(self, crm: str, **fault: Any) -> None:

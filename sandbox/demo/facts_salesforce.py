@@ -94,9 +94,7 @@ class _Org:
         """A task as people read it."""
         who, status = str(task.get("WhoId") or ""), task.get("Status")
         text = f"{task.get('Subject') or ''}\n{task.get('Description') or ''}"
-        return FoundText(
-            text if status in (OPEN, DONE) else f"({status})", (self.emails.get(who, who),) if who else ()
-        )
+        return FoundText(text if status in (OPEN, DONE) else f"({status})", (self.emails.get(who, who),) if who else ())
 
 
 def _texts(fields: Fields) -> dict[str, str]:

@@ -12,6 +12,7 @@ from sandbox.demo.facts import Facts, FoundText, Kind, Reading
 from sandbox.demo.oracle import Demand, DemandedText, company_key
 
 Problem = Literal["missing", "doubled", "wrong"]
+PROBLEMS: tuple[Problem, ...] = Problem.__args__  # type: ignore[attr-defined]
 K = TypeVar("K", bound=Hashable)
 
 

@@ -1,10 +1,13 @@
-create or replace function crm_sync.mark_schema_ready(p_integration_id bigint, p_is_ready boolean default true) returns void
+drop function if exists crm_sync.mark_schema_ready(bigint, boolean);
+create or replace function crm_sync.mark_schema_ready(p_integration_id bigint, p_is_ready boolean default true, p_account jsonb default null) returns void
 language sql
 security definer
 set search_path = ''
 as $$
   update crm_sync.lanes as l
-  set schema_ready_at = case when p_is_ready then clock_timestamp() end
+  set schema_ready_at = case when p_is_ready then clock_timestamp() end,
+    account = case when jsonb_typeof(p_account) = 'object' then p_account else l.account end
   where l.integration_id = p_integration_id
 $$;
-comment on function crm_sync.mark_schema_ready(bigint, boolean) is 'Worker: remembers that the CRM has the fields that hold our keys.';
+comment on function crm_sync.mark_schema_ready(bigint, boolean, jsonb) is
+  'Worker: remembers that the CRM has the fields that hold our keys, and what was learned of the account on the way.';

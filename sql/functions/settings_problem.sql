@@ -11,7 +11,7 @@ begin
   end if;
   for v_key, v_value in select key, value from jsonb_each(p_settings) loop
     case v_key
-      when 'auto_sync_contacts', 'auto_create_deals', 'log_activities' then
+      when 'auto_sync_contacts', 'auto_create_deals', 'log_activities', 'attention_tasks', 'interested_overtake' then
         if jsonb_typeof(v_value) <> 'boolean' then
           return format('%s must be true or false, not %s', v_key, v_value);
         end if;
@@ -30,6 +30,18 @@ begin
       when 'deal_close_days' then
         if jsonb_typeof(v_value) <> 'number' or v_value < '0' or v_value > '3650' or v_value::text !~ '^[0-9]+$' then
           return format('deal_close_days must be a whole number from 0 to 3650, not %s', v_value);
+        end if;
+      when 'task_due_days' then
+        if jsonb_typeof(v_value) <> 'number' or v_value < '0' or v_value > '365' or v_value::text !~ '^[0-9]+$' then
+          return format('task_due_days must be a whole number from 0 to 365, not %s', v_value);
+        end if;
+      when 'contact_object' then
+        if v_value not in ('"contact"', '"lead"') then
+          return format('contact_object must be "contact" or "lead", not %s', v_value);
+        end if;
+      when 'deal_currency' then
+        if jsonb_typeof(v_value) <> 'null' and (jsonb_typeof(v_value) <> 'string' or v_value #>> '{}' !~ '^[A-Za-z]{3}$') then
+          return format('deal_currency must be the three letters of a currency like "EUR", or null for the CRM''s own, not %s', v_value);
         end if;
       when 'status_values' then
         if jsonb_typeof(v_value) <> 'object'

@@ -13,7 +13,9 @@ as $$
   with outcomes as materialized (
     select p_batch.organization_id as organization_id, p_batch.id as batch_id, r.row_id::bigint as row_id, (o.rows ->> -1)::bigint as leader_id,
       o.status, o.failure ->> 'kind' as kind, o.failure ->> 'message' as message, coalesce(o.uncertain, false) as uncertain,
-      (o.failure ->> 'retry_after')::double precision as retry_after
+      (o.failure ->> 'retry_after')::double precision as retry_after,
+      jsonb_strip_nulls(jsonb_build_object('kind', o.failure -> 'kind', 'code', o.failure -> 'code', 'field', o.failure -> 'field',
+        'status', o.failure -> 'status', 'correlation_id', o.failure -> 'correlation_id')) as failure
     from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text, failure jsonb, uncertain boolean)
     cross join lateral jsonb_array_elements_text(o.rows) as r (row_id)
   ),
@@ -57,6 +59,7 @@ as $$
       when j.next_status = 'failed' and j.kind = 'unavailable' and not j.costs_attempt then 'gave up waiting for the CRM: ' || j.message
       else j.message
     end,
+    failure = case when j.status = 'synced' then null when j.status = 'released' then q.failure else j.failure end,
     completed_at = case when j.next_status in ('completed', 'failed') then now() end
   from judged as j
   where q.organization_id = j.organization_id and q.id = j.row_id and q.batch_id = j.batch_id

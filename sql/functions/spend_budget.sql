@@ -1,57 +1,129 @@
--- A token bucket as one timestamp: calls are spaced evenly at 92 % of the limit, with a burst of 5 % of it, so that no
--- window of any position holds more than the CRM allows. A wait is reserved when it is granted: nobody has to come back.
+-- Two kinds of limits. A short one (less than an hour) is a token bucket as one timestamp: calls are spaced evenly at 92 %
+-- of the limit, with a burst of 5 % of it, so that no window of any position holds more than the CRM allows; a wait is
+-- reserved when it is granted: nobody has to come back. A day's limit is a count that ends at midnight UTC, of which we
+-- leave a share to other apps and to people; where the CRM tells what all of them have used, that counts as well.
+-- A call that costs of several limits gets all of them or takes none.
+drop function if exists crm_sync.spend_budget(bigint, text, integer, interval);
 create or replace function crm_sync.spend_budget(
-  p_integration_id bigint, p_name text, p_calls integer default 1, p_max_wait interval default '5 seconds'
+  p_integration_id bigint, p_costs jsonb, p_max_wait interval default '5 seconds', p_batch_id bigint default null, p_observed jsonb default null
 )
-returns table (granted boolean, wait_seconds double precision)
+returns table (granted boolean, wait_seconds double precision, limit_name text, is_lost boolean)
 language plpgsql
 security definer
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := clock_timestamp();
-  v_calls double precision;
-  v_seconds double precision;
+  v_now timestamptz;
+  v_today date;
   v_organization_id uuid;
-  v_step interval;
-  v_burst interval;
-  v_at timestamptz;
+  v_limits jsonb;
+  v_budgets crm_sync.budgets[];
+  v_verdict record;
   v_wait interval;
+  v_slowest text;
 begin
   perform pg_catalog.set_config('synchronous_commit', 'off', true); -- the price of a crash is a few calls
-  select i.organization_id, (p.config -> 'limits' -> p_name ->> 'calls')::double precision, (p.config -> 'limits' -> p_name ->> 'seconds')::double precision
-  into v_organization_id, v_calls, v_seconds
+  if p_batch_id is not null and not exists (select from crm_sync.batches as b where b.id = p_batch_id) then
+    return query select false, 0::double precision, null::text, true; -- somebody else works on these rows now
+    return;
+  end if;
+  select i.organization_id, coalesce(l.of_costs, '{}') into v_organization_id, v_limits
   from public.user_integrations as i
   join public.integration_providers as p on p.id = i.provider_id
+  cross join lateral (
+    select jsonb_object_agg(c.key, d.limit_) as of_costs
+    from jsonb_each(p_costs) as c
+    cross join lateral (select p.config -> 'limits' -> c.key as limit_) as d
+    where (d.limit_ ->> 'calls')::double precision > 0 and (d.limit_ ->> 'seconds')::double precision > 0
+  ) as l
   where i.id = p_integration_id;
-  if v_calls is null or v_calls <= 0 or v_seconds is null then
-    return query select true, 0::double precision; -- the CRM has no such limit
+  if v_organization_id is null or v_limits = '{}' then
+    return query select true, 0::double precision, null::text, false; -- the CRM has no such limits
     return;
   end if;
+
   insert into crm_sync.budgets (organization_id, integration_id, name)
-  values (v_organization_id, p_integration_id, p_name)
+  select v_organization_id, p_integration_id, l.key from jsonb_object_keys(v_limits) as l (key) order by l.key
   on conflict do nothing;
-  select b.theoretical_at into v_at
-  from crm_sync.budgets as b
-  where b.organization_id = v_organization_id and b.integration_id = p_integration_id and b.name = p_name
-  for no key update;
+  select array_agg(b order by b.name) into v_budgets
+  from (
+    select *
+    from crm_sync.budgets as b
+    where b.organization_id = v_organization_id and b.integration_id = p_integration_id and b.name in (select jsonb_object_keys(v_limits))
+    order by b.name -- one lock order for all spenders
+    for no key update
+  ) as b;
   v_now := clock_timestamp();
-  v_step := make_interval(secs => v_seconds / (0.92 * v_calls));
-  v_burst := v_step * greatest(1, floor(0.05 * v_calls));
-  v_at := greatest(v_at, v_now) + v_step * p_calls;
-  v_wait := greatest(v_at - v_burst - v_now, interval '0');
-  if v_wait > p_max_wait then
-    return query select false, extract(epoch from v_wait)::double precision;
+  v_today := (v_now at time zone 'UTC')::date;
+
+  if p_observed is not null then
+    -- of what several daemons have heard, the newest counts
+    with heard as (
+      select b.organization_id, b.integration_id, b.name, (o.value ->> 'used')::bigint as used, (o.value ->> 'maximum')::bigint as maximum,
+        v_now - make_interval(secs => coalesce((o.value ->> 'age')::double precision, 0)) as heard_at
+      from unnest(v_budgets) as b
+      join jsonb_each(p_observed) as o on o.key = b.name
+    )
+    update crm_sync.budgets as b
+    set observed_used = h.used, observed_maximum = h.maximum, observed_at = h.heard_at, spent_since = 0
+    from heard as h
+    where b.organization_id = h.organization_id and b.integration_id = h.integration_id and b.name = h.name
+      and (b.observed_at is null or b.observed_at < h.heard_at);
+    select array_agg(b order by b.name) into v_budgets
+    from crm_sync.budgets as b
+    where b.organization_id = v_organization_id and b.integration_id = p_integration_id and b.name in (select jsonb_object_keys(v_limits));
+  end if;
+
+  with asked as (
+    select b.*, c.cost, l.calls, l.seconds, l.share, s.step, s.step * greatest(1, floor(0.05 * l.calls)) as burst
+    from unnest(v_budgets) as b
+    cross join lateral (
+      select (v_limits -> b.name ->> 'calls')::double precision as calls, (v_limits -> b.name ->> 'seconds')::double precision as seconds,
+        coalesce((v_limits -> b.name ->> 'share')::double precision, 0.8) as share
+    ) as l
+    cross join lateral (select greatest((p_costs ->> b.name)::bigint, 0) as cost) as c
+    cross join lateral (select make_interval(secs => l.seconds / (0.92 * l.calls)) as step) as s
+  )
+  select a.name, w.wait, case when a.seconds < 3600 then w.wait > p_max_wait else w.wait > interval '0' end as is_refused into v_verdict
+  from asked as a
+  cross join lateral (
+    select case
+      when a.seconds < 3600 then greatest(greatest(a.theoretical_at, v_now) + a.step * a.cost - a.burst - v_now, interval '0')
+      when case when a.today = v_today then a.spent_today else 0 end + a.cost > a.share * a.calls
+        then ((v_today + 1)::timestamp at time zone 'UTC') - v_now
+      -- a window that rolls: in a while the CRM will have forgotten some of it
+      when a.observed_at > v_now - interval '1 hour' and a.observed_used + a.spent_since + a.cost > a.share * a.observed_maximum
+        then interval '900 seconds'
+      else interval '0'
+    end as wait
+  ) as w
+  order by is_refused desc, w.wait desc, a.name
+  limit 1;
+  v_wait := v_verdict.wait;
+  v_slowest := case when v_wait > interval '0' then v_verdict.name end;
+  if v_verdict.is_refused then
+    return query select false, extract(epoch from v_wait)::double precision, v_slowest, false;
     return;
   end if;
-  v_at := greatest(v_at, v_now + v_wait + v_step * p_calls); -- calls that are made all at once need room after them as well
+
   update crm_sync.budgets as b
-  set theoretical_at = v_at, spent = b.spent + p_calls,
-    spent_today = case when b.today = (v_now at time zone 'UTC')::date then b.spent_today else 0 end + p_calls,
-    today = (v_now at time zone 'UTC')::date
-  where b.organization_id = v_organization_id and b.integration_id = p_integration_id and b.name = p_name;
-  return query select true, extract(epoch from v_wait)::double precision;
+  set theoretical_at = case when a.seconds < 3600
+      -- calls that are made all at once need room after them as well
+      then greatest(b.theoretical_at, v_now + v_wait) + make_interval(secs => a.cost * a.seconds / (0.92 * a.calls))
+      else b.theoretical_at
+    end,
+    spent = b.spent + a.cost,
+    spent_today = case when b.today = v_today then b.spent_today else 0 end + a.cost,
+    today = v_today,
+    spent_since = b.spent_since + a.cost
+  from (
+    select l.key as name, greatest((p_costs ->> l.key)::bigint, 0) as cost, (l.value ->> 'calls')::double precision as calls,
+      (l.value ->> 'seconds')::double precision as seconds
+    from jsonb_each(v_limits) as l
+  ) as a
+  where b.organization_id = v_organization_id and b.integration_id = p_integration_id and b.name = a.name;
+  return query select true, extract(epoch from v_wait)::double precision, v_slowest, false;
 end;
 $$;
-comment on function crm_sync.spend_budget(bigint, text, integer, interval) is
-  'Worker: takes calls from a rate limit, for all daemons together: granted after so many seconds, or refused because they are more than the given wait.';
+comment on function crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb) is
+  'Worker: takes what a call costs of each rate limit, for all daemons together: granted after so many seconds, or refused because that is more than the given wait, a day''s share is spent, or the batch was lost.';

@@ -5,6 +5,8 @@ set search_path = ''
 as $$
 declare
   v_problem text;
+  v_provider public.integration_providers;
+  v_fault record;
 begin
   if jsonb_typeof(new.sync_settings) = 'object' and (tg_op = 'INSERT' or new.sync_settings <> old.sync_settings) then
     new.sync_settings := crm_sync.default_sync_settings(new.provider_id) || new.sync_settings;
@@ -21,6 +23,28 @@ begin
   end;
   if v_problem is not null then
     raise exception using errcode = 'CS010', message = v_problem, hint = 'Nothing was saved; the settings in force are unchanged.';
+  end if;
+  if tg_op = 'UPDATE' and (new.field_mappings <> old.field_mappings or new.sync_settings <> old.sync_settings) then
+    select * into v_provider from public.integration_providers as p where p.id = new.provider_id;
+    -- only what this change brings: a rule that the CRM broke of late must not stand in the way of another change
+    select f.*, case when f.field is not null and f.options is null
+        then crm_sync.likely_fields(new.organization_id, new.id, f.object, f.field) end as likely
+    into v_fault
+    from crm_sync.mapping_faults(new.organization_id, new.id, v_provider.display_name, v_provider.config, new.sync_settings, new.field_mappings) as f
+    where not exists (
+      select
+      from crm_sync.mapping_faults(old.organization_id, old.id, v_provider.display_name, v_provider.config, old.sync_settings, old.field_mappings) as b
+      where b.problem = f.problem and b.setting is not distinct from f.setting
+    )
+    limit 1;
+    if found then
+      raise exception using errcode = 'CS013',
+        message = coalesce('sync_settings: ' || v_fault.setting, 'field_mappings') || ': ' || v_fault.problem,
+        hint = 'Nothing was saved. ' || case
+          when v_fault.likely is null then 'The values are those that the CRM described last; add one there, or choose another.'
+          else 'Fields there are, the likeliest first: ' || array_to_string(v_fault.likely, ', ') || '.'
+        end;
+    end if;
   end if;
 
   if new.credentials is not null and (tg_op = 'INSERT' or new.credentials is distinct from old.credentials) then

@@ -14,7 +14,7 @@ from providers.models import CrmField, Option
 from sandbox.hubspot.schema import LEAD_STATUSES, Pipeline, Stage
 from tests.providers.contract import Budget, Tokens
 from tests.providers.person import Person
-from tests.providers.samples_hubspot import HubSpotAccount, HubSpotSample
+from tests.providers.samples_hubspot import HubSpotAccount
 
 
 async def described(account: HubSpotAccount) -> dict[tuple[str, str], CrmField]:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from providers.hubspot_notes import marker_of, note_of
+from providers.hubspot_timeline import LONGEST_BODY
 from providers.models import ActivityDocument
+from providers.notes import marker_of, note_html
 from tests.providers.contract import OCCURRED
 
 
@@ -21,6 +22,10 @@ def activity(**more: Any) -> ActivityDocument:
     return ActivityDocument(
         rows=(1,), contact_id=UUID(int=1), contact_external_id="5", occurred_at=OCCURRED, **given_or_not
     )
+
+
+def note_of(document: ActivityDocument) -> str:
+    return note_html(document, LONGEST_BODY)
 
 
 def test_a_note_reads_well() -> None:
@@ -55,7 +60,7 @@ def test_a_body_of_a_megabyte_fits_with_its_marker(character: str) -> None:
     assert len(text.encode("utf-16-le")) // 2 <= 65_536
     assert "start" in text
     assert "…" in text
-    assert text.endswith(f"<p><small>{marker_of(document)}</small></p>")
+    assert text.endswith(f"<p><small>{marker_of(document.key)}</small></p>")
 
 
 @given(st.text(max_size=300), st.text(max_size=3_000), st.text(min_size=1, max_size=60))
@@ -64,9 +69,9 @@ def test_no_text_becomes_markup_and_no_marker_is_lost(subject: str, body: str, k
     document = activity(subject=subject, body=body, key=key)
     text = note_of(document)
     assert set(re.findall(r"<[^>]*>", text)) <= {"<p>", "</p>", "<strong>", "</strong>", "<small>", "</small>", "<br>"}
-    assert marker_of(document) in html.unescape(text)
+    assert marker_of(document.key) in html.unescape(text)
 
 
 def test_no_marker_is_part_of_another() -> None:
-    assert marker_of(activity(key="1")) not in marker_of(activity(key="12"))
-    assert marker_of(activity(key="2")) not in marker_of(activity(key="12"))
+    assert marker_of("1") not in marker_of("12")
+    assert marker_of("2") not in marker_of("12")

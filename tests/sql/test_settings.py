@@ -22,6 +22,9 @@ DEFAULTS = {
     "deal_amount": 1000,
     "deal_close_days": 30,
     "lead_source": "Email Campaign",
+    "attention_tasks": True,
+    "task_due_days": 1,
+    "interested_overtake": False,
 }
 CONDITION = {"field": "intent", "op": "=", "value": "x"}
 
@@ -70,6 +73,14 @@ def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
         ("sync_settings", {"deal_close_days": -1}, "deal_close_days must be a whole number"),
         ("sync_settings", {"deal_close_days": 10**9}, "deal_close_days must be a whole number from 0 to 3650"),
         ("sync_settings", {"deal_close_days": None}, "deal_close_days must be a whole number"),
+        ("sync_settings", {"attention_tasks": "x"}, "attention_tasks must be true or false"),
+        ("sync_settings", {"interested_overtake": None}, "interested_overtake must be true or false"),
+        ("sync_settings", {"task_due_days": 366}, "task_due_days must be a whole number from 0 to 365"),
+        ("sync_settings", {"task_due_days": "1"}, "task_due_days must be a whole number"),
+        ("sync_settings", {"contact_object": "person"}, 'contact_object must be "contact" or "lead", not "person"'),
+        ("sync_settings", {"contact_object": None}, 'contact_object must be "contact" or "lead"'),
+        ("sync_settings", {"deal_currency": "EURO"}, "deal_currency must be the three letters"),
+        ("sync_settings", {"deal_currency": 978}, "deal_currency must be the three letters"),
         ("sync_settings", {"status_values": {"hot": "X"}}, "status_values maps new, contacted"),
         ("sync_settings", {"status_values": {"new": 1}}, "status_values maps new, contacted"),
         ("sync_settings", {"status_values": ["NEW"]}, "status_values maps new, contacted"),
@@ -86,7 +97,7 @@ def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
         ("sync_filters", {"any": [{**CONDITION, "op": ">="}]}, '">=" does not go with the value "x"'),
         ("sync_filters", {"any": [{**CONDITION, "value": None}]}, '"=" does not go with the value null'),
         ("field_mappings", [], "field_mappings: must be an object"),
-        ("field_mappings", {"note": []}, 'knows the objects "contact" and "deal", not "note"'),
+        ("field_mappings", {"note": []}, 'knows the objects "contact", "lead", "company" and "deal", not "note"'),
         ("field_mappings", {"deal": {}}, '"deal" must be a list of rules'),
         ("field_mappings", {"deal": ["x"]}, "a rule is"),
         ("field_mappings", {"deal": [{"from": "a"}]}, "a rule is"),
@@ -96,6 +107,9 @@ def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
         ("field_mappings", {"deal": [{"from": "a", "to": 1}]}, '"to" is the name of a field'),
         ("field_mappings", {"deal": [{"from": "a", "to": "b", "policy": "x"}]}, '"x" is not a policy'),
         ("field_mappings", {"deal": [{"from": "a", "to": "b", "values": []}]}, '"values" maps our values'),
+        ("field_mappings", {"deal": [{"from": "a", "to": "b", "values": {"x": []}}]}, '"values" maps to texts'),
+        ("field_mappings", {"lead": [{"value": {}, "to": "b"}]}, "a constant is a text"),
+        ("field_mappings", {"company": [{"from": "a", "to": "b", "policy": "always"}]}, "its policy is if_blank"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_words_and_nothing_is_saved(
@@ -108,6 +122,29 @@ def test_what_makes_no_sense_is_refused_in_words_and_nothing_is_saved(
     assert words in str(error.value.diag.message_primary)
     assert error.value.diag.message_hint == "Nothing was saved; the settings in force are unchanged."
     assert house.rows("select * from public.user_integrations") == before
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("sync_settings", {"contact_object": "lead", "task_due_days": 0, "deal_currency": "EUR"}),
+        ("sync_settings", {"deal_currency": None, "attention_tasks": False, "interested_overtake": True}),
+        (
+            "field_mappings",
+            {"company": [{"from": "company", "to": "name", "policy": "if_blank"}, {"value": 1, "to": "b"}]},
+        ),
+        (
+            "field_mappings",
+            {"lead": [{"from": "intent", "to": "x", "values": {"a": 1, "b": True, "c": None, "d": ""}}]},
+        ),
+    ],
+)
+def test_what_makes_sense_is_saved(
+    house: House, organization: UUID, integration: int, column: str, value: dict[str, Any]
+) -> None:
+    house.connection.execute(f"update public.user_integrations set {column} = %s".encode(), [Jsonb(value)])
+    saved = house.rows("select sync_settings, field_mappings from public.user_integrations")[0]
+    assert value.items() <= saved[column == "field_mappings"].items()
 
 
 def test_text_that_is_no_json_is_refused_by_postgres(house: House, integration: int) -> None:

@@ -1,0 +1,134 @@
+"""What is known of the account behind a connection: prepared for our keys, and described for mappings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import structlog
+
+from listener.db import Database
+from listener.errors import DatabaseTrouble
+from listener.logs import places
+from providers.base import Client
+from providers.errors import RateLimited, Stopping, Unauthorized
+from providers.models import Batch
+
+AGAIN_SECONDS = 3600.0
+"""After a description that failed."""
+FRESH_SECONDS = 60.0
+"""So long one description serves all batches that ask for one, and so far apart are those that refusals ask for."""
+
+log = structlog.get_logger()
+
+
+class Account:
+    """Keeps the database's knowledge of one CRM account fresh; one at a time, however many batches are under way."""
+
+    def __init__(self, database: Database, client: Client, integration_id: int, provider: str) -> None:
+        self._database = database
+        self._client = client
+        self._names = {"integration_id": integration_id, "provider": provider}
+        self._integration_id = integration_id
+        self._lock = asyncio.Lock()
+        self._facts: dict[str, Any] | None = None
+        self._described_at = float("-inf")
+        self._describe_again_at = float("-inf")
+        self._after_refusal_at = float("-inf")
+        self._is_asked = False
+
+    async def prepare(self, batch: Batch) -> Batch:
+        """The batch with what its push needs to know of the account, found out now where nobody knows it yet.
+
+        Raises what `Client.ensure_schema` raises as long as the account is not ready. A description that fails keeps no
+        work from flowing.
+        """
+        if batch.schema_ready and not batch.schema_stale:
+            return batch
+        async with self._lock:
+            if not batch.schema_ready:
+                if self._facts is None:
+                    await self._ensure()
+                await self._describe_unless_fresh()
+            else:
+                await self._describe_unless_fresh(ensure=True)
+            return (
+                batch
+                if self._facts is None
+                else batch.model_copy(update={"account": self._facts, "schema_ready": True})
+            )
+
+    async def describe_after_refusal(self) -> None:
+        """The CRM has complained about a field: read its fields again, so that everybody sees what it takes now.
+
+        At most once a minute: a complaint that comes too soon waits its time, and further ones join it.
+        """
+        if self._is_asked:
+            return
+        self._is_asked = True
+        try:
+            await asyncio.sleep(self._after_refusal_at + FRESH_SECONDS - time.monotonic())
+        finally:
+            self._is_asked = False
+        self._after_refusal_at = time.monotonic()
+        async with self._lock:
+            try:
+                await self._describe()
+            except (Unauthorized, RateLimited, Stopping, DatabaseTrouble) as trouble:
+                log.info("describing_put_off", **self._names, error=type(trouble).__name__)  # the next batch does it
+
+    async def _ensure(self) -> None:
+        facts = await self._client.ensure_schema()
+        await self._database.mark_schema_ready(self._integration_id, _json(facts))
+        self._facts = facts
+
+    async def _describe_unless_fresh(self, *, ensure: bool = False) -> None:
+        if time.monotonic() >= self._described_at + FRESH_SECONDS:
+            await self._describe(ensure=ensure)
+
+    async def _describe(self, *, ensure: bool = False) -> None:
+        now = time.monotonic()
+        if now < self._describe_again_at:
+            return
+        self._describe_again_at = now + AGAIN_SECONDS
+        try:
+            if ensure:
+                await self._ensure()
+            fields = await self._client.describe()
+            changed = await self._database.store_crm_fields(
+                self._integration_id, _json([field.model_dump() for field in fields])
+            )
+        except (Unauthorized, RateLimited, Stopping, asyncio.CancelledError):
+            self._describe_again_at = float("-inf")
+            raise
+        except Exception as failure:
+            if isinstance(failure, DatabaseTrouble) and failure.is_lost:
+                self._describe_again_at = float("-inf")
+                raise
+            # its words may quote the CRM's data: the type and the places are enough to find it
+            log.warning(
+                "describing_failed",
+                **self._names,
+                error=type(failure).__name__,
+                places=places(failure),
+                again_in_seconds=AGAIN_SECONDS,
+            )
+            return
+        self._described_at = time.monotonic()
+        self._describe_again_at = float("-inf")
+        log.info("described", **self._names, fields=len(fields), changed=changed)
+
+
+def _json(value: Any) -> str:
+    """As jsonb takes it: a CRM's labels may hold what Postgres stores in no text."""
+    return json.dumps(_storable(value))
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(key): _storable(each) for key, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,117 @@
+"""Pipedrive: persons, organizations, deals and activities by v2, notes by v1, a call for each record that changes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import httpx
+
+from providers import base
+from providers.base import Budget, Credentials, Report, Tokens, host_of
+from providers.errors import ProviderError, Unexpected
+from providers.models import Batch, CrmField, ProviderConfig
+from providers.pipedrive_deals import Deals
+from providers.pipedrive_errors import NAME, error_of
+from providers.pipedrive_fields import describe
+from providers.pipedrive_organizations import Organizations
+from providers.pipedrive_persons import Persons, is_unchanged
+from providers.pipedrive_schema import Schema
+from providers.pipedrive_timeline import Notes, Tasks
+from providers.pipedrive_wire import Wire
+
+PERSONAL_TOKEN = re.compile(r"[0-9a-f]{40}")
+ABOUT_ME_COST = 2
+
+
+class SharedTokens:
+    """An integration's tokens, refreshed once for all calls that were under way when the token expired."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._refreshing = asyncio.Lock()
+
+    async def current(self) -> Credentials:
+        """See `Tokens`."""
+        return await self._tokens.current()
+
+    async def refresh(self, stale: Credentials) -> Credentials:
+        """See `Tokens`; whoever comes second gets what the first one got."""
+        async with self._refreshing:
+            current = await self._tokens.current()
+            if current.access_token != stale.access_token:
+                return current
+            return await self._tokens.refresh(stale)
+
+
+class Client(base.Client):
+    """One Pipedrive company."""
+
+    name: ClassVar[str] = NAME
+
+    def __init__(self, config: ProviderConfig, tokens: Tokens, budget: Budget, http: httpx.AsyncClient) -> None:
+        super().__init__(config, SharedTokens(tokens), budget, http)
+        self._schema = Schema(self.call)
+        self._sizes: dict[str, int] = {}
+        self._making_organizations = asyncio.Lock()
+
+    async def push(self, batch: Batch, report: Report) -> None:
+        """Contacts with their companies, then deals, notes and tasks: each settled in `report` as it is confirmed."""
+        wire = Wire(self.call, report, self._schema)
+        if batch.deals or not all(is_unchanged(document) for document in batch.contacts):
+            await self._schema.know(batch.account)
+        if batch.contacts:
+            organizations = Organizations(wire, self._sizes, self._making_organizations)
+            await Persons(wire, batch.contacts, organizations, self._sizes).push()
+        if batch.deals:
+            await Deals(wire, batch.deals).push()
+        if batch.activities:
+            await Notes(wire, batch.activities).push()
+        if batch.tasks:
+            await Tasks(wire, batch.tasks).push()
+
+    async def ensure_schema(self) -> dict[str, Any]:
+        """Make the custom fields that hold our keys; returns their codes, as `{"person_key": "<40 hex digits>", …}`.
+
+        Raises `Unauthorized`, in words for an administrator, when the connection may not make them.
+        """
+        return await self._schema.ensure()
+
+    async def describe(self) -> list[CrmField]:
+        """The fields of persons, organizations and deals, with their options."""
+        return await describe(self._schema)
+
+    async def check(self) -> str:
+        """The company behind the connection, by its name."""
+        answer = await self.call("GET", "/api/v1/users/me", limit="core", cost=ABOUT_ME_COST)
+        me = answer.get("data") if isinstance(answer, Mapping) else None
+        if not isinstance(me, Mapping) or not me.get("company_id"):
+            raise Unexpected("Pipedrive's answer does not name the company", provider=NAME)
+        name = me.get("company_name")
+        return f"Pipedrive company {me['company_id']}" + (f" ({name})" if name else "")
+
+    def costs_of(self, limit: str, cost: int, credentials: Credentials) -> Mapping[str, int]:
+        """One call of the burst limit, which is lower for a personal token, and its tokens of the day's budget."""
+        burst = "static" if _is_personal(credentials) else "core"
+        return {burst: 1, **({"search": 1} if limit == "search" else {}), "daily": cost}
+
+    def authorize(self, credentials: Credentials) -> dict[str, str]:
+        """A personal API token has a header of its own."""
+        if _is_personal(credentials):
+            return {"x-api-token": credentials.access_token.get_secret_value()}
+        return super().authorize(credentials)
+
+    def base_url(self, credentials: Credentials) -> str:
+        """The company's own domain, as it was named when the connection was made."""
+        return host_of(credentials.api_domain or self.config.api_base_url, self.config, NAME)
+
+    def error_of(self, response: httpx.Response) -> ProviderError:
+        """See `pipedrive_errors`."""
+        return error_of(response)
+
+
+def _is_personal(credentials: Credentials) -> bool:
+    token = credentials.access_token.get_secret_value()
+    return credentials.refresh_token is None and PERSONAL_TOKEN.fullmatch(token) is not None

@@ -1,0 +1,92 @@
+"""Salesforce: accounts, contacts or leads, opportunities and tasks by the collection calls, 200 records each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import httpx
+
+from providers import base
+from providers.base import Credentials, Report, host_of
+from providers.errors import ProviderError, Unexpected
+from providers.models import Batch, CrmField
+from providers.salesforce_deals import Deals
+from providers.salesforce_errors import NAME, error_of
+from providers.salesforce_people import push_people
+from providers.salesforce_schema import Facts, Schema
+from providers.salesforce_tasks import Tasks
+from providers.salesforce_wire import Wire
+
+DAY_LIMIT = "core"
+"""One limit: the calls that all apps of an org may make in a rolling day."""
+USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d+)/(\d+)")
+
+
+class Client(base.Client):
+    """One Salesforce org."""
+
+    name: ClassVar[str] = NAME
+    _facts: Facts | None = None
+
+    async def push(self, batch: Batch, report: Report) -> None:
+        """People with their accounts, then opportunities, then tasks: each settled in `report` as it is confirmed."""
+        if not batch.documents:
+            return
+        wire = Wire(self.call, self.config.api_version, report)
+        facts = await self._known(batch.account)
+        if batch.contacts:
+            await push_people(wire, batch.contacts, facts, self._schema)
+        if batch.deals:
+            await Deals(wire, batch.deals, facts).push()
+        if batch.activities or batch.tasks:
+            await Tasks(wire, (*batch.activities, *batch.tasks), facts).push()
+
+    async def ensure_schema(self) -> dict[str, Any]:
+        """Look for the fields that hold our keys; only an administrator can make them.
+
+        Returns `salesforce_schema.Facts` as JSON. Raises `Unauthorized` (code FIELDS_MISSING) with the steps otherwise.
+        """
+        self._facts = await self._schema.facts()
+        return self._facts.model_dump()
+
+    async def describe(self) -> list[CrmField]:
+        """The fields of accounts, contacts, leads and opportunities."""
+        return await self._schema.describe()
+
+    async def check(self) -> str:
+        """The org behind the connection, by its name and id."""
+        query = "SELECT Id, Name FROM Organization LIMIT 1"
+        path = f"/services/data/{self.config.api_version}/query"
+        answer = await self.call("GET", path, limit=DAY_LIMIT, params={"q": query})
+        records = answer.get("records") if isinstance(answer, dict) else None
+        if not isinstance(records, list) or not records or not isinstance(records[0], dict):
+            raise Unexpected("Salesforce's answer does not name the org", provider=NAME)
+        return f"Salesforce org {records[0].get('Name')} ({records[0].get('Id')})"
+
+    def base_url(self, credentials: Credentials) -> str:
+        """The org's own host, as Salesforce named it when the connection was made or refreshed."""
+        return host_of(credentials.instance_url or self.config.api_base_url, self.config, NAME)
+
+    def observe(self, response: httpx.Response) -> None:
+        """Salesforce says with each answer how much of its day the org has used."""
+        if found := USAGE.search(response.headers.get("sforce-limit-info", "")):
+            self._budget.observe(DAY_LIMIT, int(found[1]), int(found[2]))
+
+    def error_of(self, response: httpx.Response) -> ProviderError:
+        """See `salesforce_errors`."""
+        return error_of(response)
+
+    @property
+    def _schema(self) -> Schema:
+        return Schema(self.call, self.config.api_version)
+
+    async def _known(self, account: Mapping[str, Any]) -> Facts:
+        """What was learned when the connection was prepared; asked for once where that has not been kept."""
+        if "task_key" in account:
+            return Facts.model_validate(account)
+        if self._facts is None:
+            await self.ensure_schema()
+        assert self._facts is not None
+        return self._facts

@@ -1,0 +1,82 @@
+create or replace view crm_sync.failures with (security_invoker = true) as
+select
+  f.organization_id,
+  f.integration_id,
+  p.name as provider,
+  f.kind,
+  f.queue_type,
+  f.code,
+  f.field,
+  f.message,
+  m.meaning,
+  m.remedy,
+  array(select o.option ->> 'value' from jsonb_array_elements(f.options) with ordinality as o (option, place) order by o.place) as allowed_values,
+  array(select o.option ->> 'label' from jsonb_array_elements(f.options) with ordinality as o (option, place) order by o.place) as allowed_labels,
+  f.count,
+  f.retrying,
+  f.first_at,
+  f.last_at,
+  f.example_queue_id,
+  f.example_contact_id,
+  f.example_message_id
+from (
+  -- rows that failed or are being tried again, by what stopped them
+  select g.*, c.options
+  from (
+    select q.organization_id, q.integration_id, coalesce(q.failure ->> 'kind', 'other') as kind, q.queue_type,
+      q.failure ->> 'code' as code, q.failure ->> 'field' as field, q.last_error as message,
+      count(*) as count, count(*) filter (where q.status = 'retry') as retrying,
+      min(coalesce(q.completed_at, q.started_at, q.created_at)) as first_at, max(coalesce(q.completed_at, q.started_at, q.created_at)) as last_at,
+      max(q.id) as example_queue_id, (array_agg(q.contact_id order by q.id desc))[1] as example_contact_id,
+      (array_agg(q.message_id order by q.id desc))[1] as example_message_id
+    from public.sync_queue as q
+    where q.integration_id is not null and q.last_error is not null and q.status in ('failed', 'retry')
+    group by 1, 2, 3, 4, 5, 6, 7
+  ) as g
+  left join lateral (
+    select d.options
+    from crm_sync.crm_fields as d
+    where d.organization_id = g.organization_id and d.integration_id = g.integration_id and d.name = g.field and d.options <> '[]'
+      and d.object = any (case g.queue_type when 'contact_sync' then array['contact', 'lead', 'company'] when 'deal_sync' then array['deal'] end)
+    order by d.object
+    limit 1
+  ) as c on true
+  union all
+  -- rules and settings that the CRM does not honour any more
+  select i.organization_id, i.id, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options
+  from public.user_integrations as i
+  join public.integration_providers as p on p.id = i.provider_id
+  join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
+  cross join lateral crm_sync.mapping_faults(i.organization_id, i.id, p.display_name, p.config, i.sync_settings, i.field_mappings) as f
+  where i.status <> 'disconnected'
+    and f.setting is distinct from 'lead_source' -- left out where the CRM does not know it
+  union all
+  -- connections that wait for a person
+  select i.organization_id, i.id, 'connection', null, l.parked_kind, null, i.last_error, 1, 0, l.last_failure_at, l.last_failure_at, null, null, null, null
+  from public.user_integrations as i
+  join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
+  where i.status = 'error'
+) as f
+join public.user_integrations as i on i.organization_id = f.organization_id and i.id = f.integration_id
+join public.integration_providers as p on p.id = i.provider_id
+cross join lateral crm_sync.failure_meaning(f.kind, f.code) as m;
+comment on view crm_sync.failures is 'Reader: what does not arrive in a CRM and why: rows by what stopped them, mappings that the CRM does not honour, connections that wait for a person.';
+comment on column crm_sync.failures.organization_id is 'Whose connection it is.';
+comment on column crm_sync.failures.integration_id is 'The connection.';
+comment on column crm_sync.failures.provider is 'Which CRM.';
+comment on column crm_sync.failures.kind is 'rejected, contended, bug, unavailable, rate_limited, unauthorized or other for rows; mapping; connection.';
+comment on column crm_sync.failures.queue_type is 'contact_sync, deal_sync or activity_sync; null where it is not about rows.';
+comment on column crm_sync.failures.code is 'The CRM''s own code; for a mapping the setting that is at fault, for a connection why it is parked.';
+comment on column crm_sync.failures.field is 'The CRM''s name of the field.';
+comment on column crm_sync.failures.message is 'What happened, in the CRM''s words or ours.';
+comment on column crm_sync.failures.meaning is 'What that means, in plain words.';
+comment on column crm_sync.failures.remedy is 'What to do about it.';
+comment on column crm_sync.failures.allowed_values is 'The values that the field takes, as the CRM described it last; empty where it takes any.';
+comment on column crm_sync.failures.allowed_labels is 'What people see in the CRM for each of the allowed values.';
+comment on column crm_sync.failures.count is 'How many rows.';
+comment on column crm_sync.failures.retrying is 'How many of them will be tried again.';
+comment on column crm_sync.failures.first_at is 'When the oldest of these rows was tried last, or when the fields were read.';
+comment on column crm_sync.failures.last_at is 'When it happened last.';
+comment on column crm_sync.failures.example_queue_id is 'The newest row.';
+comment on column crm_sync.failures.example_contact_id is 'Its contact.';
+comment on column crm_sync.failures.example_message_id is 'Its message.';
