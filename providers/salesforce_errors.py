@@ -70,9 +70,9 @@ def error_of(response: httpx.Response) -> ProviderError:
         facts = {"message": words, "code": None, "field": None}
     facts |= {"provider": NAME, "status": status, "correlation_id": correlation_id}
     wait = retry_after(response.headers)
-    if items and status < 500 and (named := _by_code(facts, wait)) is not None:
-        return named
-    words = {
+    if items and status < 500 and (known := _by_code(facts, wait)) is not None:
+        return known
+    heads = {
         401: "Salesforce does not accept this connection's token: ",
         403: "Salesforce does not allow this connection to do that: ",
         410: "Salesforce no longer serves the API version in the provider's config (api_version), set a current one: ",
@@ -80,7 +80,7 @@ def error_of(response: httpx.Response) -> ProviderError:
     named: type[ProviderError] = Unexpected
     match status:
         case 401 | 403 | 410 if items or status != 403:
-            named, facts["message"] = Unauthorized, words[status] + facts["message"]
+            named, facts["message"] = Unauthorized, heads[status] + facts["message"]
         case 409 | 423:
             named, wait = Contended, max(LOCK_SECONDS, wait or 0.0)
         case 429:

@@ -193,7 +193,7 @@ class People:
         return found
 
     def _without_unknown_field(self, found: Found, people: Sequence[Person], fields: set[str]) -> bool:
-        """Whether a read was refused for a field that somebody mapped and that is not there: it fails those who set it."""
+        """Whether a read was refused for a field that is mapped and not there: it fails those who set it."""
         error = next((each for each in found.refused.values() if each.code == "INVALID_FIELD"), None)
         if error is None or error.field not in fields or error.field in OWN[self._object]:
             return False

@@ -57,14 +57,14 @@ class Tasks:
         People work with what they are to do from the moment it is there: it stays as they leave it, deleted too.
         """
         rows: dict[str, Row] = {}
-        for task_id, record, document in known:
-            values = {SUBJECT: subject_of(document), DESCRIPTION: description_of(document)}
-            is_same = record is not None and all(record.text(name) == value for name, value in values.items())
-            if isinstance(document, TaskDocument) or is_same:
-                self._report.synced(document, task_id)
+        for task_id, record, known_one in known:
+            values = {SUBJECT: subject_of(known_one), DESCRIPTION: description_of(known_one)}
+            is_same = record is not None and all(_unix(record.text(name)) == value for name, value in values.items())
+            if isinstance(known_one, TaskDocument) or is_same:
+                self._report.synced(known_one, task_id)
             else:
                 sharing = rows[task_id].documents if task_id in rows else ()
-                rows[task_id] = Row(task_id, values, (*sharing, document))
+                rows[task_id] = Row(task_id, values, (*sharing, known_one))
         async for row, result in self._wire.write(TASK, "update", list(rows.values())):
             for document in row.documents:
                 if isinstance(result, Written):
@@ -91,10 +91,9 @@ class Tasks:
             found = await self._look(documents, terms)
         for document, term in zip(documents, terms, strict=True):
             # One of those that could not be read may be the one: creating another could double it.
-            if (
-                error := next((found.refused[each] for each in term.values() if each in found.refused), None)
-            ) is not None:
-                self._report.failed(document, error)
+            refusal = next((found.refused[each] for each in term.values() if each in found.refused), None)
+            if refusal is not None:
+                self._report.failed(document, refusal)
         known: list[tuple[str, Record | None, Document]] = []
         for document in documents:
             for record in found.records:
@@ -172,6 +171,7 @@ class Tasks:
 
     def _choices(self, document: Document) -> dict[str, str]:
         """Status, priority and kind, as far as this org has values for them."""
+        wanted: dict[str, tuple[str, ...]]
         if isinstance(document, TaskDocument):
             wanted = {"Status": ("Not Started",), "Priority": ("High",) if document.is_urgent else ("Normal",)}
         else:
@@ -200,6 +200,10 @@ def description_of(document: Document) -> str:
 
 def _is_about_account(error: ProviderError) -> bool:
     return error.field == WHAT or (error.field != WHO and (is_gone(error) or error.code == "FIELD_INTEGRITY_EXCEPTION"))
+
+
+def _unix(text: str | None) -> str | None:
+    return None if text is None else text.replace("\r\n", "\n")
 
 
 def _day(when: datetime) -> str:

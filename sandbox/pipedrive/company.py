@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
@@ -83,7 +85,7 @@ class Company:
         self.lag = lag
         self.plan = plan
         self.created = clock()
-        self.domain = "".join(each if each.isalnum() else "-" for each in name.lower()).strip("-")
+        self.domain = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or f"company-{number}"
         self.access_token = ""
         self.refresh_token = ""
         self.api_token = ""
@@ -151,7 +153,7 @@ class Company:
             record = self.stores[kind].find(record_id)
             if record is None:
                 raise KeyError(record_id)
-            return Writer(self, kind).document(record)
+            return copy.deepcopy(Writer(self, kind).document(record))
 
     def add_field(self, kind: str, name: str, field_type: str = "varchar", options: Sequence[str] = ()) -> str:
         """A person adds a custom field; its code, 40 hex digits."""

@@ -24,7 +24,7 @@ def list_fields(call: Call) -> Answer:
     query = call.query(("limit", "cursor", "include_fields"))
     limit = query.limit()
     documents = [each.document() for each in call.company.fields[call.kind]]
-    rows, additional = query.page(documents, limit, f"{call.kind} fields")
+    rows, additional = query.numbered(documents, limit, f"{call.kind} fields")
     return 200, data(rows, additional)
 
 
@@ -94,7 +94,7 @@ def list_pipelines(call: Call) -> Answer:
         }
         for place, each in enumerate(call.company.pipelines)
     ]
-    rows, additional = query.page(documents, query.limit(), "pipelines")
+    rows, additional = query.numbered(documents, query.limit(), "pipelines")
     return 200, data(rows, additional)
 
 
@@ -117,7 +117,7 @@ def list_stages(call: Call) -> Answer:
         for place, each in enumerate(call.company.stages)
         if pipeline in (None, each.pipeline_id)
     ]
-    rows, additional = query.page(documents, query.limit(), "stages")
+    rows, additional = query.numbered(documents, query.limit(), "stages")
     return 200, data(rows, additional)
 
 

@@ -153,7 +153,6 @@ def _spend(pipedrive: Pipedrive, endpoint: Endpoint, company: Company, is_oauth:
         company.tokens.take(now, endpoint.cost)
         return
     if company.cloudflare.blocks(now):
-        company.cloudflare.insist(now)
         raise throttled_by_cloudflare()
     bursts = [company.oauth_burst if is_oauth else company.token_burst]
     if endpoint.is_search:

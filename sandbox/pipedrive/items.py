@@ -70,8 +70,13 @@ def page(call: Call) -> Answer:
     found = _filtered(call, query, _candidates(call, query))
     sort_by = query.choice("sort_by", _SORTS.get(kind, ("id", "update_time", "add_time")))
     direction = query.choice("sort_direction", ("asc", "desc"))
-    found.sort(key=lambda each: (_sort_value(each, sort_by), each.id), reverse=direction == "desc")
-    rows, additional = query.page(found, limit, f"{kind} {sort_by} {direction}")
+
+    def key(record: Record) -> tuple[Any, int]:
+        return _sort_value(record, sort_by), record.id
+
+    found.sort(key=key, reverse=direction == "desc")
+    order = f"{kind} {sort_by} {direction}"
+    rows, additional = query.page(found, limit, order, key, descending=direction == "desc")
     return 200, data(_documents(call, query, rows), additional)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, TypeVar
 
 from starlette.datastructures import QueryParams
 
 from sandbox.pipedrive.errors import InvalidValueError, invalid, not_allowed
 from sandbox.pipedrive.wire import from_cursor, to_cursor, unix
+
+T = TypeVar("T")
 
 MOST_ROWS = 500
 DEFAULT_ROWS = 100
@@ -77,20 +79,37 @@ class Query:
             raise invalid([InvalidValueError("limit", f"the limit must be between 1 and {MOST_ROWS}")])
         return given or DEFAULT_ROWS
 
-    def page(self, rows: Sequence[Any], limit: int, ordered: str = "") -> tuple[Sequence[Any], dict[str, Any]]:
-        """The rows of the page that `cursor` marks (given out for the same order), and `{"next_cursor": …}`."""
-        start, given = 0, self._params.get("cursor")
+    def page(
+        self, rows: Sequence[T], limit: int, order: str, key: Callable[[T], Sequence[Any]], *, descending: bool = False
+    ) -> tuple[Sequence[T], dict[str, Any]]:
+        """The rows (sorted by `key`) after the one that `cursor` marks, and `{"next_cursor": …}`.
+
+        The cursor names a row, not a place, so rows that come and go move nothing; it is good for one order only.
+        """
+        given = self._params.get("cursor")
         if given is not None:
-            try:
-                position = from_cursor(given)
-            except InvalidValueError as error:
-                raise invalid([error]) from None
-            if position.get("order") != ordered or not isinstance(position.get("start"), int):
-                raise invalid([InvalidValueError("cursor", "the cursor is not valid for this request")])
-            start = position["start"]
-        following = start + limit
-        next_cursor = to_cursor({"order": ordered, "start": following}) if following < len(rows) else None
-        return rows[start:following], {"next_cursor": next_cursor}
+            after = self._after(given, order)
+            rows = [each for each in rows if (list(key(each)) < after if descending else list(key(each)) > after)]
+        shown = rows[:limit]
+        if len(rows) <= limit:
+            return shown, {"next_cursor": None}
+        return shown, {"next_cursor": to_cursor({"order": order, "after": list(key(shown[-1]))})}
+
+    def numbered(self, rows: Sequence[T], limit: int, order: str) -> tuple[Sequence[T], dict[str, Any]]:
+        """`page` for rows whose order does not change."""
+        places = {id(each): place for place, each in enumerate(rows)}
+        return self.page(rows, limit, order, lambda each: (places[id(each)],))
+
+    @staticmethod
+    def _after(cursor: str, order: str) -> list[Any]:
+        try:
+            position = from_cursor(cursor)
+        except InvalidValueError as error:
+            raise invalid([error]) from None
+        after = position.get("after")
+        if position.get("order") != order or not isinstance(after, list):
+            raise invalid([InvalidValueError("cursor", "the cursor is not valid for this request")])
+        return after
 
 
 def ids_of(words: Iterable[str], name: str = "ids") -> list[int]:

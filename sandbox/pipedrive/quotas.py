@@ -13,7 +13,7 @@ SEARCHES = 10
 PATIENCE = 10
 """Refusals in two seconds before Cloudflare steps in."""
 BLOCK_SECONDS = 10.0
-"""How long it blocks; Pipedrive does not say, and each further call starts it anew."""
+"""How long it blocks; Pipedrive does not say."""
 PLANS = {"lite": (1, 80, 20), "growth": (2, 160, 40), "premium": (5, 400, 100), "ultimate": (7, 480, 120)}
 """Factor of the day's tokens; calls in two seconds with an OAuth token; with an API token."""
 DAY = 86_400
@@ -71,7 +71,3 @@ class Cloudflare:
 
     def blocks(self, now: float) -> bool:
         return now < self._blocked_until
-
-    def insist(self, now: float) -> None:
-        """A call while blocked makes the block longer."""
-        self._blocked_until = now + BLOCK_SECONDS

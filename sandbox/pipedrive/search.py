@@ -77,7 +77,8 @@ def search_field(call: Call) -> Answer:
     if entity not in (*KINDS, "lead", "product", "project") or code is None:
         raise invalid([InvalidValueError("entity_type", "entity_type and field are required")])
     limit = query.limit()
-    rows, additional = query.page(_with_field(call, KINDS.get(entity or ""), code, term, match), limit, "field")
+    found = _with_field(call, KINDS.get(entity or ""), code, term, match)
+    rows, additional = query.page(found, limit, "field", lambda each: (each["id"],))
     return 200, data(rows, additional)
 
 
@@ -155,8 +156,12 @@ def _noted(call: Call, kind: str, term: str, *, is_exact: bool) -> set[int]:
 
 
 def _answer(call: Call, query: Query, hits: list[Hit]) -> Answer:
-    hits.sort(key=lambda hit: (-hit[0], hit[2].id))
-    rows, additional = query.page(hits, query.limit(), "search")
+
+    def key(hit: Hit) -> tuple[float, int]:
+        return -hit[0], hit[2].id
+
+    hits.sort(key=key)
+    rows, additional = query.page(hits, query.limit(), "search", key)
     items = [{"result_score": score, "item": _item(call, kind, record, state)} for score, kind, record, state in rows]
     return 200, data({"items": items}, additional)
 

@@ -51,6 +51,8 @@ class Writer:
         """Change the members that are named, lists as a whole; the journal tells what really changed."""
         now = self.company.clock()
         checked = self._checked(changes, ())
+        if "add_time" in changes and self.kind != "notes":
+            record.created = unix("add_time", changes["add_time"])
         if "custom_fields" in checked:
             checked["custom_fields"] = {**record.data["custom_fields"], **checked["custom_fields"]}
         data = {**record.data, **checked}
@@ -124,7 +126,8 @@ class Writer:
         self.store.mention(record, (text for _, text in self.texts(record.data)))
 
     def _checked(self, members: Mapping[str, Any], required: tuple[str, ...]) -> Data:
-        if forbidden := [name for name in self.schema.forbidden if name in members]:
+        forbidden = [name for name in self.schema.forbidden if name in members]
+        if forbidden and self.by == "api":
             raise ApiError(
                 403, f"{', '.join(forbidden)}: only available with contact sync or Campaigns", "ERR_FORBIDDEN"
             )

@@ -86,6 +86,7 @@ as $$
       'intent', n.intent, 'sentiment', n.sentiment, 'classification_priority', n.priority, 'confidence', n.confidence,
       'requires_human_attention', n.requires_human_attention, 'next_action', n.next_action
     ), m.sync_data -> 'fields') as fields
+    offset 0 -- worked out once, not at each mention
   ) as cf
   cross join lateral (
     select cf.fields, coalesce((select jsonb_object_agg(v.key, v.value -> 'value') from jsonb_each(cf.fields) as v), '{}') as sent_fields

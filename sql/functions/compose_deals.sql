@@ -48,6 +48,7 @@ as $$
       ),
       null
     ) as fields
+    offset 0
   ) as f
 $$;
 comment on function crm_sync.compose_deals(uuid, bigint, bigint[]) is 'Worker: what the claimed deal_sync rows mean now, one document for each deal.';

@@ -29,7 +29,9 @@ as $$
         when r.rule -> 'only_mapped' = 'true' then null
         else p_facts ->> (r.rule ->> 'from')
       end) as value
+      offset 0 -- worked out once, not at each mention
     ) as v
+    offset 0
   ) as x
   where x.value <> ''
 $$;

@@ -35,6 +35,7 @@ ERRORS = {
     429: "request over limit",
     500: "internal error",
 }
+DEAL_FACTS = ("title", "value", "currency", "expected_close_date", "status")
 
 
 class PipedriveAccount(contract.Account):
@@ -61,7 +62,13 @@ class PipedriveAccount(contract.Account):
 
     async def renew(self, http: httpx.AsyncClient) -> Credentials:
         answer = await oauth.refresh(
-            self.config, CLIENT_ID, SecretStr(CLIENT_SECRET), self._refresh_token, http, provider="pipedrive"
+            self.config,
+            CLIENT_ID,
+            SecretStr(CLIENT_SECRET),
+            self._refresh_token,
+            http,
+            client_auth="basic",
+            provider="pipedrive",
         )
         return Credentials(
             access_token=answer.access_token,

@@ -6,6 +6,7 @@ import pytest
 
 from providers.errors import FailureKind
 from providers.models import Company, Field
+from sandbox.hubspot.schema import LEAD_STATUSES
 from tests.providers.contract import push
 from tests.providers.people import ADA, contact, forward, only_blank
 from tests.providers.person import Person
@@ -235,12 +236,12 @@ async def test_a_field_that_the_portal_has_not_is_named_at_the_cost_of_one_call(
 async def test_a_batch_refused_whole_is_halved_until_the_guilty_row_stands_alone(
     hubspot: HubSpotSample, portal: HubSpotAccount
 ) -> None:
-    documents = [contact(number, f"p{number}@example.com") for number in range(1, 5)]
-    # The first of four: refused as four, as two and alone; all others are taken.
-    portal.disturb("contacts", status=422, times=3)
+    documents = [contact(number, f"p{number}@example.com") for number in range(1, 3)]
+    # Refused as two, then one of them alone.
+    portal.disturb("contacts", status=422, times=2)
     pushed = await push(hubspot, portal, *documents)
-    assert [pushed.of(document).status for document in documents] == ["failed", "synced", "synced", "synced"]
-    assert pushed.calls == 1 + 5
+    assert sorted(outcome.status for outcome in pushed.all) == ["failed", "synced"]
+    assert pushed.calls == 1 + 3
 
 
 async def test_blanks_are_never_sent(hubspot: HubSpotSample, portal: HubSpotAccount, person: Person) -> None:
@@ -288,6 +289,47 @@ async def test_a_company_that_a_person_deleted_is_made_again(
     [outcome] = (await push(hubspot, portal, newcomer)).all
     assert outcome.status == "synced"
     assert outcome.company_external_id not in {None, first.company_external_id}
+
+
+async def test_a_new_company_begins_with_what_is_known_of_it(hubspot: HubSpotSample, portal: HubSpotAccount) -> None:
+    fields = {"name": "Engines", "industry": "COMPUTER_SOFTWARE", "city": ""}
+    company = Company(key="engines", name="engines", fields=fields)
+    assert (await push(hubspot, portal, contact(company=company))).statuses == {"synced"}
+    [held] = portal.ledger()["companies"]
+    written = {name: held["properties"].get(name) for name in ("name", "industry", "city", "crm_sync_key")}
+    assert written == {"name": "Engines", "industry": "COMPUTER_SOFTWARE", "city": None, "crm_sync_key": "engines"}
+
+
+async def test_a_company_that_a_lost_answer_left_behind_keeps_what_a_person_made_of_it(
+    hubspot: HubSpotSample, portal: HubSpotAccount, person: Person
+) -> None:
+    document = contact(company=Company(key="engines", name="Engines", fields={"name": "Engines"}))
+    portal.disturb("companies", drop_answer=True)
+    await push(hubspot, portal, document)
+    [held] = portal.ledger()["companies"]
+    person.change("companies", held["id"], name="Analytical Engines Ltd")
+    [outcome] = (await push(hubspot, portal, document.model_copy(update={"uncertain": True}))).all
+    assert (outcome.status, outcome.company_external_id) == ("synced", held["id"])
+    assert person.read("companies", held["id"], "name") == {"name": "Analytical Engines Ltd"}
+
+
+async def test_a_company_that_cannot_be_looked_for_is_not_written_over(
+    hubspot: HubSpotSample, portal: HubSpotAccount
+) -> None:
+    document = contact(company=Company(key="engines", name="Engines"), uncertain=True)
+    portal.disturb_path("/companies/batch/read", status=422)
+    [outcome] = (await push(hubspot, portal, document)).all
+    assert (outcome.status, outcome.uncertain) == ("failed", True)
+    assert portal.ledger()["companies"] == []
+
+
+async def test_a_refused_option_is_told_with_those_that_there_are(
+    hubspot: HubSpotSample, portal: HubSpotAccount
+) -> None:
+    [outcome] = (await push(hubspot, portal, contact(fields={"hs_lead_status": Field(value="QUALIFIED")}))).all
+    assert outcome.failure is not None
+    assert (outcome.failure.code, outcome.failure.field) == ("INVALID_OPTION", "hs_lead_status")
+    assert f"QUALIFIED was not one of the allowed options: [{', '.join(LEAD_STATUSES)}]" in outcome.failure.message
 
 
 async def test_a_company_that_hubspot_refuses_holds_up_its_own_contacts_only(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -205,6 +206,21 @@ def test_a_code_and_a_field_are_found_inside_hubspots_message() -> None:
         400, {**WORDS, "category": "VALIDATION_ERROR", "message": f"Property values were not valid: {listed}"}
     )
     assert (named.code, named.field) == ("PROPERTY_DOESNT_EXIST", "foo")
+
+
+def test_options_that_hubspot_describes_at_length_are_listed_in_few_words() -> None:
+    options = [("New", "NEW"), ('In "work"', "WORK"), ("OPEN", "OPEN")]
+    listed = ", ".join(
+        f"label: {json.dumps(label)}\nvalue: {json.dumps(value)}\ndisplay_order: 1\nhidden: false\nread_only: false\n"
+        for label, value in options
+    )
+    problems = [
+        {"name": name, "error": "INVALID_OPTION", "message": f"X was not one of the allowed options: [{listed}]"}
+        for name in ("one", "two")
+    ]
+    named = error(400, {**WORDS, "message": f"Property values were not valid: {json.dumps(problems)}"})
+    words = 'X was not one of the allowed options: [NEW (New), WORK (In \\"work\\"), OPEN]'
+    assert named.message == f"Property values were not valid: one: {words}; two: {words}"
 
 
 def test_a_message_is_bounded() -> None:

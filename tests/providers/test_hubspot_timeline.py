@@ -6,14 +6,17 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
-from providers.errors import FailureKind
-from providers.models import ActivityDocument, ContactDocument, DealDocument, Field
+from providers import client_for
+from providers.base import Report
+from providers.errors import CONTACT_GONE, FailureKind
+from providers.models import ActivityDocument, ContactDocument, DealDocument, Field, Outcome
 from sandbox.hubspot import HubSpot
 from sandbox.hubspot.schema import DEFAULT_PIPELINE, Pipeline, Stage
 from sandbox.server import serve
-from tests.providers.contract import OCCURRED, new_account, push
+from tests.providers.contract import OCCURRED, Budget, Tokens, batch_of, new_account, push
 from tests.providers.person import Person
 from tests.providers.samples_hubspot import HubSpotAccount, HubSpotSample
 
@@ -121,6 +124,34 @@ async def test_a_chosen_stage_that_does_not_exist_is_refused_with_those_that_do(
     assert not pushed.of(unusual).uncertain
 
 
+async def test_pipelines_are_asked_for_once_in_a_clients_life_and_again_when_they_have_changed(
+    hubspot: HubSpotSample, portal: HubSpotAccount, person: Person
+) -> None:
+    ada = person.create("contacts", email="ada@example.com")
+    budget = Budget()
+    async with httpx.AsyncClient() as http:
+        client = client_for("hubspot")(portal.config, Tokens(portal, http), budget, http)
+
+        async def outcome_and_calls(document: DealDocument) -> tuple[Outcome, int]:
+            before = len(budget.spent)
+            batch = batch_of(portal, "hubspot", [document])
+            report = Report(batch)
+            await client.push(batch, report)
+            [outcome] = report.close()
+            return outcome, len(budget.spent) - before
+
+        assert [(await outcome_and_calls(deal(ada, number=number)))[1] for number in (1, 2)] == [3, 2]
+        portal.portal.pipelines[RENTALS.id] = RENTALS
+        added, calls = await outcome_and_calls(deal(ada, "Rentals", "Enquiry", number=3))
+        assert (added.status, calls) == ("synced", 3)
+        del portal.portal.pipelines["default"]
+        removed, calls = await outcome_and_calls(deal(ada, number=4))
+        assert (removed.status, calls) == ("synced", 4)
+        assert "'Enquiry' in 'Rentals'" in (removed.remark or "")
+        refused, calls = await outcome_and_calls(deal(ada, "Sales", number=5))
+        assert (refused.status, calls) == ("failed", 1)
+
+
 async def test_a_portal_without_an_open_stage_refuses_the_deal(
     hubspot: HubSpotSample, portal: HubSpotAccount, person: Person
 ) -> None:
@@ -163,7 +194,9 @@ async def test_a_deal_without_its_contact_fails_and_one_without_its_company_is_r
     orphan = deal("999999999", number=1)
     alone = deal(ada, number=2, company_external_id="999999998")
     pushed = await push(hubspot, portal, orphan, alone)
-    assert pushed.of(orphan).status == "failed"
+    failure = pushed.of(orphan).failure
+    assert failure is not None
+    assert (failure.kind, failure.code) == (FailureKind.REJECTED, CONTACT_GONE)
     assert pushed.of(alone).status == "synced"
     assert "999999998" in (pushed.of(alone).remark or "")
 
@@ -256,7 +289,8 @@ async def test_a_note_for_a_contact_that_is_gone_fails_alone(
     pushed = await push(hubspot, portal, lost, fine)
     failure = pushed.of(lost).failure
     assert failure is not None
-    assert (failure.kind, failure.code) == (FailureKind.REJECTED, "OBJECT_NOT_FOUND")
+    assert (failure.kind, failure.code) == (FailureKind.REJECTED, CONTACT_GONE)
+    assert "No contact with ID 999999999 exists" in failure.message
     assert pushed.of(fine).status == "synced"
 
 
