@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
@@ -13,11 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from sandbox.app import Crm, create_app
+from sandbox.app import create_app
+from sandbox.crms import emulate
 from sandbox.demo.control import Control
 from sandbox.server import serve
-
-CLASSES = {"hubspot": "HubSpot", "salesforce": "Salesforce", "pipedrive": "Pipedrive"}
 
 
 def clock_of(speed: float) -> Callable[[], float]:
@@ -51,15 +49,9 @@ def emulators(speeds: Mapping[str, float]) -> Iterator[Control]:
         process.wait(10)
 
 
-def _emulator(name: str, speed: float) -> Crm:
-    """The CRM of this name, on a clock of this speed."""
-    emulator: Crm = getattr(importlib.import_module(f"sandbox.{name}"), CLASSES[name])(clock_of(speed))
-    return emulator
-
-
 def main(words: list[str]) -> None:
     speeds = {name: float(speed) for name, _, speed in (word.partition("=") for word in words)}
-    with serve(create_app(*(_emulator(name, speed) for name, speed in speeds.items()))) as server:
+    with serve(create_app(*(emulate(name, clock_of(speed)) for name, speed in speeds.items()))) as server:
         print(server.url, flush=True)
         sys.stdin.read()
 

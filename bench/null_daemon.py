@@ -6,20 +6,19 @@ import asyncio
 import signal
 
 from listener import logs
-from listener.carrier import Carrier
+from listener.carrier import Carrier, _Load
 from listener.db import Database
 from listener.settings import Settings
 from listener.worker import Worker
-from providers.base import Report, open_http
-from providers.models import Batch
+from providers.base import open_http
 
 
 class NullCarrier(Carrier):
     """Says of every document that it arrived."""
 
-    async def _push(self, batch: Batch, report: Report) -> None:
-        for document in batch.documents:
-            report.synced(document, f"external-{document.rows[-1]}", created=True)
+    async def _push(self, load: _Load) -> None:
+        for document in load.batch.documents:
+            load.report.synced(document, f"external-{document.rows[-1]}", created=True)
 
 
 async def main() -> None:

@@ -76,4 +76,69 @@ def hubspot(api: str, account: Mapping[str, Any], contacts: int, speed: float) -
     call.close()
 
 
-WAYS: dict[str, Callable[[str, Mapping[str, Any], int, float], None]] = {"hubspot": hubspot}
+def pipedrive(api: str, account: Mapping[str, Any], contacts: int, speed: float) -> None:
+    """Organization, person, note, and a deal for some; links are fields of the records."""
+    call = Caller(api, account, 2 / speed)
+
+    def found(kind: str, field: str, term: str) -> int | None:
+        answer = call("GET", f"/api/v2/{kind}/search", term=term, fields=field, exact_match="true", limit="1")
+        return next((each["item"]["id"] for each in answer["data"]["items"]), None)
+
+    def saved(kind: str, known: int | None, members: Mapping[str, Any]) -> int:
+        if known is not None:
+            call("PATCH", f"/api/v2/{kind}/{known}", members)
+            return known
+        return int(call("POST", f"/api/v2/{kind}", members)["data"]["id"])
+
+    for number in range(contacts):
+        email, company = f"p{number}@example.com", f"Company {number // COMPANIES_OF}"
+        org_id = found("organizations", "name", company) or saved("organizations", None, {"name": company})
+        person = {
+            "name": f"First{number} Last{number}",
+            "emails": [{"value": email, "primary": True}],
+            "org_id": org_id,
+        }
+        person_id = saved("persons", found("persons", "email", email), person)
+        call("POST", "/api/v1/notes", {"content": NOTE, "person_id": person_id})
+        if number % DEALS_OF == 0:
+            title = f"First{number} - Email Lead"
+            if found("deals", "title", title) is None:
+                saved("deals", None, {"title": title, "value": 1000, "person_id": person_id, "org_id": org_id})
+    call.close()
+
+
+def salesforce(api: str, account: Mapping[str, Any], contacts: int, speed: float) -> None:
+    """Account, contact, a completed task, and an opportunity with its contact role for some."""
+    call = Caller(api, account, 1 / speed)
+    base = "/services/data/v68.0"
+
+    def found(kind: str, field: str, value: str) -> str | None:
+        answer = call("GET", f"{base}/query", q=f"SELECT Id FROM {kind} WHERE {field} = '{value}' LIMIT 1")
+        return next((each["Id"] for each in answer["records"]), None)
+
+    def saved(kind: str, known: str | None, fields: Mapping[str, Any]) -> str:
+        if known is not None:
+            call("PATCH", f"{base}/sobjects/{kind}/{known}", fields)
+            return known
+        return str(call("POST", f"{base}/sobjects/{kind}", fields)["id"])
+
+    for number in range(contacts):
+        email, company = f"p{number}@example.com", f"Company {number // COMPANIES_OF}"
+        account_id = found("Account", "Name", company) or saved("Account", None, {"Name": company})
+        person = {"FirstName": f"First{number}", "LastName": f"Last{number}", "Email": email, "AccountId": account_id}
+        contact_id = saved("Contact", found("Contact", "Email", email), person)
+        saved("Task", None, {"Subject": "Re: hello", "Description": NOTE, "Status": "Completed", "WhoId": contact_id})
+        if number % DEALS_OF == 0:
+            name = f"First{number} - Email Lead"
+            if found("Opportunity", "Name", name) is None:
+                deal = {"Name": name, "StageName": "Prospecting", "CloseDate": "2026-12-22", "AccountId": account_id}
+                opportunity_id = saved("Opportunity", None, deal)
+                saved("OpportunityContactRole", None, {"OpportunityId": opportunity_id, "ContactId": contact_id})
+    call.close()
+
+
+WAYS: dict[str, Callable[[str, Mapping[str, Any], int, float], None]] = {
+    "hubspot": hubspot,
+    "salesforce": salesforce,
+    "pipedrive": pipedrive,
+}

@@ -20,6 +20,8 @@ AGAIN_SECONDS = 3600.0
 """After a description that failed."""
 FRESH_SECONDS = 60.0
 """So long one description serves all batches that ask for one, and so far apart are those that refusals ask for."""
+LONGEST_FRESH_SECONDS = 900.0
+"""As long as refusals go on and descriptions find nothing new: it is the rows' fault then, and calls are scarce."""
 
 log = structlog.get_logger()
 
@@ -36,40 +38,43 @@ class Account:
         self._facts: dict[str, Any] | None = None
         self._described_at = float("-inf")
         self._describe_again_at = float("-inf")
+        self._is_fresh_for = FRESH_SECONDS
         self._after_refusal_at = float("-inf")
         self._is_asked = False
 
     async def prepare(self, batch: Batch) -> Batch:
-        """The batch with what its push needs to know of the account, found out now where nobody knows it yet.
+        """The batch as it is to be pushed: composed anew when what nobody knew of the account was found out just now.
 
-        Raises what `Client.ensure_schema` raises as long as the account is not ready. A description that fails keeps no
-        work from flowing.
+        Raises what `Client.ensure_schema` raises as long as the account is not ready, and `Stopping` when the claim was
+        lost meanwhile. A description that fails keeps no work from flowing.
         """
         if batch.schema_ready and not batch.schema_stale:
             return batch
         async with self._lock:
-            if not batch.schema_ready:
-                if self._facts is None:
-                    await self._ensure()
-                await self._describe_unless_fresh()
-            else:
-                await self._describe_unless_fresh(ensure=True)
-            return (
-                batch
-                if self._facts is None
-                else batch.model_copy(update={"account": self._facts, "schema_ready": True})
-            )
+            if not batch.schema_ready and self._facts is None:
+                await self._ensure()
+            await self._describe_unless_fresh(ensure=batch.schema_ready)
+        if time.monotonic() < self._described_at + FRESH_SECONDS:
+            # values and defaults depend on what the CRM takes: rows must not fail because of what is known by now
+            again = await self._database.read_batch(batch.id)
+            if again is None:
+                raise Stopping
+            batch = again
+        if self._facts is not None:
+            batch = batch.model_copy(update={"account": self._facts, "schema_ready": True})
+        return batch
 
     async def describe_after_refusal(self) -> None:
         """The CRM has complained about a field: read its fields again, so that everybody sees what it takes now.
 
-        At most once a minute: a complaint that comes too soon waits its time, and further ones join it.
+        At most once a minute, and less often while there is nothing new: a complaint that comes too soon waits its time,
+        and further ones join it.
         """
         if self._is_asked:
             return
         self._is_asked = True
         try:
-            await asyncio.sleep(self._after_refusal_at + FRESH_SECONDS - time.monotonic())
+            await asyncio.sleep(self._after_refusal_at + self._is_fresh_for - time.monotonic())
         finally:
             self._is_asked = False
         self._after_refusal_at = time.monotonic()
@@ -85,7 +90,7 @@ class Account:
         self._facts = facts
 
     async def _describe_unless_fresh(self, *, ensure: bool = False) -> None:
-        if time.monotonic() >= self._described_at + FRESH_SECONDS:
+        if time.monotonic() >= self._described_at + self._is_fresh_for:
             await self._describe(ensure=ensure)
 
     async def _describe(self, *, ensure: bool = False) -> None:
@@ -116,6 +121,7 @@ class Account:
                 again_in_seconds=AGAIN_SECONDS,
             )
             return
+        self._is_fresh_for = FRESH_SECONDS if changed else min(2 * self._is_fresh_for, LONGEST_FRESH_SECONDS)
         self._described_at = time.monotonic()
         self._describe_again_at = float("-inf")
         log.info("described", **self._names, fields=len(fields), changed=changed)

@@ -38,6 +38,14 @@ class _Connection:
     account: Account
 
 
+@dataclass
+class _Load:
+    """A batch and what is said of it; rows that it no longer speaks of go back when it is settled."""
+
+    batch: Batch
+    report: Report
+
+
 class Carrier:
     """Keeps one client for each integration: its tokens, its budget, what it has learnt about the account."""
 
@@ -52,15 +60,16 @@ class Carrier:
 
     async def carry(self, batch: Batch) -> None:
         """Push a batch and settle it. Ends early, with what was not sent handed back, when the task is cancelled."""
-        report = Report(batch)
+        load = _Load(batch, Report(batch))
         started = time.monotonic()
         cancelled = False
         error: ProviderError | None = None
         try:
             with on_behalf_of(batch.id):
-                error = await self._try_push(batch, report)
+                error = await self._try_push(load)
         except asyncio.CancelledError:
             cancelled = True
+        batch, report = load.batch, load.report
         if error is not None and any(report.is_open(document) for document in batch.documents):
             log.info(
                 "batch_failed",
@@ -113,10 +122,11 @@ class Carrier:
         task.add_done_callback(self._last_words.discard)
         return task
 
-    async def _try_push(self, batch: Batch, report: Report) -> ProviderError | None:
+    async def _try_push(self, load: _Load) -> ProviderError | None:
         """Push; returns what becomes of the documents that the push did not speak of, None to hand them back."""
+        batch = load.batch
         try:
-            await self._push(batch, report)
+            await self._push(load)
         except ProviderError as failure:
             return failure
         except Stopping:
@@ -138,9 +148,12 @@ class Carrier:
             return Unexpected(f"a fault of ours: {type(failure).__name__}", provider=batch.provider)
         return Unexpected("the provider's module said nothing of this row", provider=batch.provider)
 
-    async def _push(self, batch: Batch, report: Report) -> None:
-        connection = self._connection(batch)
-        await connection.client.push(await connection.account.prepare(batch), report)
+    async def _push(self, load: _Load) -> None:
+        connection = self._connection(load.batch)
+        prepared = await connection.account.prepare(load.batch)
+        if prepared is not load.batch:
+            load.batch, load.report = prepared, Report(prepared)
+        await connection.client.push(load.batch, load.report)
 
     def _connection(self, batch: Batch) -> _Connection:
         known = self._connections.get(batch.integration_id)

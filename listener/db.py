@@ -16,7 +16,7 @@ from listener.documents import Claim, claim_of, json_of
 from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable
 from listener.settings import Settings
 from providers.base import Credentials
-from providers.models import Outcome
+from providers.models import Batch, Outcome
 
 LOST = (
     OSError,
@@ -196,6 +196,11 @@ class Database:
             timedelta(seconds=lease_seconds),
         )
         return claim_of(row["batch"], tuple(row["due"] or ()), row["next_due_at"])
+
+    async def read_batch(self, batch_id: int) -> Batch | None:
+        """A batch of ours, composed from what is true now; None when the claim was lost."""
+        text: str | None = await self._value("select crm_sync.read_batch($1)", batch_id)
+        return None if text is None else Batch.model_validate_json(text)
 
     async def finish(self, batch_id: int, outcomes: list[Outcome]) -> int:
         """Settle a batch; returns how many rows, 0 when the claim had been lost."""

@@ -35,6 +35,7 @@ class Wanted:
         key: ours.
         term: as it is searched for.
         found: the records that fit, each once.
+        is_ours: one of them carries our key.
         is_uncertain: we may have made it without hearing of it.
         since: if so, not before this moment; None when that is not known.
     """
@@ -43,6 +44,7 @@ class Wanted:
     term: str
     documents: list[AnyDocument]
     found: dict[str, Record] = field(default_factory=dict)
+    is_ours: bool = False
 
     @property
     def is_uncertain(self) -> bool:
@@ -86,8 +88,9 @@ class Directory:
             if await self._scan(wanted, {"sort_by": "id", "sort_direction": "asc"}, room):
                 return
             self._sizes[self._kind.path] = room
-        await self._scan_recent([each for each in wanted if not each.found or each.is_uncertain])
-        await self._search([each for each in wanted if not each.found])
+        await self._scan_recent([each for each in wanted if not each.is_ours])
+        # Of those found by their term only, an older one may be there.
+        await self._search([each for each in wanted if not each.is_ours])
 
     async def _scan_recent(self, wanted: Sequence[Wanted]) -> None:
         if not wanted:
@@ -110,12 +113,16 @@ class Directory:
             by_term.setdefault(self._fold(each.term), []).append(each)
         async for records, is_last in self._wire.pages(self._kind, params, self._names, room=room):
             for record in records:
-                fitting = [each for term in self._terms_of(record) for each in by_term.get(term, ())]
-                ours = by_key.get(canonical(custom_of(record).get(key)) or "")
-                for each in [*fitting, *([ours] if ours is not None else [])]:
+                for each in (each for term in self._terms_of(record) for each in by_term.get(term, ())):
                     each.found[str(record["id"])] = record
+                ours = by_key.get(canonical(custom_of(record).get(key)) or "")
+                if ours is not None:
+                    ours.found[str(record["id"])] = record
+                    ours.is_ours = True
             if is_last:
                 return True
+            if params.get("sort_direction") == "desc" and all(each.is_ours for each in wanted):
+                return False
         return False
 
     async def _search(self, wanted: Sequence[Wanted]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ class Wire:
         self.schema = schema
         self._call = call
         self._is_remade = False
+        self._remaking = asyncio.Lock()
 
     async def pages(
         self, kind: Kind, params: Mapping[str, str], names: Iterable[str] = (), *, room: int | None = None
@@ -153,9 +155,10 @@ class Wire:
 
     async def _made_anew(self, kind: Kind, key: str) -> bool:
         """Whether the field of our key is another than `key` now."""
-        if not self._is_remade:
-            self._is_remade = True
-            await self.schema.ensure()
+        async with self._remaking:
+            if not self._is_remade and self.schema.key(kind) == key:
+                await self.schema.ensure()
+                self._is_remade = True
         return self.schema.key(kind) != key
 
 

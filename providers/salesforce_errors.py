@@ -36,7 +36,7 @@ STEPS = (
     "(sf org assign permset --name CRM_Sync --on-behalf-of USER). Or by hand: Setup > Object Manager > {object} > "
     f"Fields & Relationships > New > Text, length 255, field name {KEY.removesuffix('__c')}, "
     "check Unique (case-insensitive) and External ID; then give that user read and edit access to the field. "
-    "On Activity check External ID only. Afterwards resume the connection."
+    "On Activity check External ID only. Then connect Salesforce again."
 )
 
 BUSY = frozenset({"UNABLE_TO_LOCK_ROW", "ALL_OR_NONE_OPERATION_ROLLED_BACK", "PROCESSING_HALTED"})
@@ -145,9 +145,7 @@ def _by_code(facts: dict[str, Any], wait: float | None) -> ProviderError | None:
         return Contended(**facts, retry_after=max(LOCK_SECONDS, wait or 0.0))
     if code in DOWN:
         return Unavailable(**facts, retry_after=wait, uncertain=True)
-    lost = code in ("INVALID_FIELD", "NOT_FOUND") and (
-        KEY in words or "external id field does not exist" in words.lower()
-    )
+    lost = code in ("INVALID_FIELD", "NOT_FOUND") and KEY in words
     if lost and "foreign key external id" not in words.lower():
         found = re.search(r"(?:entity|sobject of type) '?(\w+)", words)
         return fields_missing(found[1] if found else "the object", f"{words}.", status=facts.get("status"))

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.overview_records import TITLES, Table, figures, tables, values_of
+from sandbox.overview_records import TITLES, Table, figures, tables
 
 if TYPE_CHECKING:
     from sandbox.app import Crm
@@ -19,6 +19,10 @@ MOST_EFFECTS = 20
 MANY_ACCOUNTS = 6
 """With more than these, the tables of each are folded up."""
 _LONGEST = 140
+# How the emulators' journals call the kind of a record, the record, and what became of it.
+KINDS = ("object_type", "kind", "object", "type")
+NAMED = ("id", "name", "field_name")
+CHANGES = ("properties", "fields", "values")
 
 
 def overview(crms: Iterable[Crm]) -> str:
@@ -90,10 +94,10 @@ def _calls(calls: Mapping[str, Any]) -> str:
 def _told(effect: Mapping[str, Any]) -> str:
     if "from_type" in effect:
         return f"{effect['from_type']} {effect['from_id']} → {effect['to_type']} {effect['to_id']}"
-    what = f"{effect.get('object_type') or effect.get('object')} {effect.get('id') or effect.get('name')}"
-    changes = values_of(effect) if {"properties", "fields"} & effect.keys() else {}
+    kind, named = (next((str(effect[name]) for name in names if effect.get(name)), "") for names in (KINDS, NAMED))
+    changes: Mapping[str, Any] = next((effect[name] for name in CHANGES if isinstance(effect.get(name), dict)), {})
     changed = ", ".join(f"{name}={value or 'cleared'}" for name, value in changes.items())
-    return f"{what}: {changed}" if changed else what
+    return f"{kind} {named}: {changed}" if changed else f"{kind} {named}"
 
 
 def _effects(effects: Sequence[Mapping[str, Any]], *, is_folded: bool) -> str:

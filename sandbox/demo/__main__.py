@@ -130,6 +130,8 @@ def _demo(console: Console, options: argparse.Namespace, stack: ExitStack, runni
         len(scenario.classifications),
         assassin.look,
     )
+    if options.faults:
+        _say(console, begun, f"it did {_misbehaved(control, options.crm)} times")
     print_views(console, stage.urls["demo_dba"])
     proofs, skips = _prove(stage, control, (first_day, datetime.now(UTC).date()))
     books = read_books(stage.urls["demo_dba"])
@@ -142,6 +144,15 @@ def _demo(console: Console, options: argparse.Namespace, stack: ExitStack, runni
     if options.keep:
         _keep(console, control, stage, running)
     return is_proven
+
+
+def _misbehaved(control: Control, crms: list[str]) -> int:
+    """How many answers were cut off, and how many said that something is wrong with the CRM or that it is too much."""
+    statuses = Counter[str]()
+    for crm in crms:
+        for account in control.calls(crm).values():
+            statuses.update(account["by_status"])
+    return sum(times for status, times in statuses.items() if status in ("cut", "403", "429") or status[0] == "5")
 
 
 def _prove(

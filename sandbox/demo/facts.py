@@ -77,10 +77,12 @@ class Reading(Protocol):
     Attributes:
         title: the CRM's name for people.
         kinds: what it has a place for.
+        has_many_companies: a contact can belong to several.
     """
 
     title: str
     kinds: tuple[Kind, ...]
+    has_many_companies: bool
 
     def facts(self, ledger: Mapping[str, Any], days: tuple[date, date]) -> Facts:
         """The ledger in neutral words; deals were made on one of the `days` (UTC)."""

@@ -30,6 +30,7 @@ class HubSpotReading:
 
     title = "HubSpot"
     kinds: tuple[Kind, ...] = KINDS
+    has_many_companies = True
 
     def facts(self, ledger: Mapping[str, Any], days: tuple[date, date]) -> Facts:
         portal = _Portal(ledger)

@@ -29,6 +29,7 @@ class PipedriveReading:
 
     title = "Pipedrive"
     kinds: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "note–company")
+    has_many_companies = False
 
     def facts(self, ledger: Mapping[str, Any], days: tuple[date, date]) -> Facts:
         emails = {each["id"]: address(_first(each.get("emails"))) for each in ledger["persons"]}

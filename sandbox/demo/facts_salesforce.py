@@ -32,6 +32,7 @@ class SalesforceReading:
 
     title = "Salesforce"
     kinds: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "note–company")
+    has_many_companies = False
 
     def facts(self, ledger: Mapping[str, Any], days: tuple[date, date]) -> Facts:
         org = _Org(ledger)

@@ -73,7 +73,15 @@ def _compare_contacts(proof: Proof, reading: Reading, demand: Demand, facts: Fac
     links = Counter(
         (contact.email, company_key(company)) for contact in facts.contacts for company in contact.companies
     )
-    proof.count("contact–company", dict.fromkeys(demand.contact_companies, 1), links)
+    if reading.has_many_companies:
+        proof.count("contact–company", dict.fromkeys(demand.contact_companies, 1), links)
+        return
+    # rows that share an address may name several companies: the contact belongs to one of them, whichever
+    anyone: dict[object, int] = {email: 1 for email, _ in demand.contact_companies}
+    found: Counter[object] = Counter()
+    for (email, company), times in links.items():
+        found[email if (email, company) in demand.contact_companies else (email, company)] += times
+    proof.count("contact–company", anyone, found)
 
 
 def _compare_companies(proof: Proof, demand: Demand, facts: Facts) -> None:

@@ -10,8 +10,8 @@ select
   f.message,
   m.meaning,
   m.remedy,
-  array(select o.option ->> 'value' from jsonb_array_elements(f.options) with ordinality as o (option, place) order by o.place) as allowed_values,
-  array(select o.option ->> 'label' from jsonb_array_elements(f.options) with ordinality as o (option, place) order by o.place) as allowed_labels,
+  array(select o.option ->> 'value' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) as allowed_values,
+  array(select o.option ->> 'label' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) as allowed_labels,
   f.count,
   f.retrying,
   f.first_at,
@@ -21,26 +21,20 @@ select
   f.example_message_id
 from (
   -- rows that failed or are being tried again, by what stopped them
-  select g.*, c.options
+  select q.organization_id, q.integration_id, coalesce(q.failure ->> 'kind', 'other') as kind, q.queue_type,
+    q.failure ->> 'code' as code, q.failure ->> 'field' as field, q.last_error as message,
+    count(*) as count, count(*) filter (where q.status = 'retry') as retrying,
+    min(coalesce(q.completed_at, q.started_at, q.created_at)) as first_at, max(coalesce(q.completed_at, q.started_at, q.created_at)) as last_at,
+    max(q.id) as example_queue_id, (array_agg(q.contact_id order by q.id desc))[1] as example_contact_id,
+    (array_agg(q.message_id order by q.id desc))[1] as example_message_id, null::jsonb as options
   from (
-    select q.organization_id, q.integration_id, coalesce(q.failure ->> 'kind', 'other') as kind, q.queue_type,
-      q.failure ->> 'code' as code, q.failure ->> 'field' as field, q.last_error as message,
-      count(*) as count, count(*) filter (where q.status = 'retry') as retrying,
-      min(coalesce(q.completed_at, q.started_at, q.created_at)) as first_at, max(coalesce(q.completed_at, q.started_at, q.created_at)) as last_at,
-      max(q.id) as example_queue_id, (array_agg(q.contact_id order by q.id desc))[1] as example_contact_id,
-      (array_agg(q.message_id order by q.id desc))[1] as example_message_id
-    from public.sync_queue as q
-    where q.integration_id is not null and q.last_error is not null and q.status in ('failed', 'retry')
-    group by 1, 2, 3, 4, 5, 6, 7
-  ) as g
-  left join lateral (
-    select d.options
-    from crm_sync.crm_fields as d
-    where d.organization_id = g.organization_id and d.integration_id = g.integration_id and d.name = g.field and d.options <> '[]'
-      and d.object = any (case g.queue_type when 'contact_sync' then array['contact', 'lead', 'company'] when 'deal_sync' then array['deal'] end)
-    order by d.object
-    limit 1
-  ) as c on true
+    -- apart, because each has an index of its own
+    select * from public.sync_queue as q where q.status = 'failed'
+    union all
+    select * from public.sync_queue as q where q.status = 'retry'
+  ) as q
+  where q.integration_id is not null and q.last_error is not null
+  group by q.organization_id, q.integration_id, 3, q.queue_type, 5, 6, q.last_error
   union all
   -- rules and settings that the CRM does not honour any more
   select i.organization_id, i.id, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options
@@ -59,6 +53,14 @@ from (
 ) as f
 join public.user_integrations as i on i.organization_id = f.organization_id and i.id = f.integration_id
 join public.integration_providers as p on p.id = i.provider_id
+left join lateral (
+  select d.options
+  from crm_sync.crm_fields as d
+  where d.organization_id = f.organization_id and d.integration_id = f.integration_id and d.name = f.field and d.options <> '[]'
+    and d.object = any (case f.queue_type when 'contact_sync' then array['contact', 'lead', 'company'] when 'deal_sync' then array['deal'] end)
+  order by d.object = coalesce(i.sync_settings ->> 'contact_object', 'contact') desc, d.object desc
+  limit 1
+) as c on true
 cross join lateral crm_sync.failure_meaning(f.kind, f.code) as m;
 comment on view crm_sync.failures is 'Reader: what does not arrive in a CRM and why: rows by what stopped them, mappings that the CRM does not honour, connections that wait for a person.';
 comment on column crm_sync.failures.organization_id is 'Whose connection it is.';

@@ -176,13 +176,6 @@ class PipedriveSample(contract.Sample):
         return {"name": Field(value="Eve"), "owner_id": Field(value="987654321")}
 
 
-@contextmanager
-def open_sample(search_lag: float = 0.0) -> Iterator[PipedriveSample]:
-    pipedrive = Pipedrive(search_lag=search_lag)
-    with serve(pipedrive.app) as server:
-        yield PipedriveSample(pipedrive, server.url)
-
-
 class Person:
     """A person at work in a Pipedrive company, through the plain API, next to the client under test."""
 
@@ -191,13 +184,13 @@ class Person:
             base_url=account.config.api_base_url, headers={"x-api-token": account.company.api_token}
         )
 
-    def create(self, kind: str, **body: Any) -> dict[str, Any]:
+    def create(self, kind: str, **body: Any) -> Any:
         return self.call("POST", f"/api/v2/{kind}", body)
 
-    def change(self, kind: str, record_id: Any, **body: Any) -> dict[str, Any]:
+    def change(self, kind: str, record_id: Any, **body: Any) -> Any:
         return self.call("PATCH", f"/api/v2/{kind}/{record_id}", body)
 
-    def read(self, kind: str, record_id: Any) -> dict[str, Any]:
+    def read(self, kind: str, record_id: Any) -> Any:
         return self.call("GET", f"/api/v2/{kind}/{record_id}")
 
     def delete(self, kind: str, record_id: Any, version: str = "v2") -> None:
@@ -210,3 +203,11 @@ class Person:
 
     def close(self) -> None:
         self._http.close()
+
+
+@contextmanager
+def open_sample(**options: Any) -> Iterator[PipedriveSample]:
+    """`options` are the emulator's."""
+    pipedrive = Pipedrive(**options)
+    with serve(pipedrive.app) as server:
+        yield PipedriveSample(pipedrive, server.url)

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.batches import send_all
-from providers.errors import Contended, ProviderError, Rejected, Unavailable
+from providers.errors import Contended, ProviderError, Rejected, Stopping, Unavailable
 
 
 class Crm:
@@ -25,10 +26,10 @@ class Crm:
         return list(rows)
 
 
-async def settle(crm: Crm, rows: Sequence[int], size: int) -> tuple[list[int], list[int]]:
+async def settle(crm: Crm, rows: Sequence[int], size: int, width: int = 1) -> tuple[list[int], list[int]]:
     taken: list[int] = []
     refused: list[int] = []
-    async for part, answer in send_all(rows, size, crm.send):
+    async for part, answer in send_all(rows, size, crm.send, width=width):
         (refused if isinstance(answer, ProviderError) else taken).extend(part)
     return taken, refused
 
@@ -40,6 +41,14 @@ async def test_exactly_the_guilty_rows_are_refused(guilty: set[int], size: int) 
     taken, refused = await settle(crm, range(250), size)
     assert refused == sorted(guilty)
     assert taken == [row for row in range(250) if row not in guilty]
+
+
+@given(st.sets(st.integers(0, 249), max_size=6), st.integers(1, 100), st.integers(2, 9))
+@settings(deadline=None)
+async def test_calls_side_by_side_settle_the_same_rows(guilty: set[int], size: int, width: int) -> None:
+    taken, refused = await settle(Crm(guilty), range(250), size, width)
+    assert sorted(refused) == sorted(guilty)
+    assert sorted(taken) == [row for row in range(250) if row not in guilty]
 
 
 @pytest.mark.parametrize("row", [0, 41, 99])
@@ -83,3 +92,84 @@ async def test_what_was_answered_before_the_end_is_not_lost() -> None:
     assert (list(part), answer) == ([0, 1], "taken")
     with pytest.raises(Unavailable):
         await anext(answers)
+
+
+class Slow:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: dict[int, asyncio.Future[str]] = {}
+
+    async def send(self, rows: Sequence[int]) -> str:
+        self.asked[rows[0]] = asyncio.get_running_loop().create_future()
+        return await self.asked[rows[0]]
+
+    async def are_asked(self, *rows: int) -> None:
+        async with asyncio.timeout(5):
+            while set(self.asked) != set(rows):
+                await asyncio.sleep(0)
+
+
+async def test_the_first_call_goes_alone_and_the_others_side_by_side() -> None:
+    crm = Slow()
+    answers = send_all(range(5), 1, crm.send, width=3)
+    first = asyncio.ensure_future(anext(answers))
+    await crm.are_asked(0)
+    crm.asked[0].set_result("0")
+    assert await first == (range(1), "0")
+    second = asyncio.ensure_future(anext(answers))
+    await crm.are_asked(0, 1, 2, 3)
+    crm.asked[2].set_result("2")
+    assert (await second)[1] == "2"
+    rest = asyncio.ensure_future(_rest(answers))
+    await crm.are_asked(0, 1, 2, 3, 4)
+    for row in (1, 3, 4):
+        crm.asked[row].set_result(str(row))
+    assert sorted(map(str, await rest)) == ["1", "3", "4"]
+
+
+async def test_what_is_under_way_when_the_connection_fails_is_still_answered_and_nothing_new_is_begun() -> None:
+    crm = Slow()
+    answers = send_all(range(9), 1, crm.send, width=3)
+    first = asyncio.ensure_future(anext(answers))
+    await crm.are_asked(0)
+    crm.asked[0].set_result("0")
+    await first
+    seen: list[object] = []
+
+    async def collect() -> None:
+        async for _, answer in answers:
+            seen.append(answer)
+
+    rest = asyncio.ensure_future(collect())
+    await crm.are_asked(0, 1, 2, 3)
+    crm.asked[1].set_exception(Unavailable("down", provider="crm"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not rest.done()
+    crm.asked[3].set_result("3")
+    crm.asked[2].set_exception(Stopping())
+    with pytest.raises(Unavailable):
+        await rest
+    assert seen == ["3"]
+    assert set(crm.asked) == {0, 1, 2, 3}
+
+
+async def test_a_call_that_nobody_waits_for_any_more_is_given_up() -> None:
+    crm = Slow()
+
+    async def collect() -> list[object]:
+        return await _rest(send_all(range(4), 1, crm.send, width=3))
+
+    task = asyncio.ensure_future(collect())
+    await crm.are_asked(0)
+    crm.asked[0].set_result("0")
+    await crm.are_asked(0, 1, 2, 3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [row for row, future in crm.asked.items() if future.cancelled()] == [1, 2, 3]
+
+
+async def _rest(answers: AsyncIterator[tuple[Sequence[int], object]]) -> list[object]:
+    return [answer async for _, answer in answers]

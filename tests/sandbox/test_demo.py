@@ -20,18 +20,33 @@ from tests.house import eventually
 ROOT = Path(__file__).parents[2]
 SMALL = ("--replies", "60", "--organizations", "4")
 SECONDS = 120.0
+PROVEN = (
+    "Proven: every committed reply that can be sent is in HubSpot, Salesforce and Pipedrive exactly once, "
+    "with the right values"
+)
+ROW = re.compile(r"│ (?:contacts|companies|deals|notes|tasks|\w+–\w+) +│ +(\d+) │ +(\d+) │ +0 │ +0 │ +0 │")
 
 
 def test_a_small_demo_proves_that_every_reply_arrived_once(tmp_path: Path) -> None:
     demo = run(tmp_path, *SMALL)
     assert demo.returncode == 0, demo.stdout
-    assert "Proven: every committed reply that can be sent is in the CRM exactly once" in demo.stdout
+    assert PROVEN in " ".join(demo.stdout.split())
     for view in ("status", "contact_status", "workers", "accounting"):
         assert f"from crm_sync.{view}" in demo.stdout
-    rows = re.findall(r"│ (?:contacts|companies|deals|notes|\w+–\w+) +│ +(\d+) │ +(\d+) │ +0 │ +0 │ +0 │", demo.stdout)
-    assert len(rows) == 9
-    assert all(demanded == found != "0" for demanded, found in rows)
+    for title, kinds in (("HubSpot", 11), ("Salesforce", 10), ("Pipedrive", 10)):
+        _, _, table = demo.stdout.partition(f"What the replies demand, and what {title} has")
+        rows = ROW.findall(table.partition("└")[0])
+        assert len(rows) == kinds
+        assert all(demanded == found != "0" for demanded, found in rows), title
+        assert re.search(rf"^ +{title} +\d+ +\d+ +\d+\.\d+ +0 +0 +0 *$", demo.stdout, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_of_one_crm_leaves_the_others_alone(tmp_path: Path) -> None:
+    demo = run(tmp_path, *SMALL, "--crm", "Pipedrive")
+    assert demo.returncode == 0, demo.stdout
+    assert "4 accounts of the CRM sandbox are connected" in demo.stdout
+    assert demo.stdout.count("What the replies demand") == 1
 
 
 def test_a_daemon_killed_in_the_middle_leaves_nothing_missing_and_nothing_doubled(tmp_path: Path) -> None:
@@ -45,6 +60,9 @@ def test_a_crm_that_loses_answers_and_fails_gets_everything_once(tmp_path: Path)
     demo = run(tmp_path, "--replies", "200", "--organizations", "4", "--faults", "--daemons", "2")
     assert demo.returncode == 0, demo.stdout
     assert "the sandbox will misbehave" in demo.stdout
+    struck = re.search(r"it did (\d+) times", demo.stdout)
+    assert struck is not None
+    assert int(struck.group(1)) > 30
 
 
 def test_ctrl_c_ends_everything_and_leaves_nothing(tmp_path: Path) -> None:
@@ -74,10 +92,17 @@ def test_a_daemon_that_refuses_to_start_is_quoted_and_its_log_is_kept(tmp_path: 
     assert [path.name for folder in tmp_path.iterdir() for path in folder.glob("daemon*")] == ["daemon-1.log"]
 
 
-def test_senseless_arguments_are_refused(tmp_path: Path) -> None:
-    demo = run(tmp_path, "--replies", "3", "--organizations", "4")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--replies", "3", "--organizations", "4"), "one reply for each organization"),
+        (("--crm", "hubspot,sugar"), "there is no sugar, only hubspot, salesforce, pipedrive"),
+    ],
+)
+def test_senseless_arguments_are_refused(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    demo = run(tmp_path, *arguments)
     assert demo.returncode == 2
-    assert "one reply for each organization" in demo.stderr
+    assert words in " ".join(demo.stderr.split())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="whoever is not root has just run the whole demo as somebody else")

@@ -183,6 +183,16 @@ def test_somebody_elses_contact_is_wrong(crm: str) -> None:
     assert proof_of(crm, invaded).problems == {("contacts", "wrong"): 1}
 
 
+@pytest.mark.parametrize("crm", ["salesforce", "pipedrive"])
+def test_a_contact_of_two_rows_belongs_to_the_company_of_either_where_there_is_room_for_one(crm: str) -> None:
+    demand = reply_demand()
+    demand.contact_companies.add(("ada@example.com", "globex"))
+    assert proof_of(crm, demand=demand).is_clean
+    demand.contact_companies = {("ada@example.com", "globex"), ("ada@example.com", "initech")}
+    problems = {("contact–company", "missing"): 1, ("contact–company", "wrong"): 1}
+    assert proof_of(crm, demand=demand).problems == problems
+
+
 def test_a_lead_instead_of_a_contact_is_wrong() -> None:
     proof = proof_of("salesforce", lambda ledger: ledger["leads"].append({"id": "00QA", "fields": {"Email": "a@b.io"}}))
     assert proof.problems == {("contacts", "wrong"): 1}

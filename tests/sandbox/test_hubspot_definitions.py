@@ -65,11 +65,26 @@ def test_a_custom_enumeration_knows_its_options(hub: Hub) -> None:
     assert hub.objects("contacts", {"properties": {"email": "a@example.com", "heat": "hot"}}).status_code == 201
 
 
-def test_notes_have_no_unique_properties(hub: Hub) -> None:
+@pytest.mark.parametrize("object_type", ["notes", "tasks"])
+def test_notes_and_tasks_have_no_unique_properties(hub: Hub, object_type: str) -> None:
     body = {**PROPERTY, "groupName": "engagement"}
-    hub.portal.scopes = (*hub.portal.scopes, "crm.schemas.contacts.write")
-    assert hub.post("/crm/properties/2026-03/notes", {**body, "hasUniqueValue": True}).status_code == 400
-    assert hub.post("/crm/properties/2026-03/notes", body).status_code == 201
+    path = f"/crm/properties/2026-03/{object_type}"
+    assert hub.post(path, {**body, "hasUniqueValue": True}).status_code == 400
+    assert hub.post(path, body).status_code == 201
+
+
+def test_a_hidden_option_is_marked_and_still_accepted(hub: Hub) -> None:
+    options = [{"label": "Hot", "value": "hot"}, {"label": "Lukewarm", "value": "lukewarm", "hidden": True}]
+    body = {**PROPERTY, "name": "heat", "type": "enumeration", "fieldType": "select", "options": options}
+    listed = hub.post(PROPERTIES, body).json()["options"]
+    assert {each["value"]: each["hidden"] for each in listed} == {"hot": False, "lukewarm": True}
+    assert hub.objects("contacts", {"properties": {"email": "a@example.com", "heat": "lukewarm"}}).status_code == 201
+
+
+def test_a_property_that_hubspot_works_out_itself_says_so(hub: Hub) -> None:
+    listed = {each["name"]: each for each in hub.get("/crm/properties/2026-03/deals").json()["results"]}
+    assert [listed[name]["calculated"] for name in ("hs_is_closed", "dealname")] == [True, False]
+    assert listed["hs_is_closed"]["modificationMetadata"]["readOnlyValue"] is True
 
 
 def test_a_fresh_portal_has_one_pipeline_of_seven_stages(hub: Hub) -> None:

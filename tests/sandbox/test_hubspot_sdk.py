@@ -105,6 +105,35 @@ def test_companies_deals_and_notes_with_their_associations(sdk: Sdk) -> None:
     batch.delete("companies", from_object_type="contacts", inputs=[archived])
 
 
+def test_tasks_with_their_associations(sdk: Sdk) -> None:
+    contact = sdk.crm.objects.contacts.create(associations=[], properties={"email": "ada@example.com"})
+    company = sdk.crm.objects.companies.create(associations=[], properties={"name": "X"})
+    ends: Any = [
+        {"to": {"id": end.id}, "types": [{**SPEC, "association_type_id": type_id}]}
+        for end, type_id in ((contact, 204), (company, 192))
+    ]
+    properties = {
+        "hs_timestamp": "2026-11-22T10:00:00Z",
+        "hs_task_subject": "Reply",
+        "hs_task_body": "Soon",
+        "hs_task_status": "NOT_STARTED",
+        "hs_task_priority": "HIGH",
+        "hs_task_type": "TODO",
+    }
+    tasks = sdk.crm.objects.tasks.batch
+    rows: Any = [{"associations": ends, "object_write_trace_id": "t1", "properties": properties}]
+    created = tasks.create(inputs=rows)
+    [made] = created.results
+    assert made.object_write_trace_id == "t1"
+    read = tasks.get(inputs=[{"id": made.id}], properties=list(properties), properties_with_history=[])
+    assert read.results[0].properties["hs_task_priority"] == "HIGH"
+    done: Any = [{"id": made.id, "properties": {"hs_task_status": "COMPLETED"}}]
+    assert tasks.update(inputs=done).results[0].properties["hs_task_status"] == "COMPLETED"
+    for kind, end in (("contacts", contact), ("companies", company)):
+        found = sdk.crm.associations.batch.get("tasks", from_object_type=kind, inputs=[{"id": end.id}])
+        assert [to.to_object_id for to in found.results[0].to] == [made.id]
+
+
 def test_searches(sdk: Sdk, clock: Clock) -> None:
     sdk.crm.objects.contacts.create(associations=[], properties={"email": "ada@example.com"})
     clock.advance(5)
@@ -131,6 +160,11 @@ def test_properties(sdk: Sdk) -> None:
     assert created.has_unique_value
     assert sdk.crm.properties.get("app_key", object_type="companies").name == "app_key"
     assert "app_key" in {each.name for each in sdk.crm.properties.list("companies").results}
+    for object_type in ("contacts", "companies", "deals", "tasks"):
+        listed = {each.name: each for each in sdk.crm.properties.list(object_type).results}
+        metadata = listed["hs_object_id"].modification_metadata
+        assert metadata is not None
+        assert metadata.read_only_value
     row: Any = {"id": "k", "id_property": "app_key", "properties": {"name": "X"}}
     assert sdk.crm.objects.companies.batch.upsert(inputs=[row]).results[0].new
 

@@ -1,0 +1,246 @@
+"""One Salesforce org: its objects, its records, its limits, and what people and admins do in it."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+from sandbox.front import Calls
+from sandbox.limits import Window
+from sandbox.salesforce import writes
+from sandbox.salesforce.conversion import convert
+from sandbox.salesforce.ids import canonical, new_id
+from sandbox.salesforce.records import Record, Table, Undo
+from sandbox.salesforce.schema import Field, Option, options
+from sandbox.salesforce.standard import KEYED, key_field, standard_objects
+from sandbox.salesforce.values import moment
+
+if TYPE_CHECKING:
+    from sandbox.salesforce.grants import Grants
+
+EDITIONS = {"developer": 15_000, "enterprise": 101_000, "professional": 101_000, "unlimited": 105_000}
+"""API calls of any 24 hours, with one licence."""
+
+DAY = 86_400.0
+LEDGER = {
+    "accounts": "Account",
+    "contacts": "Contact",
+    "leads": "Lead",
+    "opportunities": "Opportunity",
+    "opportunity_contact_roles": "OpportunityContactRole",
+    "tasks": "Task",
+}
+
+
+class Org:
+    """An org that approved the app.
+
+    Attributes:
+        access_token, refresh_token: those of its first approval.
+        rotate: a refresh gives a new refresh token and ends the old one.
+        rules: duplicate rules by object: `block` or `alert`.
+        validations: validation rules by object: what says whether a record's values are refused, and the message.
+        locks: by object, how many of the next rows find their record locked by somebody else.
+    """
+
+    def __init__(
+        self, number: int, name: str, *, clock: Callable[[], float], lock: threading.RLock, rotate: bool, edition: str,
+        daily_limit: int | None
+    ) -> None:
+        self.lock = lock
+        self.number = number
+        self.name = name
+        self.clock = clock
+        self.rotate = rotate
+        self.edition = edition
+        self.created = clock()
+        self.access_token = ""
+        self.refresh_token = ""
+        self.objects = standard_objects()
+        self.tables = {each: Table(definition) for each, definition in self.objects.items()}
+        self.rules: dict[str, str] = {}
+        self.validations: dict[str, list[tuple[Callable[[dict[str, Any]], bool], str]]] = {}
+        self.locks: dict[str, int] = {}
+        self.cursors: dict[str, list[dict[str, Any]]] = {}
+        self.calls = Calls()
+        self.journal: list[dict[str, Any]] = []
+        self.window = Window(daily_limit or EDITIONS[edition], DAY)
+        self._undo: list[Undo] = []
+        self._grants: Grants | None = None
+        self._ids = itertools.count(1)
+        self.id = new_id("00D", number, 1)
+        self.user_id = self._open_user()
+
+    def bind(self, grants: Grants) -> None:
+        """Where this org's tokens live."""
+        self._grants = grants
+
+    def expire_tokens(self) -> None:
+        """Let every session expire now; refresh tokens stay good."""
+        if self._grants is not None:
+            self._grants.expire(self)
+
+    def revoke(self) -> None:
+        """The customer revokes the app: no token is good any more."""
+        if self._grants is not None:
+            self._grants.revoke(self)
+
+    def deploy_fields(self, *, task_key: bool = True) -> None:
+        """An admin deploys our external id fields: on Account, Contact, Lead and Opportunity, and on Task."""
+        for sobject in (*KEYED, *(("Task",) if task_key else ())):
+            self.objects[sobject].put(key_field(sobject))
+
+    def add_field(self, sobject: str, name: str, **describe: Any) -> None:
+        """An admin adds a custom field; `describe` names attributes of `schema.Field`, `options` may be texts."""
+        if "options" in describe:
+            describe["options"] = tuple(
+                each if isinstance(each, Option) else Option(each) for each in describe["options"]
+            )
+        if describe.get("type", "string") in ("string", "picklist"):
+            describe.setdefault("length", 255)
+        self.objects[sobject].put(Field(name, **describe))
+
+    def remove_field(self, sobject: str, name: str) -> None:
+        """An admin deletes a field, or takes the app's right to see it: for the API it does not exist."""
+        definition = self.objects[sobject]
+        del definition.fields[name]
+        definition.__post_init__()
+
+    def restrict_picklist(self, sobject: str, field: str, values: Collection[str]) -> None:
+        """An admin lets a picklist have these values and no others."""
+        held = self.objects[sobject].fields[field]
+        default = held.default if held.default in values else None
+        self.objects[sobject].change(
+            field, options=options(values, default), restricted=True, default=default, nillable=held.nillable
+        )
+
+    def duplicate_rule(self, sobject: str, action: str = "block") -> None:
+        """An admin switches a rule on: people with an address that exists, accounts with a name that exists."""
+        if action not in ("block", "alert"):
+            raise ValueError(f"a duplicate rule blocks or alerts, not {action}")
+        self.rules[sobject] = action
+
+    def validation_rule(self, sobject: str, refuses: Callable[[dict[str, Any]], bool], message: str) -> None:
+        """An admin refuses records for whose values (after the write) `refuses` is true."""
+        self.validations.setdefault(sobject, []).append((refuses, message))
+
+    def lock_rows(self, sobject: str, times: int = 1) -> None:
+        """Somebody holds the lock that the next `times` rows written to an object need."""
+        self.locks[sobject] = self.locks.get(sobject, 0) + times
+
+    def create(self, sobject: str, **fields: Any) -> str:
+        """A person creates a record, rules notwithstanding; the id."""
+        with self.lock:
+            record = writes.insert(writes.Writer(self, by="user"), sobject, fields)
+            self.commit()
+            return record.id
+
+    def update(self, sobject: str, record_id: str, **fields: Any) -> None:
+        """A person changes a record; None clears a field."""
+        with self.lock:
+            writes.update(writes.Writer(self, by="user"), sobject, record_id, fields)
+            self.commit()
+
+    def delete(self, sobject: str, record_id: str) -> None:
+        """A person deletes a record, and with it what Salesforce deletes along."""
+        with self.lock:
+            writes.delete(writes.Writer(self, by="user"), record_id, sobject)
+            self.commit()
+
+    def read(self, sobject: str, record_id: str) -> dict[str, Any]:
+        """All set fields of a record; raises KeyError for one that is not there."""
+        with self.lock:
+            record = self.tables[sobject].get(canonical(record_id) or record_id)
+            if record is None or record.is_deleted:
+                raise KeyError(record_id)
+            return self.document(record)
+
+    def convert_lead(self, record_id: str, *, account_id: str | None = None, opportunity: str | None = None) -> str:
+        """A person converts a lead; the id of the contact it became. `opportunity` names one to be opened."""
+        with self.lock:
+            contact_id = convert(self, canonical(record_id) or record_id, account_id, opportunity)
+            self.commit()
+            return contact_id
+
+    def document(self, record: Record) -> dict[str, Any]:
+        """What is set in a record, the id left out; fields that do not exist (any more) do not show."""
+        fields = self.objects[record.sobject].fields
+        return {name: value for name, value in record.values.items() if name in fields}
+
+    def new_id(self, sobject: str) -> str:
+        return new_id(self.objects[sobject].prefix, self.number, next(self._ids))
+
+    def find(self, record_id: str) -> Record | None:
+        """A record of whichever type, deleted ones too."""
+        return next((found for table in self.tables.values() if (found := table.get(record_id))), None)
+
+    def keep(self, undo: Undo) -> None:
+        """Remember how to take a change back."""
+        self._undo.append(undo)
+
+    def savepoint(self) -> tuple[int, int]:
+        return len(self._undo), len(self.journal)
+
+    def roll_back(self, point: tuple[int, int]) -> None:
+        """Take back everything since a savepoint: it never happened."""
+        while len(self._undo) > point[0]:
+            self._undo.pop()()
+        del self.journal[point[1] :]
+
+    def commit(self) -> None:
+        """What happened can no longer be taken back."""
+        self._undo.clear()
+
+    def note_effect(self, effect: str, record: Record, by: str, fields: dict[str, Any]) -> None:
+        """Add to the journal of effects."""
+        self.journal.append(
+            {
+                "at": moment(self.clock()),
+                "effect": effect,
+                "object_type": record.sobject,
+                "id": record.id,
+                "by": by,
+                "fields": fields,
+            }
+        )
+
+    def cursor(self, rows: list[dict[str, Any]]) -> str:
+        """Keep the rows of a long answer; the locator under which the rest is fetched."""
+        locator = f"01g{secrets.token_hex(6)}AAA"
+        self.cursors[locator] = rows
+        return locator
+
+    def ledger(self) -> dict[str, Any]:
+        """What the org contains now: live records by kind with all that is set, and the calls."""
+        kinds: dict[str, Any] = {
+            kind: [{"id": record.id, "fields": self.document(record)} for record in self.tables[sobject].live()]
+            for kind, sobject in LEDGER.items()
+        }
+        return {**kinds, "calls": self.calls.document()}
+
+    def _open_user(self) -> str:
+        user = Record(new_id("005", self.number, 1), "User")
+        user.values = {
+            "Username": f"integration@org-{self.number}.test",
+            "Name": "Integration User",
+            "Email": f"integration@org-{self.number}.test",
+            "IsActive": True,
+            **stamps(self, user.id),
+        }
+        self.tables["User"].add(user)
+        return user.id
+
+
+def stamps(org: Org, user_id: str) -> dict[str, Any]:
+    """The system fields of a record that is made now."""
+    now = moment(org.clock())
+    return {
+        "CreatedDate": now,
+        "CreatedById": user_id,
+        "LastModifiedDate": now,
+        "LastModifiedById": user_id,
+        "SystemModstamp": now,
+    }

@@ -1,0 +1,111 @@
+"""The daemon's side of budgets: whose call it is, and what the CRM said of its limits, travel along."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from listener.budget import IntegrationBudget, on_behalf_of
+from listener.db import Database, Grant
+from providers.errors import RateLimited, Stopping
+
+Asked = tuple[dict[str, int], int | None, dict[str, dict[str, float]] | None]
+
+
+class FakeDatabase:
+    """Answers `grant`, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.grant = Grant(True, 0.0, None, False)
+        self.asked: list[Asked] = []
+
+    async def spend_budget(
+        self,
+        integration_id: int,
+        costs: dict[str, int],
+        max_wait_seconds: float,
+        batch_id: int | None,
+        observed: dict[str, dict[str, float]] | None,
+    ) -> Grant:
+        assert (integration_id, max_wait_seconds) == (7, 5.0)
+        self.asked.append((costs, batch_id, observed))
+        return self.grant
+
+
+@pytest.fixture
+def database_() -> FakeDatabase:
+    return FakeDatabase()
+
+
+@pytest.fixture
+def stopping() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+def budget(database_: FakeDatabase, stopping: asyncio.Event) -> IntegrationBudget:
+    return IntegrationBudget(cast("Database", database_), 7, "fake", stopping)
+
+
+async def test_a_call_is_made_for_the_batch_also_by_tasks_that_it_starts(
+    budget: IntegrationBudget, database_: FakeDatabase
+) -> None:
+    async def carry(batch_id: int) -> None:
+        with on_behalf_of(batch_id):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(budget.spend({"core": batch_id}))
+
+    await asyncio.gather(carry(1), carry(2))
+    await budget.spend({"core": 3})
+    assert sorted(database_.asked, key=lambda each: each[0]["core"]) == [
+        ({"core": 1}, 1, None),
+        ({"core": 2}, 2, None),
+        ({"core": 3}, None, None),
+    ]
+
+
+async def test_what_the_crm_said_is_passed_on_once_with_the_next_call_of_that_limit(
+    budget: IntegrationBudget, database_: FakeDatabase
+) -> None:
+    budget.observe("daily", 5, 100)
+    budget.observe("daily", 6, 100)
+    await budget.spend({"core": 1})
+    await budget.spend({"core": 1, "daily": 20})
+    await budget.spend({"core": 1, "daily": 20})
+    first, second, third = (observed for _, _, observed in database_.asked)
+    assert first is None
+    assert third is None
+    assert second is not None
+    assert 0 <= second["daily"].pop("age") < 5
+    assert second == {"daily": {"used": 6, "maximum": 100}}
+
+
+async def test_a_refusal_names_the_limit_and_when_there_is_room(
+    budget: IntegrationBudget, database_: FakeDatabase
+) -> None:
+    database_.grant = Grant(False, 900.0, "daily", False)
+    with pytest.raises(RateLimited, match="'daily' is spent") as error:
+        await budget.spend({"core": 1, "daily": 1})
+    assert (error.value.retry_after, error.value.code) == (900.0, "OWN_BUDGET")
+
+
+async def test_no_call_is_made_for_a_batch_that_is_lost(budget: IntegrationBudget, database_: FakeDatabase) -> None:
+    database_.grant = Grant(False, 0.0, None, True)
+    with pytest.raises(Stopping):
+        await budget.spend({"core": 1})
+
+
+async def test_a_shutdown_ends_the_wait_for_room(
+    budget: IntegrationBudget, database_: FakeDatabase, stopping: asyncio.Event
+) -> None:
+    database_.grant = Grant(True, 4.0, "core", False)
+    waiting = asyncio.create_task(budget.spend({"core": 1}))
+    await asyncio.sleep(0)
+    stopping.set()
+    with pytest.raises(Stopping):
+        await waiting
+    with pytest.raises(Stopping):
+        await budget.spend({"core": 1})
+    assert len(database_.asked) == 1

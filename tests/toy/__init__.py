@@ -1,0 +1,1 @@
+"""A CRM that exists in the tests only: its module, its emulator, its samples."""
