@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sandbox.app import create_app
-from sandbox.crms import emulate
+from sandbox.crms import emulate, locate
 from sandbox.demo.control import Control
 from sandbox.server import serve
 
@@ -51,7 +51,10 @@ def emulators(speeds: Mapping[str, float]) -> Iterator[Control]:
 
 def main(words: list[str]) -> None:
     speeds = {name: float(speed) for name, _, speed in (word.partition("=") for word in words)}
-    with serve(create_app(*(emulate(name, clock_of(speed)) for name, speed in speeds.items()))) as server:
+    crms = [emulate(name, clock_of(speed)) for name, speed in speeds.items()]
+    with serve(create_app(*crms)) as server:
+        for crm in crms:
+            locate(crm, server.url)
         print(server.url, flush=True)
         sys.stdin.read()
 

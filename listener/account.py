@@ -36,6 +36,7 @@ class Account:
         self._integration_id = integration_id
         self._lock = asyncio.Lock()
         self._facts: dict[str, Any] | None = None
+        self._ensured_at = float("-inf")
         self._described_at = float("-inf")
         self._describe_again_at = float("-inf")
         self._is_fresh_for = FRESH_SECONDS
@@ -50,10 +51,16 @@ class Account:
         """
         if batch.schema_ready and not batch.schema_stale:
             return batch
+        entered = time.monotonic()
         async with self._lock:
-            if not batch.schema_ready and self._facts is None:
-                await self._ensure()
-            await self._describe_unless_fresh(ensure=batch.schema_ready)
+            if not batch.schema_ready:
+                # connected anew, perhaps after somebody has mended the account: only what was learned just now counts
+                if self._ensured_at < entered:
+                    await self._ensure()
+                if self._described_at < entered:
+                    await self._describe()
+            elif entered >= self._described_at + self._is_fresh_for:
+                await self._describe(ensure=True)
         if time.monotonic() < self._described_at + FRESH_SECONDS:
             # values and defaults depend on what the CRM takes: rows must not fail because of what is known by now
             again = await self._database.read_batch(batch.id)
@@ -67,8 +74,8 @@ class Account:
     async def describe_after_refusal(self) -> None:
         """The CRM has complained about a field: read its fields again, so that everybody sees what it takes now.
 
-        At most once a minute, and less often while there is nothing new: a complaint that comes too soon waits its time,
-        and further ones join it.
+        At most once a minute, and less often while there is nothing new: a complaint that comes too soon waits its
+        time, and further ones join it.
         """
         if self._is_asked:
             return
@@ -88,10 +95,7 @@ class Account:
         facts = await self._client.ensure_schema()
         await self._database.mark_schema_ready(self._integration_id, _json(facts))
         self._facts = facts
-
-    async def _describe_unless_fresh(self, *, ensure: bool = False) -> None:
-        if time.monotonic() >= self._described_at + self._is_fresh_for:
-            await self._describe(ensure=ensure)
+        self._ensured_at = time.monotonic()
 
     async def _describe(self, *, ensure: bool = False) -> None:
         now = time.monotonic()

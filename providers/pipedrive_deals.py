@@ -70,6 +70,7 @@ class Deals:
                 remark = f"Pipedrive refused the deal with organization {document.company_external_id}: it has none"
                 record = await self._send(body, sharing)
         except (Rejected, Contended) as error:
+            self._wire.schema.forget_definitions()
             refusal = contact_gone(error)
             for each in sharing:
                 self._report.failed(each, refusal)

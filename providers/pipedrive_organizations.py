@@ -64,10 +64,6 @@ class Organizations:
                 self._ids.pop(document.company.key, None)
                 self._doubted.add(document.company.key)
 
-    def is_confirmed(self, document: ContactDocument) -> bool:
-        """Whether Pipedrive itself gave this organization's id in this push, so that it cannot be stale."""
-        return document.company is None or document.company.key in self._confirmed
-
     async def _settle(self, wanted: Wanted, company: Company) -> None:
         contacts = _contacts(wanted)
         record, _ = self._directory.pick(wanted)
@@ -78,6 +74,7 @@ class Organizations:
                 body = await self._body(company)
                 record = await self._wire.write("POST", ORGANIZATION.path, body, contacts, kind=ORGANIZATION)
         except (Rejected, Contended) as error:
+            self._wire.schema.forget_definitions()
             for document in contacts:
                 self._wire.report.failed(document, error)
         else:

@@ -128,8 +128,13 @@ class Persons:
         if row.record is not None and is_gone(error) and not is_about(error, ORGANIZATION_ID):
             # Deleted since it was read.
             await self._carry(replace(row, record=None), is_last=is_last)
-        elif not is_last and is_about(error, ORGANIZATION_ID) and self._has_company(row):
-            self._stale.append(row)
+        elif is_about(error, ORGANIZATION_ID) and self._has_company(row) and not row.is_detached:
+            if not is_last:
+                self._stale.append(row)
+                return
+            row.is_detached = True
+            row.remark = f"Pipedrive takes the person without an organization only: {error.message}"
+            await self._carry(row, is_last=True)
         else:
             self._wire.schema.forget_definitions()
             for document in row.documents:
@@ -140,10 +145,6 @@ class Persons:
         documents = [document for row in stale for document in row.documents]
         self._organizations.doubt(documents)
         await self._organizations.resolve(documents)
-        for row in stale:
-            if not any(self._organizations.is_confirmed(document) for document in row.documents):
-                row.remark = "Pipedrive does not take the organization of this contact: the person is there without it"
-                row.is_detached = True
 
         async def carry(row: Row) -> None:
             await self._carry(row, is_last=True)

@@ -142,14 +142,18 @@ class Schema:
         return [(str(entry["id"]), str(entry.get("name"))) for entry in entries if entry.get("id")]
 
     async def _find_key(self, kind: Kind) -> str | None:
-        """The field of that name; of several the one we use already, else the oldest, as far as Pipedrive tells."""
+        """The field of that name; of several the one we use already, else the oldest: by id, or else by its place."""
         found = [
             (int(entry.get("id") or 0), definition.code)
             for entry in await self.fields(kind)
             if (definition := definition_of(entry)).label == KEY_LABEL and CUSTOM.fullmatch(definition.code)
         ]
         in_use = self._facts.get(kind.fact)
-        return in_use if in_use in {code for _, code in found} else min(found, default=(0, None))[1]
+        return (
+            in_use
+            if in_use in {code for _, code in found}
+            else min(found, key=lambda each: each[0], default=(0, None))[1]
+        )
 
     async def _make_key(self, kind: Kind) -> None:
         body = {"field_name": KEY_LABEL, "field_type": "varchar"}

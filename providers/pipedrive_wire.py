@@ -53,9 +53,9 @@ class Wire:
             yield _alive(answer), paging is None
 
     async def by_ids(self, kind: Kind, ids: Iterable[str], names: Iterable[str] = ()) -> dict[str, Record]:
-        """The records under these ids; those that are gone are missing."""
+        """The records under these ids; those that are gone are missing, and what cannot be an id is of none."""
         found: dict[str, Record] = {}
-        for part in chunks(list(dict.fromkeys(ids)), MAX_IDS):
+        for part in chunks([each for each in dict.fromkeys(ids) if each.isdecimal()], MAX_IDS):
             answer = await self._read(kind, names, {"ids": ",".join(part), "limit": str(MAX_IDS)})
             found.update({str(record["id"]): record for record in _alive(answer)})
         return found

@@ -10,7 +10,7 @@ import httpx
 
 from providers import base
 from providers.base import Credentials, Report, host_of
-from providers.errors import ProviderError, Unexpected
+from providers.errors import ProviderError, Rejected, Unexpected
 from providers.models import Batch, CrmField
 from providers.salesforce_deals import Deals
 from providers.salesforce_errors import NAME, error_of
@@ -56,14 +56,20 @@ class Client(base.Client):
         return await self._schema.describe()
 
     async def check(self) -> str:
-        """The org behind the connection, by its name and id."""
-        query = "SELECT Id, Name FROM Organization LIMIT 1"
+        """The org behind the connection, by its name and id, or by its user where that may not be read."""
         path = f"/services/data/{self.config.api_version}/query"
-        answer = await self.call("GET", path, limit=DAY_LIMIT, params={"q": query})
-        records = answer.get("records") if isinstance(answer, dict) else None
-        if not isinstance(records, list) or not records or not isinstance(records[0], dict):
-            raise Unexpected("Salesforce's answer does not name the org", provider=NAME)
-        return f"Salesforce org {records[0].get('Name')} ({records[0].get('Id')})"
+        try:
+            answer = await self.call("GET", path, limit=DAY_LIMIT, params={"q": "SELECT Id, Name FROM Organization"})
+            entry = answer["records"][0]
+            return f"Salesforce org {entry['Name']} ({entry['Id']})"
+        except Rejected:
+            entry = await self.call("GET", "/services/oauth2/userinfo", limit=DAY_LIMIT)
+            if isinstance(entry, dict) and entry.get("organization_id"):
+                user = entry.get("preferred_username") or entry.get("user_id")
+                return f"Salesforce org {entry['organization_id']} (as {user})"
+        except (TypeError, KeyError, IndexError):
+            pass
+        raise Unexpected("Salesforce's answer does not name the org", provider=NAME)
 
     def base_url(self, credentials: Credentials) -> str:
         """The org's own host, as Salesforce named it when the connection was made or refreshed."""

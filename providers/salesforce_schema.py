@@ -31,6 +31,7 @@ TYPES = {
 }
 CONVERTED_TYPES = frozenset({"number", "boolean", "date", "datetime"})
 """Values of these are sent, or compared, as something other than the text that documents have."""
+TASK_CHOICES = ("Status", "Priority", "Type", "TaskSubtype")
 SYNONYMS_OF_DONE = ("Completed", "Complete", "Done", "Closed")
 
 
@@ -43,6 +44,7 @@ class Facts(BaseModel):
         types: by object, the types of the fields that are not text.
         task: what a task's `Status`, `Priority`, `Type` and `TaskSubtype` may be set to, by the fields' names; a field
             that is missing here cannot be set.
+        task_needs: those of them that a new task must have, since the org has no default for them.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -51,6 +53,7 @@ class Facts(BaseModel):
     task_key: bool = False
     types: dict[str, dict[str, str]] = {}
     task: dict[str, list[str]] = {}
+    task_needs: tuple[str, ...] = ()
 
     def types_of(self, object_name: str) -> Types:
         return self.types.get(object_name, {})
@@ -76,15 +79,13 @@ class Schema:
         described["Lead"] = await self._fields_if_any("Lead")
         task = await self._fields_if_any("Task")
         types = {name: dict(_converted(fields)) for name, fields in described.items()}
+        settable = [name for name in TASK_CHOICES if task.get(name, {}).get("createable")]
         return Facts(
             lead=has_key("Lead", described["Lead"]),
             task_key=has_key("Task", task),
             types={name: each for name, each in types.items() if each},
-            task={
-                name: [option.value for option in _options(task[name])]
-                for name in ("Status", "Priority", "Type", "TaskSubtype")
-                if name in task and task[name].get("createable")
-            },
+            task={name: [option.value for option in _options(task[name])] for name in settable},
+            task_needs=tuple(name for name in settable if _is_required(task[name])),
         )
 
     async def lead_has_key(self) -> None:
@@ -171,10 +172,19 @@ def _crm_field(ours: Ours, field: Mapping[str, Any]) -> CrmField:
         label=str(field.get("label") or name),
         type=TYPES.get(str(field.get("type")), "other"),
         is_writable=bool(field.get("createable") and field.get("updateable")),
-        is_required=bool(field.get("createable") and not field.get("nillable") and not field.get("defaultedOnCreate")),
+        is_required=_is_required(field),
         options=_options(field),
         is_closed=bool(field.get("restrictedPicklist")),
     )
+
+
+def _is_required(field: Mapping[str, Any]) -> bool:
+    """Whether a new record must be given a value."""
+    has_default = field.get("defaultedOnCreate") or any(
+        isinstance(each, Mapping) and each.get("active") and each.get("defaultValue")
+        for each in field.get("picklistValues") or ()
+    )
+    return bool(field.get("createable") and not field.get("nillable") and not has_default)
 
 
 def _options(field: Mapping[str, Any]) -> tuple[Option, ...]:

@@ -182,6 +182,11 @@ class Tasks:
                 "TaskSubtype": ("Email",),
             }
         chosen = {name: self._facts.choice(name, *values) for name, values in wanted.items()}
+        for name in self._facts.task_needs:
+            if chosen.get(name) is None and (options := self._facts.task.get(name)):
+                # lists begin with what is open, and with what is urgent
+                is_middling = name == "Priority" and wanted["Priority"] != ("High",)
+                chosen[name] = options[len(options) // 2 if is_middling else 0]
         return {name: value for name, value in chosen.items() if value is not None}
 
 

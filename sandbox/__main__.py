@@ -8,7 +8,7 @@ import sys
 import threading
 
 from sandbox.app import Crm, create_app
-from sandbox.crms import NAMES, emulate
+from sandbox.crms import NAMES, emulate, locate
 from sandbox.overview_records import TITLES
 from sandbox.server import serve
 
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         with serve(create_app(*crms), options.port) as server:
             print(f"CRM sandbox: {server.url}/", flush=True)
             for crm in crms:
+                locate(crm, server.url)
                 print(f"{TITLES[crm.name]} API: {server.url}/{crm.name}", flush=True)
                 if not options.empty:
                     print(_opened(crm), flush=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from sandbox.app import Crm
 from sandbox.hubspot import HubSpot
 from sandbox.pipedrive import Pipedrive
+from sandbox.salesforce import Salesforce
 
 Clock = Callable[[], float]
 
@@ -20,8 +21,15 @@ def emulate(name: str, clock: Clock = time.time, *, limits: bool = True) -> Crm:
     return _MAKERS[name](clock, limits)
 
 
+def locate(crm: Crm, url: str) -> None:
+    """Where other processes reach a CRM: some name the address of their API along with a token."""
+    if isinstance(crm, Salesforce | Pipedrive):
+        crm.base_url = f"{url}/{crm.name}"
+
+
 _MAKERS: dict[str, Callable[[Clock, bool], Crm]] = {
     "hubspot": lambda clock, limits: HubSpot(clock, limits=limits, search_lag=SEARCH_LAG),
+    "salesforce": Salesforce,
     "pipedrive": lambda clock, limits: Pipedrive(clock, limits=limits, search_lag=SEARCH_LAG),
 }
 NAMES = tuple(_MAKERS)

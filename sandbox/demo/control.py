@@ -47,9 +47,17 @@ class Control:
 
     def _ask(self, method: str, path: str, document: dict[str, Any] | None = None) -> Any:
         body = None if document is None else json.dumps(document)
-        self._connection.request(method, f"/_sandbox/{path}", body, {"content-type": "application/json"})
-        response = self._connection.getresponse()
-        content = response.read()
+        try:
+            response, content = self._exchange(method, path, body)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            # the server has closed a connection that was idle for long: this was never read
+            self._connection.close()
+            response, content = self._exchange(method, path, body)
         if response.status >= 300:
             raise RuntimeError(f"the sandbox answered {response.status} to {method} {path}: {content.decode()}")
         return json.loads(content) if content else None
+
+    def _exchange(self, method: str, path: str, body: str | None) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection.request(method, f"/_sandbox/{path}", body, {"content-type": "application/json"})
+        response = self._connection.getresponse()
+        return response, response.read()

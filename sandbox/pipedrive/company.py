@@ -74,6 +74,7 @@ class Company:
         clock: Callable[[], float],
         lock: RLock,
         lag: float,
+        penalty: float,
         plan: str,
         seats: int,
     ) -> None:
@@ -103,8 +104,8 @@ class Company:
         self.effects: list[dict[str, Any]] = []
         factor, oauth, by_token = PLANS[plan]
         self.tokens = TokenBudget(BASE_TOKENS * factor * seats)
-        self.oauth_burst, self.token_burst = Burst(oauth), Burst(by_token)
-        self.search_burst = Burst(SEARCHES)
+        self.oauth_burst, self.token_burst = Burst(oauth, penalty), Burst(by_token, penalty)
+        self.search_burst = Burst(SEARCHES, penalty)
         self.cloudflare = Cloudflare()
         self._grants: Grants | None = None
         # One counter for all kinds: an id of the wrong kind finds nothing.

@@ -52,6 +52,7 @@ class Pipedrive:
         redirect_uri: the one registered callback; None is anywhere.
         missing_reference_status: the answer to a body that links to a record which is gone (400, or 404).
         deleted_readable: GET by id still answers deleted records, with `is_deleted`, instead of 404.
+        penalty: seconds without any call for whoever fills a burst window, announced by `retry-after` too.
 
     Attributes:
         base_url: what token answers name as `api_domain`; None is where the request reached the emulator.
@@ -72,6 +73,7 @@ class Pipedrive:
         app_scopes: Collection[str] = ALL_SCOPES,
         missing_reference_status: int = 400,
         deleted_readable: bool = False,
+        penalty: float = 0.0,
     ) -> None:
         self.clock = clock
         self.limits = limits
@@ -82,6 +84,7 @@ class Pipedrive:
         self.app_scopes = tuple(app_scopes)
         self.missing_reference_status = missing_reference_status
         self.deleted_readable = deleted_readable
+        self.penalty = penalty
         self.base_url: str | None = None
         self.lock = threading.RLock()
         self.companies: dict[int, Company] = {}
@@ -108,6 +111,7 @@ class Pipedrive:
                 clock=self.clock,
                 lock=self.lock,
                 lag=self.search_lag,
+                penalty=self.penalty,
                 plan=plan,
                 seats=seats,
             )

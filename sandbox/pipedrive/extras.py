@@ -13,9 +13,11 @@ _ALWAYS = ("next_activity_id", "last_activity_id", "activities_count", "done_act
 _COUNTS = ("undone_activities_count", "files_count", "notes_count", "followers_count", "email_messages_count")
 _DEALS = ("open_deals_count", "closed_deals_count", "won_deals_count", "lost_deals_count")
 _MAIL = ("last_incoming_mail_time", "last_outgoing_mail_time", "smart_bcc_email")
+ON_REQUEST = ("website", "linkedin", "industry", "annual_revenue", "employee_count")
+"""Members of an organization that can be written as any other, and are answered only when asked for."""
 EXTRAS = {
     "persons": (*_ALWAYS, *_COUNTS, *_DEALS, *_MAIL),
-    "organizations": (*_ALWAYS, *_COUNTS, *_DEALS, "people_count", "smart_bcc_email"),
+    "organizations": (*_ALWAYS, *_COUNTS, *_DEALS, "people_count", "smart_bcc_email", *ON_REQUEST),
     "deals": (*_ALWAYS, *_COUNTS, *_MAIL, "products_count", "participants_count", "first_won_time", "source_lead_id"),
     "activities": ("attendees",),
 }

@@ -164,8 +164,13 @@ def _spend(pipedrive: Pipedrive, endpoint: Endpoint, company: Company, is_oauth:
             each.take(now)
     else:
         is_admitted = False
+        for each in bursts:
+            if not each.remaining(now):
+                each.refuse(now)
     _tell(min(bursts, key=lambda each: each.remaining(now)), company, now, headers, is_oauth)
     if not is_admitted:
+        if pipedrive.penalty:
+            headers["retry-after"] = headers["x-ratelimit-reset"]
         raise throttled_by_cloudflare() if company.cloudflare.refuse(now) else rate_limited()
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sandbox.pipedrive.errors import InvalidValueError, invalid
-from sandbox.pipedrive.extras import EXTRAS, extra
+from sandbox.pipedrive.extras import EXTRAS, ON_REQUEST, extra
 from sandbox.pipedrive.gate import Answer, Call
 from sandbox.pipedrive.query import Query, ids_of
 from sandbox.pipedrive.records import Record
@@ -30,7 +30,7 @@ def create(call: Call) -> Answer:
     """201 with the new record."""
     call.query()
     writer = call.writer()
-    return 201, data(writer.document(writer.create(call.body())))
+    return 201, data(_plain(writer.document(writer.create(call.body())), ()))
 
 
 def read(call: Call) -> Answer:
@@ -47,7 +47,7 @@ def update(call: Call) -> Answer:
     if found is None:
         raise call.missing()
     writer = call.writer()
-    return 200, data(writer.document(writer.update(found, call.body())))
+    return 200, data(_plain(writer.document(writer.update(found, call.body())), ()))
 
 
 def delete(call: Call) -> Answer:
@@ -128,7 +128,7 @@ def _documents(call: Call, query: Query, records: Iterable[Record]) -> list[dict
         with_labels, with_names = query.boolean("include_option_labels"), query.boolean("include_labels")
     documents = []
     for record in records:
-        document = writer.document(record)
+        document = _plain(writer.document(record), included)
         if only is not None:
             document["custom_fields"] = {
                 code: value for code, value in document["custom_fields"].items() if code in only
@@ -139,11 +139,15 @@ def _documents(call: Call, query: Query, records: Iterable[Record]) -> list[dict
             }
         if with_names:
             document["labels"] = _named(call, "label_ids", record.data["label_ids"])
-        if call.kind == "activities" and "attendees" not in included:
-            del document["attendees"]
         document |= {name: extra(call.company, call.kind, record, name) for name in included if name not in document}
         documents.append(document)
     return documents
+
+
+def _plain(document: dict[str, Any], included: Collection[str]) -> dict[str, Any]:
+    """A record without the members that are answered on request only."""
+    hidden = {*ON_REQUEST, "attendees"}.difference(included)
+    return {name: value for name, value in document.items() if name not in hidden}
 
 
 def _labelled(call: Call, code: str, value: Any) -> Any:

@@ -9,8 +9,14 @@ from sandbox.pipedrive.gate import Answer, Call
 from sandbox.pipedrive.records import Record
 from sandbox.pipedrive.wire import data, day
 
-_LINKS = ("deal_id", "person_id", "org_id", "user_id")
-_FLAGS = ("pinned_to_deal_flag", "pinned_to_person_flag", "pinned_to_organization_flag", "pinned_to_lead_flag")
+_LINKS = ("deal_id", "person_id", "org_id", "user_id", "project_id")
+_FLAGS = (
+    "pinned_to_deal_flag",
+    "pinned_to_person_flag",
+    "pinned_to_organization_flag",
+    "pinned_to_lead_flag",
+    "pinned_to_project_flag",
+)
 _SORTS = ("id", "user_id", "deal_id", "person_id", "org_id", "content", "add_time", "update_time")
 _PARAMETERS = (*_LINKS, *_FLAGS, "lead_id", "start", "limit", "sort", "start_date", "end_date", "updated_since")
 

@@ -20,13 +20,29 @@ DAY = 86_400
 
 
 class Burst(Window):
-    """A rolling window that tells when the next call fits."""
+    """A rolling window that tells when the next call fits; whoever overfills it may have to wait for longer.
 
-    def __init__(self, calls: int) -> None:
+    Pipedrive's staff told of such a penalty, of ten seconds; its documentation does not.
+    """
+
+    def __init__(self, calls: int, penalty: float = 0.0) -> None:
         super().__init__(calls, BURST_SECONDS)
+        self._penalty = penalty
+        self._barred_until = -math.inf
+
+    def remaining(self, now: float) -> int:
+        """How many calls still fit at this moment."""
+        return 0 if now < self._barred_until else super().remaining(now)
+
+    def refuse(self, now: float) -> None:
+        """A call did not fit: the penalty begins, unless it runs already."""
+        if now >= self._barred_until:
+            self._barred_until = now + self._penalty
 
     def reset(self, now: float) -> int:
-        """Whole seconds until the oldest counted call leaves the window."""
+        """Whole seconds until the next call fits, or until the oldest counted one leaves the window."""
+        if now < self._barred_until:
+            return math.ceil(self._barred_until - now)
         self._slide(now)
         return max(1, math.ceil(self._taken[0] + self.seconds - now)) if self._taken else math.ceil(self.seconds)
 

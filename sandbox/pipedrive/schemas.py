@@ -26,6 +26,7 @@ from sandbox.pipedrive.values import (
     reference,
     text,
     user,
+    v1_moment,
 )
 from sandbox.pipedrive.wire import iso
 
@@ -248,12 +249,14 @@ NOTES = Schema(
         "org_id": _ORGANIZATION,
         "deal_id": _DEAL,
         "lead_id": Member(_no_such("lead"), nullable=True),
+        "project_id": Member(_no_such("project"), nullable=True),
         "user_id": Member(user),
-        "add_time": Member(text(19)),
+        "add_time": Member(v1_moment),
         "pinned_to_person_flag": _FLAG,
         "pinned_to_organization_flag": _FLAG,
         "pinned_to_deal_flag": _FLAG,
         "pinned_to_lead_flag": _FLAG,
+        "pinned_to_project_flag": _FLAG,
     },
     required=("content",),
     initial={
@@ -261,10 +264,12 @@ NOTES = Schema(
         "org_id": None,
         "deal_id": None,
         "lead_id": None,
+        "project_id": None,
         "pinned_to_person_flag": 0,
         "pinned_to_organization_flag": 0,
         "pinned_to_deal_flag": 0,
         "pinned_to_lead_flag": 0,
+        "pinned_to_project_flag": 0,
     },
     has_customs=False,
 )

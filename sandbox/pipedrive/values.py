@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Check = Callable[["Company", str, Any], Any]
 
+_V1_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 _DURATION = re.compile(r"\d{1,3}:[0-5]\d(:[0-5]\d)?")
 ADDRESS = (
@@ -189,7 +190,15 @@ def date_only(_company: Company, name: str, value: object) -> str:
 
 
 def moment(_company: Company, name: str, value: object) -> str:
+    """A time as v2 takes it, RFC 3339."""
     return iso(unix(name, value))
+
+
+def v1_moment(_company: Company, name: str, value: object) -> float:
+    """A time as v1 takes it, `YYYY-MM-DD HH:MM:SS` in UTC, as Unix time."""
+    if not isinstance(value, str) or not _V1_TIME.fullmatch(value):
+        raise InvalidValueError(name, f"{value!r} is not a valid datetime: use YYYY-MM-DD HH:MM:SS")
+    return unix(name, f"{value.replace(' ', 'T')}Z")
 
 
 def clock_time(_company: Company, name: str, value: object) -> str:

@@ -39,20 +39,23 @@ class Writer:
         checked = self._checked(members, self.schema.required)
         data: Data = {**{name: _copy(value) for name, value in self.schema.initial.items()}, **self._own(), **checked}
         self._complete(None, data, now)
-        record = Record(next(company.ids), data, now, now)
-        if "add_time" in members and self.kind != "notes":
-            record.created = unix("add_time", members["add_time"])
+        record = Record(next(company.ids), data, self._created(data, now), now)
         self.store.add(record)
         self._remember(record, now)
-        company.note_effect("created", kind=self.kind, id=record.id, by=self.by, values=dict(checked))
+        company.note_effect(
+            "created",
+            kind=self.kind,
+            id=record.id,
+            by=self.by,
+            values={name: data[name] for name in checked if name in data},
+        )
         return record
 
     def update(self, record: Record, changes: Mapping[str, Any]) -> Record:
         """Change the members that are named, lists as a whole; the journal tells what really changed."""
         now = self.company.clock()
         checked = self._checked(changes, ())
-        if "add_time" in changes and self.kind != "notes":
-            record.created = unix("add_time", changes["add_time"])
+        record.created = self._created(checked, record.created)
         if "custom_fields" in checked:
             checked["custom_fields"] = {**record.data["custom_fields"], **checked["custom_fields"]}
         data = {**record.data, **checked}
@@ -115,6 +118,12 @@ class Writer:
             own |= {"creator_user_id": company.me.id, "type": company.activity_types[0].key}
         return own
 
+    @staticmethod
+    def _created(checked: Data, otherwise: float) -> float:
+        """The time of creation, taken out of the members."""
+        given = checked.pop("add_time", otherwise)
+        return unix("add_time", given) if isinstance(given, str) else float(given)
+
     def _complete(self, before: Data | None, after: Data, now: float) -> None:
         try:
             complete(self.company, self.kind, before, after, now)
@@ -142,8 +151,9 @@ class Writer:
                 problems.append(error)
         if problems:
             raise RefusedError(problems)
-        # Times are the record's own, whatever is said.
-        return {name: value for name, value in checked.items() if name not in ("add_time", "update_time")}
+        # The time of the last change is the record's own, whatever is said.
+        checked.pop("update_time", None)
+        return checked
 
     def _checked_member(self, name: str, value: Any) -> Any:
         if name == "custom_fields" and self.schema.has_customs:

@@ -60,7 +60,7 @@ def upsert(call: Call) -> Answer:
     """PATCH composite/sobjects/X/field: each record with its external id, and without an `id`."""
     definition = call.sobject()
     key = definition.find(call.params["key"])
-    if key is None or not key.is_key:
+    if key is None or not key.is_key or key.name == "Id":
         raise missing_record(call.params["key"])
     records, all_or_none = _records(call)
     for record in records:
@@ -74,7 +74,7 @@ def upsert(call: Call) -> Answer:
         value = bind(key, values[index])
         if value is None:
             raise ApiError("MISSING_ARGUMENT", f"{key.name} not specified", [])
-        if key.name != "Id" and _id_of(records[index]) is not None:
+        if _id_of(records[index]) is not None:
             raise ApiError("INVALID_FIELD", "The Id field should not be specified in the sobject data.", ["Id"])
         if times[value.lower()] > 1:
             raise ApiError("DUPLICATE_VALUE", f"Duplicate external id specified: {value}", [key.name])
@@ -154,9 +154,7 @@ def _run(call: Call, count: int, one: Callable[[int], Row], *, all_or_none: bool
             [],
         )
         # The id of a row that was undone stays in the answer, as Salesforce's own example has it.
-        return [
-            {**row, "success": False, "errors": [rolled_back.row()]} if row["success"] else row for row in rows
-        ]
+        return [{**row, "success": False, "errors": [rolled_back.row()]} if row["success"] else row for row in rows]
     return rows
 
 

@@ -53,7 +53,9 @@ class Call:
         except RecursionError:
             raise ApiError("JSON_PARSER_ERROR", "Document nesting too deep") from None
         except ValueError as error:
-            where = f" at [line:{error.lineno}, column:{error.colno}]" if isinstance(error, json.JSONDecodeError) else ""
+            where = (
+                f" at [line:{error.lineno}, column:{error.colno}]" if isinstance(error, json.JSONDecodeError) else ""
+            )
             raise ApiError("JSON_PARSER_ERROR", f"Unexpected character or end of the document{where}") from None
         if not isinstance(document, dict):
             raise ApiError("JSON_PARSER_ERROR", "Expected a JSON object at [line:1, column:1]")

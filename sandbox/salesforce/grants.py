@@ -42,7 +42,9 @@ class Code:
 class Grants:
     """All tokens of one app, by the emulator's clock."""
 
-    def __init__(self, clock: Callable[[], float], client_secret: str, session_seconds: float = SESSION_SECONDS) -> None:
+    def __init__(
+        self, clock: Callable[[], float], client_secret: str, session_seconds: float = SESSION_SECONDS
+    ) -> None:
         self._clock = clock
         self._client_secret = client_secret
         self.session_seconds = session_seconds

@@ -47,8 +47,15 @@ class Org:
     """
 
     def __init__(
-        self, number: int, name: str, *, clock: Callable[[], float], lock: threading.RLock, rotate: bool, edition: str,
-        daily_limit: int | None
+        self,
+        number: int,
+        name: str,
+        *,
+        clock: Callable[[], float],
+        lock: threading.RLock,
+        rotate: bool,
+        edition: str,
+        daily_limit: int | None,
     ) -> None:
         self.lock = lock
         self.number = number

@@ -45,7 +45,7 @@ def delete(call: Call) -> Answer:
 
 def read_by_key(call: Call) -> Answer:
     """GET sobjects/X/field/value."""
-    key, found = _named(call)
+    _, found = _named(call)
     if not found:
         raise not_found()
     if len(found) > 1:

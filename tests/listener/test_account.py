@@ -170,6 +170,7 @@ class FakeClient:
         self.error: Exception | None = None
 
     async def ensure_schema(self) -> dict[str, Any]:
+        await asyncio.sleep(0)
         self.ensured += 1
         return {"key_field": f"k{self.ensured}"}
 
@@ -251,9 +252,16 @@ async def test_what_concerns_the_whole_connection_ends_the_push(
     client.error = error
     for count in (1, 2):
         with pytest.raises(type(error)):
-            await kept.prepare(batch_of(schema_ready=False))
+            await kept.prepare(batch_of(schema_stale=True))
         assert client.described == count
-    assert client.ensured == 1
+
+
+async def test_an_account_that_was_connected_anew_is_prepared_and_described_again(
+    kept: Account, client: FakeClient
+) -> None:
+    for count in (1, 2):
+        assert (await kept.prepare(batch_of(schema_ready=False))).account == {"key_field": f"k{count}"}
+        assert (client.ensured, client.described) == (count, count)
 
 
 async def test_refusals_describe_at_once_and_then_once_a_minute(
@@ -277,9 +285,9 @@ async def test_refusals_that_no_description_explains_describe_ever_more_seldom(
     waits: list[float] = []
 
     async def wait(seconds: float) -> None:
-        waits.append(max(0.0, round(seconds)))
+        waits.append(round(max(0.0, seconds)))
 
-    monkeypatch.setattr(account.asyncio, "sleep", wait)
+    monkeypatch.setattr(asyncio, "sleep", wait)
     kept = Account(cast("Database", database_), cast("Client", client), 7, "fake")
     for database_.changed in (1, 0, 0, 0, 0, 0, 0, 1, 0):
         await kept.describe_after_refusal()

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from providers.base import Report
+from providers.errors import Unavailable
 from providers.hubspot_rows import Record, Row
 from providers.hubspot_wire import WIDTH, Wire
 from providers.models import ActivityDocument, Company, DealDocument
@@ -67,6 +68,22 @@ async def test_a_backlog_of_a_thousand_contacts_and_what_follows_costs_few_calls
         3: PEOPLE // 4,
         341: PEOPLE // 4,
     }
+
+
+async def test_one_lost_call_among_several_leaves_only_its_own_rows_uncertain(
+    hubspot: HubSpotSample, portal: HubSpotAccount
+) -> None:
+    documents = [contact(number, f"p{number}@example.com") for number in range(1, 401)]
+    portal.disturb("contacts", drop_answer=True, skip=2)
+    pushed = await push(hubspot, portal, *documents)
+    lost = [document for document in documents if pushed.of(document).uncertain]
+    assert {pushed.of(document).status for document in lost} == {"failed"}
+    assert {pushed.of(document).status for document in documents if document not in lost} == {"synced"}
+    assert len(lost) == 100
+    assert isinstance(pushed.error, Unavailable)
+    again = await push(hubspot, portal, *[document.model_copy(update={"uncertain": True}) for document in lost])
+    assert again.statuses == {"synced"}
+    assert len(portal.ledger()["contacts"]) == 400
 
 
 async def test_calls_of_one_step_go_side_by_side_after_the_first_has_come_back(portal: HubSpotAccount) -> None:

@@ -177,3 +177,22 @@ async def test_what_follows_a_contact_that_this_push_made_again_hangs_on_the_new
     assert new != old
     ends = {each["from_type"]: each["to_id"] for each in portal.ledger()["associations"] if each["to_id"] == new}
     assert set(ends) == {"deals", "notes", "tasks"}
+
+
+async def test_a_deal_whose_contact_went_away_meanwhile_is_kept_for_the_contact_that_follows(
+    hubspot: HubSpotSample, portal: HubSpotAccount, person: Person
+) -> None:
+    old = person.create("contacts", email=ADA)
+    person.delete("contacts", old)
+    deal = DealDocument(
+        rows=(1,), contact_id=UUID(int=1), key="d", contact_external_id=old, fields=hubspot.deal_fields("Deal")
+    )
+    [refused] = (await push(hubspot, portal, deal)).all
+    assert refused.failure is not None
+    assert refused.failure.code == CONTACT_GONE
+    new = person.create("contacts", email=ADA)
+    again = deal.model_copy(update={"contact_external_id": new, "uncertain": refused.uncertain})
+    [arrived] = (await push(hubspot, portal, again)).all
+    [held] = portal.ledger()["deals"]
+    assert (arrived.status, arrived.external_id) == ("synced", held["id"])
+    assert {each["to_id"] for each in portal.ledger()["associations"] if each["from_type"] == "deals"} == {new}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from providers.base import Report
 from providers.errors import FailureKind
 from providers.models import Company, ContactDocument, Field, Fields, Policy
 from providers.pipedrive import Client
+from sandbox.pipedrive.fields import Option
 from tests.providers.contract import Budget, Tokens, batch_of, follow_ups, new_account, push
 from tests.providers.samples_pipedrive import Person, PipedriveAccount, PipedriveSample, open_sample
 
@@ -391,3 +393,107 @@ async def test_throttling_by_a_page_makes_the_connection_wait(crm: PipedriveSamp
     assert (failure.kind, failure.status) == (FailureKind.RATE_LIMITED, 403)
     assert (failure.retry_after or 0) >= 60
     assert not pushed.all[0].uncertain
+
+
+async def test_two_pushes_at_once_make_one_organization_of_a_name(
+    crm: PipedriveSample, company: PipedriveAccount
+) -> None:
+    async with httpx.AsyncClient() as http:
+        client = Client(company.config, Tokens(company, http), Budget(), http)
+        reports = []
+        for number in (1, 2):
+            batch = batch_of(company, "pipedrive", [contact(number, f"p{number}@example.com", company=works_at("E"))])
+            reports.append((batch, Report(batch)))
+        await asyncio.gather(*(client.push(batch, report) for batch, report in reports))
+    outcomes = [outcome for _, report in reports for outcome in report.close()]
+    assert {outcome.status for outcome in outcomes} == {"synced"}
+    [made] = held_by(company, "organizations")
+    assert {outcome.company_external_id for outcome in outcomes} == {str(made["id"])}
+
+
+async def test_an_option_added_since_is_known_at_the_next_try(
+    crm: PipedriveSample, company: PipedriveAccount, person: Person
+) -> None:
+    field = person.create("personFields", field_name="Mood", field_type="enum", options=[{"label": "Good"}])
+    code = field["field_code"]
+    document = contact(fields={code: Field(value="Better")})
+    async with httpx.AsyncClient() as http:
+        client = Client(company.config, Tokens(company, http), Budget(), http)
+        statuses = []
+        for _ in range(2):
+            batch = batch_of(company, "pipedrive", [document])
+            report = Report(batch)
+            await client.push(batch, report)
+            statuses += [outcome.status for outcome in report.close()]
+            company.company.fields["persons"].get(code).options.append(Option(987, "Better"))
+    assert statuses == ["failed", "synced"]
+
+
+async def test_an_id_that_cannot_be_one_of_pipedrives_is_of_nobody(
+    crm: PipedriveSample, company: PipedriveAccount
+) -> None:
+    document = contact(external_id="003xx", company=works_at("Engines", external_id="001xx"))
+    pushed = await push(crm, company, document)
+    assert pushed.statuses == {"synced"}
+    assert pushed.all[0].external_id == str(held_by(company)[0]["id"])
+    assert pushed.all[0].company_external_id == str(held_by(company, "organizations")[0]["id"])
+
+
+async def test_a_person_whose_organization_is_refused_whatever_it_is_arrives_without_it(
+    crm: PipedriveSample, company: PipedriveAccount
+) -> None:
+    refusal = {"success": False, "error": "Validation failed: org_id: not visible to you", "errorCode": 400}
+    company.disturb_path("/api/v2/persons$", method="POST", status=400, body=refusal, times=2)
+    pushed = await push(crm, company, contact(company=works_at("Engines")))
+    [outcome] = pushed.all
+    assert (outcome.status, outcome.company_external_id) == ("synced", None)
+    assert "not visible to you" in (outcome.remark or "")
+    assert [each["org_id"] for each in held_by(company)] == [None]
+
+
+async def test_a_person_deleted_between_reading_and_writing_is_made_again(
+    crm: PipedriveSample, company: PipedriveAccount, person: Person
+) -> None:
+    held = person.create("persons", name="Ada", emails=[{"value": ADA, **MINE}])
+    gone = {"success": False, "error": "Person not found", "errorCode": 404}
+    company.disturb_path("/api/v2/persons/", method="PATCH", status=404, body=gone)
+    pushed = await push(crm, company, contact(external_id=str(held["id"]), fields={"name": Field(value="Ada L.")}))
+    [outcome] = pushed.all
+    assert (outcome.status, outcome.created) == ("synced", True)
+    assert outcome.external_id != str(held["id"])
+
+
+async def test_an_organization_deleted_between_reading_and_marking_is_made_again(
+    crm: PipedriveSample, company: PipedriveAccount, person: Person
+) -> None:
+    held = person.create("organizations", name="Engines")
+    gone = {"success": False, "error": "Organization not found", "errorCode": 404}
+    company.disturb_path("/api/v2/organizations/", method="PATCH", status=404, body=gone)
+    pushed = await push(crm, company, contact(company=works_at("Engines")))
+    assert pushed.statuses == {"synced"}
+    assert pushed.all[0].company_external_id not in (None, str(held["id"]))
+
+
+async def test_an_organization_that_is_refused_fails_its_contacts_only(
+    crm: PipedriveSample, company: PipedriveAccount
+) -> None:
+    bad = Company(key="bad", name="Bad", fields={"name": "Bad", "owner_id": "987654321"})
+    refused, other = contact(1, "p1@example.com", company=bad), contact(2, "p2@example.com", company=works_at("Good"))
+    pushed = await push(crm, company, refused, other)
+    assert pushed.of(other).status == "synced"
+    failure = pushed.of(refused).failure
+    assert failure is not None
+    assert (failure.kind, failure.field) == (FailureKind.REJECTED, "owner_id")
+    assert len(held_by(company)) == 1
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_a_search_that_is_refused_fails_the_contact_it_was_for(
+    crm: PipedriveSample, company: PipedriveAccount, person: Person
+) -> None:
+    for number in range(6):
+        person.create("persons", name=f"Old {number}", emails=[{"value": f"old{number}@example.com", **MINE}])
+    company.disturb_path("/api/v2/persons/search", status=400)
+    pushed = await push(crm, company, contact(1, "p1@example.com"), contact(2, "p2@example.com"))
+    assert sorted(outcome.status for outcome in pushed.all) == ["failed", "synced"]
+    assert not any(outcome.uncertain for outcome in pushed.all)

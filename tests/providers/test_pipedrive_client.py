@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -163,6 +164,38 @@ async def test_without_the_scope_the_administrator_is_told_which(path: str, scop
     with pytest.raises(Unauthorized) as caught:
         await client.ensure_schema()
     assert scope in caught.value.message
+
+
+class Renewable(Fixed):
+    """Tokens of which the first is expired."""
+
+    def __init__(self, *, is_dead: bool) -> None:
+        super().__init__(Credentials(access_token=SecretStr("old"), refresh_token=SecretStr("1:2")))
+        self.is_dead = is_dead
+        self.refreshes = 0
+
+    async def refresh(self, stale: Credentials) -> Credentials:
+        self.refreshes += 1
+        await asyncio.sleep(0)
+        if self.is_dead:
+            raise Unauthorized("the connection is dead", provider="pipedrive")
+        self._credentials = oauth_token()
+        return self._credentials
+
+
+@pytest.mark.parametrize("is_dead", [False, True])
+async def test_calls_under_way_together_refresh_their_token_once(is_dead: bool) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.headers["authorization"] == "Bearer old":
+            return httpx.Response(401, json={"success": False, "error": "unauthorized access"})
+        return httpx.Response(200, json={"success": True, "data": {"company_id": 7}})
+
+    tokens = Renewable(is_dead=is_dead)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        client = Client(CONFIG, tokens, Budget(), http)
+        results = await asyncio.gather(*(client.check() for _ in range(8)), return_exceptions=True)
+    assert tokens.refreshes == 1
+    assert {type(result) for result in results} == ({Unauthorized} if is_dead else {str})
 
 
 async def test_a_field_that_pipedrive_will_not_make_is_asked_of_an_administrator() -> None:

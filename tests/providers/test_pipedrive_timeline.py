@@ -19,6 +19,11 @@ from tests.providers.samples_pipedrive import Person, PipedriveAccount, Pipedriv
 
 FollowUp = TypeVar("FollowUp", DealDocument, ActivityDocument, TaskDocument)
 KINDS = ("deals", "notes", "activities")
+STANDARD = (
+    *(("contact", name) for name in ("name", "email", "phone")),
+    ("company", "name"),
+    *(("deal", name) for name in ("title", "value", "currency", "expected_close_date")),
+)
 
 
 @pytest.fixture(scope="module")
@@ -222,8 +227,7 @@ async def test_the_fields_are_described_by_the_names_that_mappings_use(
         described = await Client(company.config, Tokens(company, http), Budget(), http).describe()
     by_name: dict[tuple[str, str], CrmField] = {(each.object, each.name): each for each in described}
     assert len(by_name) == len(described)
-    for name in (("contact", "email"), ("contact", "phone"), ("contact", "name"), ("company", "name"),
-                 ("deal", "title"), ("deal", "value"), ("deal", "currency"), ("deal", "expected_close_date")):  # fmt: skip
+    for name in STANDARD:
         assert by_name[name].is_writable
     assert not {("contact", "emails"), ("contact", "phones")} & set(by_name)
     assert by_name["contact", "name"].is_required

@@ -28,7 +28,7 @@ def acme(clock: Clock) -> Iterator[Acme]:
 def consent(acme: Acme, **form: str) -> dict[str, list[str]]:
     """Where the consent page leads to."""
     body = {**ASKED, "decision": "approve", "company": str(acme.company.number), **form}
-    response = httpx.post(f"{acme.url}/oauth/authorize", data=body)
+    response = acme.stranger.post("/oauth/authorize", data=body)
     assert response.status_code == 302, response.text
     return parse_qs(urlsplit(response.headers["location"]).query)
 
@@ -39,7 +39,7 @@ def exchange(acme: Acme, code: str, redirect_uri: str = CALLBACK) -> httpx.Respo
 
 def test_a_call_needs_a_token_that_pipedrive_gave_out(acme: Acme) -> None:
     for response in (
-        httpx.get(f"{acme.url}/api/v2/persons"),
+        acme.stranger.get("/api/v2/persons"),
         acme.as_token("nobody's"),
         acme.as_user("/persons", "no"),
     ):
@@ -91,11 +91,11 @@ def test_a_refresh_token_dies_after_sixty_days_without_use(acme: Acme, clock: Cl
 def test_the_app_names_itself_by_basic_authentication_only(acme: Acme) -> None:
     form = {"grant_type": "refresh_token", "refresh_token": acme.company.refresh_token}
     in_body = {**form, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    unnamed = httpx.post(f"{acme.url}/oauth/token", data=in_body)
+    unnamed = acme.stranger.post("/oauth/token", data=in_body)
     assert (unnamed.status_code, unnamed.json()["error"]) == (401, "invalid_client")
     wrong = acme.oauth(auth=(CLIENT_ID, "wrong"), **form)
     assert (wrong.status_code, wrong.json()["message"]) == (400, "Invalid client: client is invalid")
-    garbage = httpx.post(f"{acme.url}/oauth/token", data=form, headers={"authorization": "Basic ?"})
+    garbage = acme.stranger.post("/oauth/token", data=form, headers={"authorization": "Basic ?"})
     assert garbage.status_code == 400
 
 
@@ -103,12 +103,12 @@ def test_the_token_endpoint_says_what_is_missing(acme: Acme) -> None:
     assert acme.oauth(state="s").json()["message"] == "Missing parameter: grant_type"
     assert acme.oauth(grant_type="refresh_token").json()["message"] == "Missing parameter: refresh_token"
     assert acme.oauth(grant_type="password").json()["error"] == "unsupported_grant_type"
-    as_json = httpx.post(f"{acme.url}/oauth/token", json={}, auth=(CLIENT_ID, CLIENT_SECRET))
+    as_json = acme.stranger.post("/oauth/token", json={}, auth=(CLIENT_ID, CLIENT_SECRET))
     assert (as_json.status_code, as_json.json()["error"]) == (400, "invalid_request")
 
 
 def test_the_consent_page_leads_back_with_a_code_that_is_good_once(acme: Acme) -> None:
-    page = httpx.get(f"{acme.url}/oauth/authorize", params=ASKED)
+    page = acme.stranger.get("/oauth/authorize", params=ASKED)
     assert page.status_code == 200
     assert "Pipedrive" in page.text
     assert "HubSpot" not in page.text
@@ -135,11 +135,13 @@ def test_a_person_can_deny(acme: Acme) -> None:
 
 def test_only_the_registered_callback_and_the_known_app_are_served(clock: Clock) -> None:
     with opened(Pipedrive(clock, redirect_uri=CALLBACK)) as acme:
-        where = f"{acme.url}/oauth/authorize"
-        assert httpx.get(where, params=ASKED).status_code == 200
-        assert httpx.get(where, params={**ASKED, "redirect_uri": "https://evil.example.com/"}).status_code == 400
-        assert httpx.get(where, params={**ASKED, "client_id": "other"}).status_code == 400
-        assert httpx.post(where, data={**ASKED, "decision": "approve", "company": "1"}).status_code == 400
+        where = "/oauth/authorize"
+        assert acme.stranger.get(where, params=ASKED).status_code == 200
+        assert (
+            acme.stranger.get(where, params={**ASKED, "redirect_uri": "https://evil.example.com/"}).status_code == 400
+        )
+        assert acme.stranger.get(where, params={**ASKED, "client_id": "other"}).status_code == 400
+        assert acme.stranger.post(where, data={**ASKED, "decision": "approve", "company": "1"}).status_code == 400
 
 
 def test_revoking_the_refresh_token_uninstalls_the_app(acme: Acme) -> None:

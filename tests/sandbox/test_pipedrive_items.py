@@ -288,6 +288,27 @@ def test_further_fields_come_when_they_are_asked_for(acme: Acme) -> None:
     assert "notes_count" not in acme.get(f"/persons/{person}").json()["data"]
 
 
+def test_what_an_organization_does_is_answered_on_request_only(acme: Acme) -> None:
+    created = acme.made("/organizations", name="Acme", website="https://acme.example", employee_count=12)
+    assert "website" not in created
+    where = f"/organizations/{created['id']}"
+    assert "website" not in acme.get(where).json()["data"]
+    document = acme.get(where, include_fields="website,employee_count").json()["data"]
+    assert (document["website"], document["employee_count"]) == ("https://acme.example", 12)
+    assert "industry" not in document
+    assert acme.ledger["organizations"][0]["website"] == "https://acme.example"
+
+
+def test_a_record_can_be_older_than_its_entry(acme: Acme) -> None:
+    person = acme.made("/persons", name="Ada", add_time="2020-01-02T03:04:05+01:00")
+    assert person["add_time"] == "2020-01-02T02:04:05Z"
+    assert person["update_time"] > person["add_time"]
+    note = acme.made("/api/v1/notes", content="x", person_id=person["id"], add_time="2020-01-02 03:04:05")
+    assert note["add_time"] == "2020-01-02 03:04:05"
+    wrong = acme.post("/api/v1/notes", content="x", person_id=person["id"], add_time="2020-01-02T03:04:05Z")
+    assert wrong.status_code == 400
+
+
 def test_a_deal_starts_in_the_first_stage_and_follows_its_status(acme: Acme, clock: Clock) -> None:
     deal = acme.made("/deals", title="Deal", value=12.5)
     stages = acme.get("/stages").json()["data"]

@@ -114,6 +114,18 @@ def test_whoever_goes_on_after_many_refusals_meets_cloudflare(acme: Acme, clock:
     assert acme.get("/persons/1").status_code == 404
 
 
+def test_there_can_be_a_penalty_for_filling_a_window(clock: Clock) -> None:
+    with opened(Pipedrive(clock, penalty=10.0)) as acme:
+        answers = [acme.get("/persons/search", term="ada") for _ in range(11)]
+        assert [each.status_code for each in answers] == [200] * 10 + [429]
+        assert answers[-1].headers["x-ratelimit-reset"] == answers[-1].headers["retry-after"] == "10"
+        clock.advance(9)
+        refused = acme.get("/persons/search", term="ada")
+        assert (refused.status_code, refused.headers["x-ratelimit-reset"]) == (429, "1")
+        clock.advance(1)
+        assert acme.get("/persons/search", term="ada").status_code == 200
+
+
 def test_refusals_cost_no_tokens(acme: Acme) -> None:
     for _ in range(25):
         acme.as_user("/persons/1")
