@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from listener.db import Database
+from listener.documents import storable
 from listener.errors import DatabaseTrouble
 from listener.logs import places
 from providers.base import Client
@@ -133,12 +134,4 @@ class Account:
 
 def _json(value: Any) -> str:
     """As jsonb takes it: a CRM's labels may hold what Postgres stores in no text."""
-    return json.dumps(_storable(value))
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_storable(key): _storable(each) for key, each in value.items()}
-    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value
+    return json.dumps(storable(value))

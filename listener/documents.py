@@ -67,15 +67,16 @@ def json_of(outcomes: list[Outcome]) -> str:
     else:
         if b"\\u0000" not in text:
             return text.decode()
-    return json.dumps(_storable(_OUTCOMES.dump_python(outcomes)))
+    return json.dumps(storable(_OUTCOMES.dump_python(outcomes)))
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
+    """The same without what Postgres stores in no text: NUL, and halves of surrogate pairs."""
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {_storable(key): _storable(each) for key, each in value.items()}
-    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value
+        return {storable(key): storable(each) for key, each in value.items()}
+    return [storable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _unreadable(text: str, error: ValidationError) -> Unreadable:
@@ -87,7 +88,7 @@ def _unreadable(text: str, error: ValidationError) -> Unreadable:
         document["id"],
         [
             Outcome(rows=tuple(each["rows"]), status="failed", failure=failure, uncertain=bool(each.get("uncertain")))
-            for each in (*document["contacts"], *document["deals"], *document["activities"])
+            for each in (*document["contacts"], *document["deals"], *document["activities"], *document["tasks"])
         ],
         [".".join(map(str, detail["loc"])) for detail in error.errors(include_input=False, include_context=False)],
     )

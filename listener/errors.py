@@ -54,7 +54,7 @@ class KeyWrong(Refusal):
 
 
 class InvalidSettings(Refusal):
-    """CS003, CS010, CS020: something that was written makes no sense."""
+    """CS003, CS010, CS013, CS020: something that was written makes no sense."""
 
 
 class NotYours(Refusal):
@@ -69,6 +69,7 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS005": KeyWrong,
     "CS010": InvalidSettings,
     "CS012": InvalidSettings,
+    "CS013": InvalidSettings,
     "CS020": InvalidSettings,
     "CS021": NotYours,
     "CS090": SchemaTooOld,

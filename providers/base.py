@@ -39,7 +39,7 @@ ENCODING_HEADERS = frozenset({"content-encoding", "content-length", "transfer-en
 
 
 class Credentials(BaseModel):
-    """An opened connection, as `user_integrations.credentials` held it before it was sealed; what else was there is kept.
+    """An opened connection, as `user_integrations.credentials` held it before it was sealed, with what else was there.
 
     Attributes:
         expires_at: Unix time; None where the CRM does not tell.
@@ -270,7 +270,7 @@ class Client(ABC):
         """What a call takes of which of the CRM's rate limits."""
         return {limit: cost}
 
-    def observe(self, response: httpx.Response) -> None:
+    def observe(self, response: httpx.Response) -> None:  # noqa: B027 - most CRMs say nothing
         """Tell the budget what an answer says of the account's limits, where it says anything."""
 
     def authorize(self, credentials: Credentials) -> dict[str, str]:
@@ -362,9 +362,7 @@ def host_of(url: str, config: ProviderConfig, provider: str) -> str:
     is_allowed = parts.scheme == "https" and any(
         host.endswith(each[1:]) if each.startswith("*.") else host == each for each in config.api_hosts
     )
-    is_ours = parts.scheme in ("http", "https") and (
-        parts.netloc in own or host in ("127.0.0.1", "localhost", "::1")
-    )
+    is_ours = parts.scheme in ("http", "https") and (parts.netloc in own or host in ("127.0.0.1", "localhost", "::1"))
     if not (is_allowed or is_ours) or parts.userinfo:
         raise Unauthorized(
             f"this connection names {host or 'no host'} as the place of its API, which is not one of {provider}'s: "

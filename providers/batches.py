@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from providers.errors import Contended, ProviderError, Rejected, Stopping
+from providers.errors import Contended, ProviderError, Rejected
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
@@ -28,14 +28,14 @@ async def run_each(rows: Iterable[Row], carry: Callable[[Row], Awaitable[None]],
     is under way comes to its end, and the first error is raised.
     """
     waiting = deque(rows)
-    first: ProviderError | Stopping | None = None
+    first: Exception | None = None
 
     async def work() -> None:
         nonlocal first
         while waiting and first is None:
             try:
                 await carry(waiting.popleft())
-            except (ProviderError, Stopping) as error:
+            except Exception as error:  # noqa: BLE001 - raised below, as it is and not as one of a group
                 first = first or error
 
     async with asyncio.TaskGroup() as group:

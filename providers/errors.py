@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-
 CONTACT_GONE = "CONTACT_GONE"
 """The code of a rejection that is about the contact a deal, activity or task hangs on: it is no longer in the CRM.
 The database then has the contact synced again, and this row after it."""

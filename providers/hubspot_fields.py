@@ -57,7 +57,9 @@ def with_pipelines(fields: Sequence[CrmField], pipelines: Any) -> Iterator[CrmFi
     }
     for field in fields:
         given = options.get(field.name)
-        yield field.model_copy(update={"options": given, "is_closed": True, "type": "enum"}) if given else field
+        # A stage may also be named alone: which one is meant is seen once the pipeline is known.
+        is_closed = field.name != STAGE or len(alive) == 1
+        yield field.model_copy(update={"options": given, "is_closed": is_closed, "type": "enum"}) if given else field
 
 
 def _field(kind: Literal["contact", "company", "deal"], entry: Mapping[str, Any]) -> CrmField:

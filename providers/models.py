@@ -142,7 +142,7 @@ class ActivityDocument(Document):
 
 
 class TaskDocument(Document):
-    """Something a person is to do about a message, for the CRM's task list; `key` marks it, so that a replay finds it."""
+    """What a person is to do about a message, for the CRM's task list; `key` marks it, so that a replay finds it."""
 
     key: str
     external_id: str | None = None

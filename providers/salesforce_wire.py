@@ -51,7 +51,7 @@ class Wire:
             return list(joined(part, answer))
 
         def is_guilty(error: ProviderError, row: Row) -> bool:
-            return error.code == "INVALID_FIELD" and error.field in row.values
+            return error.code == "INVALID_TYPE" or (error.code == "INVALID_FIELD" and error.field in row.values)
 
         unnamed: list[Row] = []
         async for part, answer in send_all(rows, MAX_RECORDS, send, is_guilty):

@@ -189,7 +189,7 @@ def print_summary(
     console.print(
         f"\n{verdict}. {figures.replies:,} replies of {facts.organizations} organizations became "
         f"{figures.contacts:,} synced contacts in {outcome.seconds:.1f} s, with {outcome.total_calls:,} API calls. "
-        f"A client that searches and writes each record by itself needs 7 to 9 for each contact.{facts.remark} "
+        f"A client that searches and writes each record by itself needs 5 to 9 for each contact.{facts.remark} "
         f"The whole demo took {facts.total_seconds:.1f} s.",
     )
     console.print(

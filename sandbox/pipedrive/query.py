@@ -89,7 +89,10 @@ class Query:
         given = self._params.get("cursor")
         if given is not None:
             after = self._after(given, order)
-            rows = [each for each in rows if (list(key(each)) < after if descending else list(key(each)) > after)]
+            try:
+                rows = [each for each in rows if (list(key(each)) < after if descending else list(key(each)) > after)]
+            except TypeError:
+                raise invalid([InvalidValueError("cursor", "the cursor is not valid")]) from None
         shown = rows[:limit]
         if len(rows) <= limit:
             return shown, {"next_cursor": None}

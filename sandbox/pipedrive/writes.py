@@ -55,11 +55,12 @@ class Writer:
         """Change the members that are named, lists as a whole; the journal tells what really changed."""
         now = self.company.clock()
         checked = self._checked(changes, ())
-        record.created = self._created(checked, record.created)
+        created = self._created(checked, record.created)
         if "custom_fields" in checked:
             checked["custom_fields"] = {**record.data["custom_fields"], **checked["custom_fields"]}
         data = {**record.data, **checked}
         self._complete(record.data, data, now)
+        record.created = created
         changed = {name: value for name, value in data.items() if record.data.get(name) != value}
         if changed:
             record.data, record.updated = data, now

@@ -79,12 +79,11 @@ def refuse_duplicates(
     action, name = org.rules.get(record.sobject), _MATCHED_BY.get(record.sobject)
     if action is None or name is None or name not in changed or (action == "alert" and may_save):
         return
-    wanted = str(merged.get(name) or "").lower()
+    wanted = merged.get(name)
     found = [
         each
-        for each in org.tables[record.sobject].live()
-        if wanted and each.id != record.id and each.id not in created
-        if str(each.values.get(name, "")).lower() == wanted
+        for each in (org.tables[record.sobject].where(name, wanted) if isinstance(wanted, str) else ())
+        if not each.is_deleted and each.id != record.id and each.id not in created
     ]
     if found:
         raise ApiError(

@@ -43,6 +43,8 @@ class Org:
         rotate: a refresh gives a new refresh token and ends the old one.
         rules: duplicate rules by object: `block` or `alert`.
         validations: validation rules by object: what says whether a record's values are refused, and the message.
+        international_addresses: whether e-mail addresses may have letters beyond ASCII before the @ (a setting that
+            an admin has to switch on in older orgs).
         locks: by object, how many of the next rows find their record locked by somebody else.
     """
 
@@ -70,6 +72,7 @@ class Org:
         self.tables = {each: Table(definition) for each, definition in self.objects.items()}
         self.rules: dict[str, str] = {}
         self.validations: dict[str, list[tuple[Callable[[dict[str, Any]], bool], str]]] = {}
+        self.international_addresses = True
         self.locks: dict[str, int] = {}
         self.cursors: dict[str, list[dict[str, Any]]] = {}
         self.calls = Calls()

@@ -11,7 +11,9 @@ from sandbox.salesforce.errors import ApiError, ParseError
 from sandbox.salesforce.ids import canonical
 from sandbox.salesforce.schema import NUMBERS, Field
 
-_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[\w-]+\.)+[\w-]{2,}")
+_EMAIL = re.compile(
+    r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W_](?:[\w-]*[^\W_])"
+)
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)(Z|[+-]\d\d:?\d\d)")
@@ -76,8 +78,11 @@ def bind(field: Field, given: Any) -> Any:
     return given.strip() or None
 
 
-def check(field: Field, value: Any) -> Any:
-    """A bound value as the database keeps it; raises ApiError for a value it refuses."""
+def check(field: Field, value: Any, *, is_international: bool = True) -> Any:
+    """A bound value as the database keeps it; raises ApiError for a value it refuses.
+
+    `is_international` says whether the org takes addresses whose name has letters beyond ASCII.
+    """
     if value is None:
         return None
     if isinstance(value, str) and field.length and len(value) > field.length and field.type != "reference":
@@ -88,7 +93,8 @@ def check(field: Field, value: Any) -> Any:
         )
     match field.type:
         case "email":
-            if not _EMAIL.fullmatch(value):
+            is_local_plain = value.partition("@")[0].isascii()
+            if not _EMAIL.fullmatch(value) or not (is_international or is_local_plain):
                 raise ApiError(
                     "INVALID_EMAIL_ADDRESS",
                     f"{field.label or field.name}: invalid email address: {value}",

@@ -153,7 +153,8 @@ def _values(writer: Writer, definition: SObject, given: Mapping[str, Any], *, is
             )
         bound[relation.name] = (relation, resolve(writer.org, relation, value))
     _check_access([each for each, _ in bound.values()], is_new=is_new)
-    values = {name: check(each, value) for name, (each, value) in bound.items()}
+    is_international = writer.org.international_addresses
+    values = {name: check(each, value, is_international=is_international) for name, (each, value) in bound.items()}
     # A yes or no has no third state.
     return {
         name: False if value is None and bound[name][0].type == "boolean" else value for name, value in values.items()

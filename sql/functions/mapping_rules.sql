@@ -6,7 +6,7 @@ set search_path = ''
 as $$
   with connection as materialized (
     select i.organization_id, i.id as integration_id, coalesce(p.config -> 'field_mappings' -> p_object, '[]') as defaults,
-      coalesce(i.field_mappings -> p_object, '[]') as own, coalesce(p.config -> 'status_ranks', '[]') as status_ranks,
+      coalesce(i.field_mappings -> p_object, '[]') as own, coalesce(p.config -> 'default_settings', '{}') as default_settings, i.sync_settings, coalesce(p.config -> 'status_ranks', '[]') as status_ranks,
       coalesce(p.config -> 'status_values', '{}') || coalesce(i.sync_settings -> 'status_values', '{}') as status_values,
       exists (
         select from crm_sync.crm_fields as f where f.organization_id = i.organization_id and f.integration_id = i.id and f.object = p_object
@@ -19,7 +19,12 @@ as $$
     select r.rule from connection as x cross join lateral jsonb_array_elements(x.own) as r (rule)
   ),
   rules as (
-    select d.rule || '{"is_default": true}' as rule
+    select d.rule || case
+        -- a pipeline or a stage that somebody chose is theirs, by whichever rule it travels
+        when d.rule ->> 'from' in ('pipeline', 'stage')
+          and x.sync_settings -> ('deal_' || (d.rule ->> 'from')) is distinct from x.default_settings -> ('deal_' || (d.rule ->> 'from')) then '{}'::jsonb
+        else '{"is_default": true}'
+      end as rule
     from connection as x
     cross join lateral jsonb_array_elements(x.defaults) as d (rule)
     where not exists (select from own where own.rule ->> 'from' = d.rule ->> 'from' or own.rule ->> 'to' = d.rule ->> 'to')

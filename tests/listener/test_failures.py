@@ -7,7 +7,7 @@ import time
 import types
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -18,7 +18,7 @@ from listener import budget
 from providers import base
 from providers.base import Credentials, Report
 from providers.errors import ProviderError, Unexpected
-from providers.models import Batch
+from providers.models import Batch, CrmField
 from sandbox.faults import Fault
 from sandbox.hubspot import HubSpot
 from sandbox.limits import Window
@@ -78,7 +78,7 @@ def test_a_slow_portal_does_not_delay_another_tenant(shop: Shop, database: str) 
     slow, quick = shop.tenant(), shop.tenant()
     shop.replies(slow, 300)
     shop.hubspot.faults.add(Fault(account=slow.portal.hub_id, delay=30.0, times=100))
-    with daemon(database, concurrency=4, stop_seconds=0.1, poll_seconds=3600):
+    with daemon(database, batch_size=100, concurrency=4, stop_seconds=0.1, poll_seconds=3600):
         eventually(lambda: shop.house.value("select count(*) from crm_sync.batches") == 2, "slow calls in flight")
         for _ in range(3):
             started = time.monotonic()
@@ -129,8 +129,11 @@ class FaultyClient(base.Client):
 
     name: ClassVar[str] = "faulty"
 
-    async def ensure_schema(self) -> None:
-        return
+    async def ensure_schema(self) -> dict[str, Any]:
+        return {}
+
+    async def describe(self) -> list[CrmField]:
+        return []
 
     async def push(self, batch: Batch, report: Report) -> None:
         first = batch.contacts[0]

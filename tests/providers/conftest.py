@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,22 +12,28 @@ from tests.providers.person import Person
 from tests.providers.samples_hubspot import HubSpotAccount, HubSpotSample
 
 
+class Samples:
+    """The CRMs, each opened when it is first asked for."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._opened: dict[str, Sample] = {}
+
+    def __getitem__(self, name: str) -> Sample:
+        if name not in self._opened:
+            self._opened[name] = self._stack.enter_context(open_sample(name))
+        return self._opened[name]
+
+
 @pytest.fixture(scope="session")
-def samples() -> Iterator[dict[str, Sample]]:
-    """Opened when first asked for, closed at the end."""
-    opened: dict[str, Sample] = {}
-    contexts = []
-    for name in sample_names():
-        context = open_sample(name)
-        opened[name] = context.__enter__()
-        contexts.append(context)
-    yield opened
-    for context in reversed(contexts):
-        context.__exit__(None, None, None)
+def samples() -> Iterator[Samples]:
+    """Closed at the end of the run."""
+    with ExitStack() as stack:
+        yield Samples(stack)
 
 
 @pytest.fixture(params=sample_names())
-def sample(request: pytest.FixtureRequest, samples: dict[str, Sample]) -> Sample:
+def sample(request: pytest.FixtureRequest, samples: Samples) -> Sample:
     return samples[request.param]
 
 
@@ -38,7 +45,7 @@ async def account(sample: Sample) -> AsyncIterator[Account]:
 
 
 @pytest.fixture
-def hubspot(samples: dict[str, Sample]) -> HubSpotSample:
+def hubspot(samples: Samples) -> HubSpotSample:
     found = samples["hubspot"]
     assert isinstance(found, HubSpotSample)
     return found

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
 
@@ -50,7 +51,7 @@ class Account(ABC):
     """One fresh account in a CRM's emulator."""
 
     config: ProviderConfig
-    learned: dict[str, Any] = {}
+    learned: Mapping[str, Any] = MappingProxyType({})
     """What `Client.ensure_schema` said of it."""
 
     @abstractmethod
@@ -214,7 +215,7 @@ def batch_of(account: Account, name: str, documents: Iterable[AnyDocument]) -> B
         integration_id=1,
         provider=name,
         config=account.config,
-        account=account.learned,
+        account=dict(account.learned),
         credentials_version=1,
         schema_ready=True,
         contacts=tuple(each for each in documents if isinstance(each, ContactDocument)),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import httpx
 from pydantic import SecretStr
 
 from providers import oauth
 from providers.base import Credentials
-from providers.models import Field, Fields, Policy, ProviderConfig
+from providers.models import Company, ContactDocument, Field, Fields, Policy, ProviderConfig
 from sandbox.faults import Fault
 from sandbox.pipedrive import CLIENT_ID, CLIENT_SECRET, Pipedrive
 from sandbox.server import serve
@@ -35,6 +36,7 @@ ERRORS = {
     429: "request over limit",
     500: "internal error",
 }
+ADA = "ada@example.com"
 DEAL_FACTS = ("title", "value", "currency", "expected_close_date", "status")
 
 
@@ -211,3 +213,18 @@ def open_sample(**options: Any) -> Iterator[PipedriveSample]:
     pipedrive = Pipedrive(**options)
     with serve(pipedrive.app) as server:
         yield PipedriveSample(pipedrive, server.url)
+
+
+def contact(number: int = 1, email: str = ADA, fields: Fields | None = None, **more: Any) -> ContactDocument:
+    """A contact whose name and address people may have set otherwise."""
+    given = {
+        "email": Field(value=email, policy=Policy.IF_BLANK),
+        "name": Field(value=f"Person {number}", policy=Policy.IF_BLANK),
+        **(fields or {}),
+    }
+    return ContactDocument(rows=(number,), contact_id=UUID(int=number), email=email, fields=given, **more)
+
+
+def works_at(name: str, external_id: str | None = None) -> Company:
+    """A company of that name."""
+    return Company(key=f"company-{name}", name=name, external_id=external_id, fields={"name": name})

@@ -10,7 +10,8 @@ import pytest
 
 from providers.errors import FailureKind, RateLimited, Unauthorized
 from providers.models import Company, ContactDocument, Field, Fields, Policy
-from tests.providers.contract import Budget, Sample, new_account, push
+from tests.providers.conftest import Samples
+from tests.providers.contract import Budget, new_account, push
 from tests.providers.samples_salesforce import KEY, Person, SalesforceAccount, SalesforceSample
 
 ADA = "ada@example.com"
@@ -20,7 +21,7 @@ QUERY = "/query"
 
 
 @pytest.fixture
-def salesforce(samples: dict[str, Sample]) -> SalesforceSample:
+def salesforce(samples: Samples) -> SalesforceSample:
     found = samples["salesforce"]
     assert isinstance(found, SalesforceSample)
     return found
@@ -405,10 +406,59 @@ async def test_a_field_of_ours_that_disappears_stops_the_connection_in_words(
     assert pushed.error.code == "FIELDS_MISSING"
 
 
-async def test_a_duplicate_rule_asks_for_a_persons_review(salesforce: SalesforceSample, org: SalesforceAccount) -> None:
-    duplicate = {"statusCode": "DUPLICATES_DETECTED", "message": "Use one of these records?", "fields": []}
-    org.disturb("contacts", status=200, body=[{"success": False, "errors": [duplicate]}])
+async def test_a_duplicate_rule_asks_for_a_persons_review(
+    salesforce: SalesforceSample, org: SalesforceAccount, person: Person
+) -> None:
+    person.create("Contact", LastName="L", Email=ADA, **{KEY: "somebody else's"})
+    org.org.duplicate_rule("Contact", "block")
+    fine = contact(2, "b@example.com")
+    pushed = await push(salesforce, org, contact(), fine)
+    failure = pushed.of(contact()).failure
+    assert failure is not None
+    assert (failure.kind, failure.code) == (FailureKind.REJECTED, "DUPLICATES_DETECTED")
+    assert "needs review" in failure.message
+    assert pushed.of(fine).status == "synced"
+
+
+async def test_a_duplicate_rule_does_not_keep_us_from_adopting(
+    salesforce: SalesforceSample, org: SalesforceAccount, person: Person
+) -> None:
+    held = person.create("Contact", LastName="L", Email=ADA)
+    org.org.duplicate_rule("Contact", "block")
     [outcome] = (await push(salesforce, org, contact())).all
-    assert outcome.failure is not None
-    assert (outcome.failure.kind, outcome.failure.code) == (FailureKind.REJECTED, "DUPLICATES_DETECTED")
-    assert "needs review" in outcome.failure.message
+    assert (outcome.status, outcome.external_id) == ("synced", held)
+
+
+async def test_a_row_that_somebody_holds_is_written_when_it_is_tried_again(
+    salesforce: SalesforceSample, org: SalesforceAccount
+) -> None:
+    org.org.lock_rows("Contact", 1)
+    documents = [contact(1, "a@example.com"), contact(2, "b@example.com")]
+    pushed = await push(salesforce, org, *documents)
+    assert [pushed.of(document).status for document in documents] == ["failed", "synced"]
+    assert (await push(salesforce, org, documents[0])).statuses == {"synced"}
+    assert len(org.ledger()["contacts"]) == 2
+
+
+@pytest.mark.parametrize("refused_as", ["row", "call"])
+async def test_an_accounts_unknown_field_fails_its_own_contacts_however_salesforce_refuses_it(
+    salesforce: SalesforceSample, org: SalesforceAccount, monkeypatch: pytest.MonkeyPatch, refused_as: str
+) -> None:
+    monkeypatch.setattr(salesforce.salesforce, "parse_errors", refused_as)
+    odd = Company(key="odd", name="Odd", fields={"Name": "Odd", "Shoe__c": "9"})
+    bad, good = contact(1, "a@example.com", company=odd), contact(2, "b@example.com", company=company())
+    pushed = await push(salesforce, org, bad, good)
+    failure = pushed.of(bad).failure
+    assert failure is not None
+    assert (failure.kind, failure.code, failure.field) == (FailureKind.REJECTED, "INVALID_FIELD", "Shoe__c")
+    assert pushed.of(good).status == "synced"
+    assert not pushed.of(bad).uncertain
+
+
+async def test_an_org_that_rotates_its_refresh_tokens_goes_on(salesforce: SalesforceSample) -> None:
+    org = await salesforce.prepared_org(rotate=True)
+    org.expire()
+    for number in (1, 2):
+        # each push begins with the token that has expired
+        pushed = await push(salesforce, org, contact(number, f"p{number}@example.com"))
+        assert (pushed.statuses, pushed.refreshes) == ({"synced"}, 1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
 import pytest
 
+from providers.base import Report
 from providers.errors import (
     Contended,
     ProviderError,
@@ -22,6 +23,7 @@ from providers.models import ContactDocument
 from providers.salesforce_errors import error_of, is_gone, row_error
 from providers.salesforce_rows import Row, Written, is_same, joined, typed
 from providers.salesforce_soql import LONGEST_QUERY, Term, encoded, literal, pieces, select
+from providers.salesforce_wire import Wire
 
 TYPES = {"Amount": "number", "Seats__c": "number", "Vip__c": "boolean", "CloseDate": "date", "Seen__c": "datetime"}
 
@@ -304,3 +306,57 @@ def test_a_value_is_sent_as_its_field_wants_it(name: str, text: str, value: Any)
 )
 def test_the_same_value_is_known_in_another_spelling(name: str, ours: str, held: Any, same: bool) -> None:
     assert is_same(name, ours, held, TYPES) is same
+
+
+class Pages:
+    """Answers one page for each call."""
+
+    def __init__(self, *pages: Any) -> None:
+        self.asked: list[str] = []
+        self._pages = list(pages)
+
+    async def __call__(self, method: str, path: str, *, limit: str, json: Any = None) -> Any:
+        self.asked.append(path)
+        return self._pages.pop(0)
+
+
+def wire(*pages: Any) -> tuple[Wire, Pages]:
+    answers = Pages(*pages)
+    return Wire(answers, "v68.0", cast("Report", None)), answers
+
+
+async def test_a_question_is_read_to_its_last_page() -> None:
+    more = "/services/data/v68.0/query/01gxx-2000"
+    asking, pages = wire(
+        {"done": False, "nextRecordsUrl": more, "records": [{"Id": "1"}]}, {"done": True, "records": [{"Id": "2"}]}
+    )
+    found = await asking.query("Contact", ["Email"], [{"Email": "a@example.com"}])
+    assert [record.id for record in found.records] == ["1", "2"]
+    assert pages.asked[1] == more
+    assert pages.asked[0].endswith(
+        "/query?q=SELECT%20Email,Id%20FROM%20Contact%20WHERE%20Email%20IN%20('a%40example.com')"
+    )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"done": False, "nextRecordsUrl": "//evil.example/query", "records": []},
+        {"done": False, "nextRecordsUrl": "/elsewhere", "records": []},
+        {"done": True},
+        {"done": True, "records": [{"Email": "a@example.com"}]},
+        [],
+        None,
+    ],
+)
+async def test_a_page_that_is_none_is_not_taken_for_an_empty_one(page: Any) -> None:
+    asking, _ = wire(page)
+    with pytest.raises(Unexpected):
+        await asking.query("Contact", ["Email"], [{"Email": "a@example.com"}])
+
+
+async def test_no_question_is_asked_about_nobody() -> None:
+    asking, pages = wire()
+    assert (await asking.query("Contact", ["Email"], [])).records == []
+    assert (await asking.retrieve("Contact", [], ["Email"])).records == []
+    assert pages.asked == []

@@ -10,7 +10,8 @@ import pytest
 
 from providers.errors import FailureKind, Unauthorized
 from providers.models import ContactDocument, DealDocument, Field, Policy
-from tests.providers.contract import OCCURRED, Sample, new_account, push
+from tests.providers.conftest import Samples
+from tests.providers.contract import OCCURRED, new_account, push
 from tests.providers.samples_salesforce import KEY, Person, SalesforceAccount, SalesforceSample
 from tests.providers.test_salesforce_timeline import activity, deal
 
@@ -18,7 +19,7 @@ ADA = "ada@example.com"
 
 
 @pytest.fixture
-def salesforce(samples: dict[str, Sample]) -> SalesforceSample:
+def salesforce(samples: Samples) -> SalesforceSample:
     found = samples["salesforce"]
     assert isinstance(found, SalesforceSample)
     return found

@@ -13,7 +13,8 @@ import pytest
 from providers.errors import ProviderError, RateLimited, Unauthorized
 from providers.models import CrmField
 from providers.salesforce import Client
-from tests.providers.contract import Budget, Sample, Tokens, new_account
+from tests.providers.conftest import Samples
+from tests.providers.contract import Budget, Tokens, new_account
 from tests.providers.samples_salesforce import KEY, SalesforceAccount, SalesforceSample
 
 PACKAGE = Path(__file__).parents[2] / "deploy" / "salesforce"
@@ -21,7 +22,7 @@ XML = "{http://soap.sforce.com/2006/04/metadata}"
 
 
 @pytest.fixture
-def salesforce(samples: dict[str, Sample]) -> SalesforceSample:
+def salesforce(samples: Samples) -> SalesforceSample:
     found = samples["salesforce"]
     assert isinstance(found, SalesforceSample)
     return found

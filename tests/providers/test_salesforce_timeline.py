@@ -11,14 +11,15 @@ import pytest
 
 from providers.errors import CONTACT_GONE, FailureKind
 from providers.models import ActivityDocument, DealDocument, Field, TaskDocument
-from tests.providers.contract import OCCURRED, Sample, new_account, push
+from tests.providers.conftest import Samples
+from tests.providers.contract import OCCURRED, new_account, push
 from tests.providers.samples_salesforce import KEY, Person, SalesforceAccount, SalesforceSample
 
 CREATE = "/composite/sobjects$"
 
 
 @pytest.fixture
-def salesforce(samples: dict[str, Sample]) -> SalesforceSample:
+def salesforce(samples: Samples) -> SalesforceSample:
     found = samples["salesforce"]
     assert isinstance(found, SalesforceSample)
     return found

@@ -62,7 +62,7 @@ def test_a_crm_that_loses_answers_and_fails_gets_everything_once(tmp_path: Path)
     assert "the sandbox will misbehave" in demo.stdout
     struck = re.search(r"it did (\d+) times", demo.stdout)
     assert struck is not None
-    assert int(struck.group(1)) > 30
+    assert int(struck.group(1)) >= 20
 
 
 def test_ctrl_c_ends_everything_and_leaves_nothing(tmp_path: Path) -> None:

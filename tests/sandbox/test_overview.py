@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 
+from sandbox.app import create_app
+from sandbox.crms import NAMES, emulate, locate
 from sandbox.faults import Faults
 from sandbox.overview import MANY_ACCOUNTS, overview
-from sandbox.overview_records import MOST_ROWS, figures, tables
+from sandbox.overview_records import MOST_ROWS, TITLES, figures, tables
+from sandbox.server import serve
 from tests.sandbox.demo_ledgers import LEDGERS, Ledger
 
 CALLS = {"total": 7, "by_path": {"/things": 7}, "by_status": {"200": 6, "cut": 1}}
@@ -31,7 +35,7 @@ class Still:
         self._effects = effects or []
 
     def open_account(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError(f"nobody opens {document} here")
+        raise AssertionError(f"nobody opens {document} here")
 
     def accounts(self) -> list[dict[str, Any]]:
         return [{"account": number, "name": f"<i>account</i> {number}"} for number in range(self._accounts)]
@@ -46,7 +50,7 @@ class Still:
         return {str(number): CALLS for number in range(self._accounts)}
 
     def end_tokens(self, account: int, action: str) -> None:
-        raise NotImplementedError(f"no tokens to {action} in {account}")
+        raise AssertionError(f"no tokens to {action} in {account}")
 
 
 @EVERY_CRM
@@ -123,3 +127,23 @@ def test_an_effect_is_told_in_words(effect: dict[str, Any], words: str) -> None:
 
 def test_an_empty_sandbox_says_how_an_account_is_opened() -> None:
     assert "No account is open yet" in overview([Still("hubspot", {}, accounts=0)])
+
+
+def test_the_sandbox_serves_every_crm_and_shows_the_accounts_of_each() -> None:
+    with serve(create_app(*map(emulate, NAMES))) as server, httpx.Client(base_url=server.url) as client:
+        for crm in NAMES:
+            opened = client.post(f"/_sandbox/{crm}/accounts", json={"name": f"acme in {crm}"})
+            assert opened.status_code == 201
+            assert isinstance(opened.json()["account"], int)
+            assert {"access_token", "refresh_token"} <= opened.json().keys()
+        page = client.get("/").text
+    for crm in NAMES:
+        assert f"acme in {crm}" in page
+        assert f'class="crm">{TITLES[crm]} <small>1 account</small>' in page
+
+
+@pytest.mark.parametrize("crm", ["salesforce", "pipedrive"])
+def test_tokens_name_the_place_where_the_crm_was_put(crm: str) -> None:
+    emulator = emulate(crm)
+    locate(emulator, "http://127.0.0.1:8900")
+    assert getattr(emulator, "base_url", None) == f"http://127.0.0.1:8900/{crm}"

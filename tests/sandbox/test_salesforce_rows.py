@@ -136,6 +136,22 @@ def test_values_are_kept_as_the_fields_have_them(sf: Force) -> None:
     assert "NextStep" not in fields
 
 
+@pytest.mark.parametrize("address", ["a b@example.com", "a@example", "a..b@example.com", ".a@example.com", "a@-b.com"])
+def test_an_address_that_is_none_is_refused(sf: Force, address: str) -> None:
+    refusal = sf.refused("Contact", {"LastName": "L", "Email": address})
+    assert (refusal["statusCode"], refusal["message"]) == (
+        "INVALID_EMAIL_ADDRESS",
+        f"Email: invalid email address: {address}",
+    )
+
+
+def test_letters_beyond_ascii_in_an_address_depend_on_the_org(sf: Force) -> None:
+    row = {"LastName": "L", "Email": "chén@example.cn"}
+    assert sf.insert("Contact", row).json()[0]["success"]
+    sf.org.international_addresses = False
+    assert sf.refused("Contact", row)["statusCode"] == "INVALID_EMAIL_ADDRESS"
+
+
 def test_a_list_takes_unlisted_values_until_an_admin_restricts_it(sf: Force) -> None:
     assert sf.insert("Lead", {**LEAD, "LeadSource": "Carrier pigeon"}).json()[0]["success"]
     sf.org.restrict_picklist("Lead", "LeadSource", ["Web", "Other"])
@@ -247,95 +263,3 @@ def test_without_our_fields_they_do_not_exist() -> None:
         assert error(sf.query(f"SELECT {KEY} FROM Contact"))[:2] == (400, "INVALID_FIELD")
         sf.org.deploy_fields()
         assert sf.upsert("Contact", ADA).json()[0]["created"]
-
-
-def test_a_locked_row_fails_inside_an_answer_that_succeeds(sf: Force) -> None:
-    sf.org.lock_rows("Contact")
-    answers = sf.upsert("Contact", ADA, {KEY: "c-2", "LastName": "Byron"}).json()
-    assert answers[0]["errors"][0]["statusCode"] == "UNABLE_TO_LOCK_ROW"
-    assert answers[1]["success"]
-
-
-def test_a_validation_rule_refuses_what_it_says(sf: Force) -> None:
-    sf.org.validation_rule("Contact", lambda values: "Phone" not in values, "A phone number is a must")
-    refusal = sf.refused("Contact", {"LastName": "L"})
-    assert (refusal["statusCode"], refusal["message"]) == (
-        "FIELD_CUSTOM_VALIDATION_EXCEPTION",
-        "A phone number is a must",
-    )
-
-
-def test_a_duplicate_rule_blocks_or_can_be_overruled(sf: Force) -> None:
-    first = sf.org.create("Contact", LastName="L", Email="ada@example.com")
-    sf.org.duplicate_rule("Contact", "alert")
-    allow = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
-    body = {"LastName": "King", "Email": "ADA@example.com"}
-    refused = sf.call("POST", "sobjects/Contact", body)
-    assert error(refused)[:2] == (400, "DUPLICATES_DETECTED")
-    matches = refused.json()[0]["duplicateResult"]["matchResults"][0]["matchRecords"]
-    assert matches[0]["record"]["Id"] == first
-    assert sf.upsert("Contact", ADA).json()[0]["errors"][0]["statusCode"] == "DUPLICATES_DETECTED"
-    assert sf.call("POST", "sobjects/Contact", body, headers=allow).status_code == 201
-    sf.org.duplicate_rule("Contact", "block")
-    assert error(sf.call("POST", "sobjects/Contact", body, headers=allow))[:2] == (400, "DUPLICATES_DETECTED")
-    assert len(sf.ledger["contacts"]) == 2
-
-
-def test_a_converted_lead_is_a_contact_and_can_be_written_no_more(sf: Force) -> None:
-    (lead,) = sf.upsert("Lead", {KEY: "l-1", **LEAD, "Email": "ada@example.com"}).json()
-    task = sf.org.create("Task", WhoId=lead["id"], Subject="Called")
-    contact = sf.org.convert_lead(lead["id"])
-    assert sf.org.read("Task", task)["WhoId"] == contact
-    assert sf.org.read("Contact", contact)["Email"] == "ada@example.com"
-    (row,) = sf.upsert("Lead", {KEY: "l-1", **LEAD}).json()
-    assert row["errors"][0]["statusCode"] == "CANNOT_UPDATE_CONVERTED_LEAD"
-    refusal = sf.refused("Task", {"WhoId": lead["id"], "Subject": "Called"})
-    assert refusal["statusCode"] == "CANNOT_UPDATE_CONVERTED_LEAD"
-    found = sf.found(f"SELECT IsConverted, ConvertedContactId FROM Lead WHERE {KEY} = 'l-1'")
-    assert found == [{"IsConverted": True, "ConvertedContactId": contact}]
-
-
-def test_a_task_of_a_lead_has_no_other_relation(sf: Force) -> None:
-    lead, account = sf.org.create("Lead", **LEAD), sf.org.create("Account", Name="A")
-    refusal = sf.refused("Task", {"WhoId": lead, "WhatId": account})
-    assert (refusal["statusCode"], refusal["fields"]) == ("FIELD_INTEGRITY_EXCEPTION", ["WhatId"])
-
-
-def test_tasks_are_upserted_by_our_key_and_know_their_account(sf: Force) -> None:
-    account = sf.org.create("Account", Name="A")
-    contact = sf.org.create("Contact", LastName="L", AccountId=account, **{KEY: "c-1"})
-    row = {
-        KEY: "t-1",
-        "Subject": "Reply",
-        "Status": "Completed",
-        "Who": {"attributes": {"type": "Contact"}, KEY: "c-1"},
-    }
-    assert sf.upsert("Task", row).json()[0]["created"]
-    fields = sf.ledger["tasks"][0]["fields"]
-    assert (fields["WhoId"], fields["AccountId"], fields["IsClosed"]) == (contact, account, True)
-    assert sf.upsert("Task", row).json()[0]["created"] is False
-    nameless = {**row, KEY: "t-2", "Who": {KEY: "c-1"}}
-    assert sf.upsert("Task", nameless).json()[0]["errors"][0]["statusCode"] == "INVALID_FIELD"
-
-
-def test_what_is_deleted_takes_its_own_along_and_cannot_be_referred_to(sf: Force) -> None:
-    account = sf.org.create("Account", Name="A")
-    contact = sf.org.create("Contact", LastName="L", AccountId=account)
-    deal = sf.org.create("Opportunity", AccountId=account, **DEAL)
-    sf.org.create("OpportunityContactRole", OpportunityId=deal, ContactId=contact)
-    sf.org.create("Task", WhoId=contact)
-    sf.org.delete("Account", account)
-    ledger = sf.ledger
-    assert [ledger[kind] for kind in ledger if kind != "calls"] == [[]] * 6
-    assert sf.refused("Task", {"WhoId": contact})["statusCode"] == "ENTITY_IS_DELETED"
-
-
-def test_one_contact_of_an_opportunity_is_primary(sf: Force) -> None:
-    deal = sf.org.create("Opportunity", **DEAL)
-    contacts = [sf.org.create("Contact", LastName=name) for name in ("A", "B")]
-    rows = [{"OpportunityId": deal, "ContactId": each, "IsPrimary": True, "Role": "Evaluator"} for each in contacts]
-    sf.insert("OpportunityContactRole", *rows).raise_for_status()
-    roles = {
-        each["fields"]["ContactId"]: each["fields"]["IsPrimary"] for each in sf.ledger["opportunity_contact_roles"]
-    }
-    assert roles == {contacts[0]: False, contacts[1]: True}

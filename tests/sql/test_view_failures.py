@@ -33,7 +33,7 @@ def test_rows_are_grouped_by_what_stopped_them(
     describe(house, integration)
     contacts = people(house, organization, 3)
     batch = daemon.claim()
-    first, second, third = batch["contacts"]
+    first, second, third = sorted(batch["contacts"], key=lambda document: document["rows"][0])
     daemon.finish(
         batch,
         [failed(first, **BAD_OPTION), failed(second, **BAD_OPTION), failed(third, "contended", "locked", status=423)],
