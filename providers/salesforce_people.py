@@ -137,7 +137,7 @@ class People:
         return target.record is not None and error.code == "REQUIRED_FIELD_MISSING"
 
     async def _find(self, people: Sequence[Person]) -> list[Target]:
-        """Each person's record: by the known id, else by our key, else by e-mail where it is nobody's yet."""
+        """Each person's record: by the known id, else by our key, else by e-mail; who shares an address shares the record."""
         fields = {*OWN[self._object], *(name for person in people for name in person.fields)}
         by_id = await self._known(people, fields)
         rest = [person for person in people if person.external_id not in by_id and self._is_open(person)]
@@ -148,22 +148,21 @@ class People:
         for record in found.records:
             if record.key is not None:
                 by_key[record.key.casefold()] = record
-            elif record.id not in by_id and not self._is_converted(record):
+            if not self._is_converted(record):
                 by_email[(record.text(EMAIL) or "").casefold()].append(record)
         shared: dict[str, list[Person]] = defaultdict(list)
         remarks: dict[str, str] = {}
         for person in (person for person in people if self._is_open(person)):
             held = by_id.get(person.external_id or "") or by_key.get(person.key)
             if held is None and (same := by_email.get(person.document.email.casefold())):
-                # whoever else has this address does not get the same record
-                held = by_key[person.key] = same.pop(0)
-                if same:
-                    others = ", ".join(record.id for record in same)
+                # one address is one record: nobody's yet, else the one that another contact of ours has
+                held = min(same, key=lambda record: record.key is not None)
+                if others := ", ".join(record.id for record in same if record.id != held.id):
                     remarks[held.id] = f"Salesforce has several records of this address: {held.id}, not {others}"
             if held is not None and self._is_converted(held):
                 self.converted.append((person.document, held.text(CONVERTED_TO)))
             else:
-                shared[held.id if held is not None else f"new {person.key}"].append(person)
+                shared[held.id if held is not None else f"new {person.document.email.casefold()}"].append(person)
         return [Target(tuple(each), records.get(name), remarks.get(name)) for name, each in shared.items()]
 
     async def _known(self, people: Sequence[Person], fields: set[str]) -> dict[str, Record]:
