@@ -34,7 +34,7 @@ check: $(BIN)/.dev ## ruff, mypy, import rules, SQL lint, stale generated files
 	@$(BIN)/squawk --config .squawk.toml sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql sql/views/*.sql
 	@$(BIN)/python -m docs.build --check
 
-bench: $(BIN)/.sandbox ## measure: producers, drain (ARGS=NAME --json for one)
+bench: $(BIN)/.sandbox ## measure: producers, drain, calls (ARGS=NAME --json for one)
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: $(BIN)/.dev ## write the generated pages again (docs/schema.md, the README's output)

@@ -1,6 +1,6 @@
 -- Two kinds of limits. A short one (less than an hour) is a token bucket as one timestamp: calls are spaced evenly at 92 %
--- of the limit, with a burst of 5 % of it, so that no window of any position holds more than the CRM allows; a wait is
--- reserved when it is granted: nobody has to come back. A day's limit is a count that ends at midnight UTC, of which we
+-- of the limit, with a burst of 5 % of it (none in a window so short that calls bunch up on their way), so that no window
+-- of any position holds more than the CRM allows; a wait is reserved when it is granted: nobody has to come back. A day's limit is a count that ends at midnight UTC, of which we
 -- leave a share to other apps and to people; where the CRM tells what all of them have used, that counts as well.
 -- A call that costs of several limits gets all of them or takes none.
 drop function if exists crm_sync.spend_budget(bigint, text, integer, interval);
@@ -75,7 +75,7 @@ begin
   end if;
 
   with asked as (
-    select b.*, c.cost, l.calls, l.seconds, l.share, s.step, s.step * greatest(1, floor(0.05 * l.calls)) as burst
+    select b.*, c.cost, l.calls, l.seconds, l.share, s.step, s.step * greatest(1, floor(case when l.seconds < 5 then 0 else 0.05 end * l.calls)) as burst
     from unnest(v_budgets) as b
     cross join lateral (
       select (v_limits -> b.name ->> 'calls')::double precision as calls, (v_limits -> b.name ->> 'seconds')::double precision as seconds,
