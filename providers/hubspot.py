@@ -139,7 +139,8 @@ class Client(base.Client):
 
     async def _check_unique(self, object_type: str, path: str) -> None:
         held = await self.call("GET", path, limit="core")
-        if not isinstance(held, dict) or held.get("hasUniqueValue") is not True:
+        # An answer may say nothing of it: then an upsert will tell.
+        if not isinstance(held, dict) or held.get("hasUniqueValue") is False:
             raise Unauthorized(
                 f"HubSpot has a property {KEY} on {object_type} that does not require unique values, which cannot be "
                 "changed afterwards: an administrator has to delete it in HubSpot's settings, then it is made again",

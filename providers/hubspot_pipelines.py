@@ -38,7 +38,7 @@ class Pipelines:
         """From the answer of `GET /crm/pipelines/{version}/deals`; raises `Unexpected` when it is another."""
         try:
             pipelines = [
-                Pipeline(entry["id"], entry["label"], tuple(_stage(stage) for stage in _ordered(entry["stages"])))
+                Pipeline(str(entry["id"]), entry["label"], tuple(map(_stage, _ordered(entry["stages"]))))
                 for entry in _ordered(answer["results"])
             ]
         except (TypeError, KeyError, AttributeError):
@@ -117,10 +117,11 @@ def _listed(entries: Sequence[Pipeline] | Sequence[Stage]) -> str:
 
 def _ordered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     alive = [entry for entry in entries if not entry.get("archived")]
-    return sorted(alive, key=lambda entry: (entry.get("displayOrder", 0), entry["label"]))
+    return sorted(alive, key=lambda entry: (entry.get("displayOrder") or 0, entry["label"]))
 
 
 def _stage(entry: dict[str, Any]) -> Stage:
     metadata = entry.get("metadata") or {}
-    is_closed = str(metadata.get("isClosed", "")).lower() == "true" or metadata.get("probability") in ("0.0", "1.0")
-    return Stage(entry["id"], entry["label"], not is_closed)
+    is_closed = str(metadata.get("isClosed", "")).lower() == "true"
+    is_decided = str(metadata.get("probability")) in ("0", "0.0", "1", "1.0")
+    return Stage(str(entry["id"]), entry["label"], not (is_closed or is_decided))

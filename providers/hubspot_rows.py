@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,18 +74,29 @@ def input_of(row: Row, action: str, id_property: str | None) -> dict[str, Any]:
     return entry
 
 
-def joined(part: Sequence[Row], answer: Any, id_property: str | None) -> Iterator[tuple[Row, Record | ProviderError]]:
-    """Join an answer to its rows by trace id, else by key, never by position."""
+def joined(
+    part: Sequence[Row], answer: Any, id_property: str | None, *, is_create: bool = False
+) -> Iterator[tuple[Row, Record | ProviderError]]:
+    """Join an answer to its rows by trace id, else by key, else by the values it repeats, never by position.
+
+    `is_create`: the keys of the rows are nothing that HubSpot knows.
+    """
     by_trace = {row.trace: row for row in part}
-    by_key = {row.key.lower(): row for row in part}
+    by_key = {} if is_create else {row.key.lower(): row for row in part}
     results, errors = lists_of(answer)
     answers: dict[str, Record | ProviderError] = {}
+    nameless: list[Record] = []
     for result in results:
         record = record_of(result)
         key = record.id if id_property is None else record.properties.get(id_property) or ""
-        row = by_trace.get(str(result.get("objectWriteTraceId"))) or by_key.get(key.lower())
+        trace = result.get("objectWriteTraceId")
+        row = by_trace.get(str(trace)) or by_key.get(key.lower())
         if row is not None:
             answers[row.trace] = record
+        elif not trace and (is_create or not key):
+            nameless.append(record)
+    for row, record in _by_echo([row for row in part if row.trace not in answers], nameless):
+        answers[row.trace] = record
     unplaced: list[ProviderError] = []
     for error, item in errors:
         named = list(context_values(item, "objectWriteTraceId")) or list(context_values(item))
@@ -119,7 +131,9 @@ def lists_of(answer: Any) -> Lists:
 
 
 def record_of(result: Mapping[str, Any]) -> Record:
-    return Record(id=id_of(result), properties=result.get("properties") or {}, is_new=result.get("new") is True)
+    given = result.get("properties")
+    properties = {name: _text_of(value) for name, value in (given if isinstance(given, Mapping) else {}).items()}
+    return Record(id=id_of(result), properties=properties, is_new=result.get("new") is True)
 
 
 def id_of(result: Any) -> str:
@@ -138,3 +152,23 @@ def target_ids(result: Mapping[str, Any]) -> Iterator[str]:
     for entry in result.get("to") or ():
         if isinstance(entry, dict) and entry.get("toObjectId"):
             yield str(entry["toObjectId"])
+
+
+def _by_echo(rows: Sequence[Row], records: Sequence[Record]) -> Iterator[tuple[Row, Record]]:
+    """The specification lets an answer go without trace ids: then the values of a row that no other row has tell it."""
+    fits = [[row for row in rows if _repeats(record, row)] for record in records]
+    for record, fitting in zip(records, fits, strict=True):
+        if len(fitting) == 1 and sum(fitting[0] in others for others in fits) == 1:
+            yield fitting[0], record
+
+
+def _repeats(record: Record, row: Row) -> bool:
+    told = [name for name in row.properties if name in record.properties]
+    return bool(told) and all(record.properties[name] == row.properties[name] for name in told)
+
+
+def _text_of(value: Any) -> str | None:
+    """Property values are text by the specification; a number or a truth value is written as HubSpot writes it."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)

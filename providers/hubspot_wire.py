@@ -63,7 +63,7 @@ class Wire:
 
         async def send(part: Sequence[Row]) -> list[tuple[Row, Record | ProviderError]]:
             answer = await self._send(path, [input_of(row, action, id_property) for row in part], part)
-            return list(joined(part, answer, id_property))
+            return list(joined(part, answer, id_property, is_create=action == "create"))
 
         def is_guilty(error: ProviderError, row: Row) -> bool:
             return _is_missing_property(error) and (error.field in row.properties or error.field == id_property)
@@ -138,11 +138,12 @@ class Wire:
                 continue
             results, errors = answer
             made = {(id_of(result.get("from")), id_of(result.get("to"))) for result in results}
+            unnamed = [pair for pair in part if (pair.source, pair.target) not in made]
+            if unnamed and not errors:
+                # Nothing was refused: an answer may leave out what existed before.
+                made |= await self._there(source, target, unnamed)
             for pair in part:
-                if (pair.source, pair.target) in made:
-                    yield pair, None
-                else:
-                    yield pair, error_for(pair, errors)
+                yield pair, None if (pair.source, pair.target) in made else error_for(pair, errors)
 
     async def associated(self, source: str, target: str, ids: Iterable[str]) -> tuple[dict[str, list[str]], Found]:
         """The ids associated with each id, over all pages, and in `Found.refused` what could not be asked."""
@@ -175,6 +176,10 @@ class Wire:
                         found.refused.update(dict.fromkeys(named or set(asked), error))
             inputs = pages
         return linked, found
+
+    async def _there(self, source: str, target: str, pairs: Sequence[Pair]) -> set[tuple[str, str]]:
+        linked, _ = await self.associated(source, target, [pair.source for pair in pairs])
+        return {(one, other) for one, others in linked.items() for other in others}
 
     def contact_id(self, document: Dependent) -> str:
         """The contact that this hangs on: one that this push has just made again has a newer id than the document."""

@@ -82,9 +82,9 @@ class Schema:
         for kind in KINDS:
             code = await self._find_key(kind)
             if code is None:
-                await self._make_key(kind)
+                made = await self._make_key(kind)
                 # Another daemon may have made one at the same moment: both take the same of the two.
-                code = await self._find_key(kind)
+                code = await self._find_key(kind) or made
             if code is None:
                 raise Unexpected(f"Pipedrive made no field {KEY_LABEL!r} on {kind.object}", provider=NAME)
             facts[kind.fact] = code
@@ -155,14 +155,18 @@ class Schema:
             else min(found, key=lambda each: each[0], default=(0, None))[1]
         )
 
-    async def _make_key(self, kind: Kind) -> None:
+    async def _make_key(self, kind: Kind) -> str | None:
+        """The code of the field that was made; a list that is read at once need not have it yet."""
         body = {"field_name": KEY_LABEL, "field_type": "varchar"}
         try:
-            await self._call("POST", kind.fields_path, limit="core", cost=WRITE, json=body)
+            answer = await self._call("POST", kind.fields_path, limit="core", cost=WRITE, json=body)
         except (Contended, Rejected) as error:
             if error.status == 423:
                 raise
             raise _unmade(kind, error) from None
+        data = answer.get("data") if isinstance(answer, Mapping) else None
+        code = definition_of(data).code if isinstance(data, Mapping) else ""
+        return code if CUSTOM.fullmatch(code) else None
 
 
 def definition_of(entry: Mapping[str, Any]) -> Definition:

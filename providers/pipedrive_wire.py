@@ -64,8 +64,8 @@ class Wire:
         """The ids of records that the search index has under exactly this term."""
         params = {"term": term, "fields": kind.search_field, "exact_match": "true", "limit": "100"}
         answer = await self._call("GET", f"{kind.path}/search", limit="search", cost=SEARCH, params=params)
-        data = answer.get("data") if isinstance(answer, Mapping) else None
-        items = data.get("items") if isinstance(data, Mapping) else None
+        data = answer.get("data", ()) if isinstance(answer, Mapping) else ()
+        items = data.get("items") if isinstance(data, Mapping) else [] if data in (None, []) else None
         if not isinstance(items, list):
             raise Unexpected("Pipedrive's answer to a search has no items", provider=NAME)
         found = [entry.get("item") for entry in items if isinstance(entry, Mapping)]

@@ -21,7 +21,9 @@ from providers.salesforce_wire import Wire
 
 DAY_LIMIT = "core"
 """One limit: the calls that all apps of an org may make in a rolling day."""
-USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d+)/(\d+)")
+USAGE = re.compile(r"(?:^|[;,\s])api-usage=([0-9]{1,12})/([0-9]{1,12})(?![0-9])")
+
+IDENTITY = re.compile(r"/id/(00D\w+)/(005\w+)$")
 
 
 class Client(base.Client):
@@ -56,17 +58,18 @@ class Client(base.Client):
         return await self._schema.describe()
 
     async def check(self) -> str:
-        """The org behind the connection, by its name and id, or by its user where that may not be read."""
-        path = f"/services/data/{self.config.api_version}/query"
+        """The org behind the connection, by its name and id, or by its id and user where its name may not be read."""
+        root = f"/services/data/{self.config.api_version}"
         try:
-            answer = await self.call("GET", path, limit=DAY_LIMIT, params={"q": "SELECT Id, Name FROM Organization"})
+            answer = await self.call(
+                "GET", f"{root}/query", limit=DAY_LIMIT, params={"q": "SELECT Id, Name FROM Organization"}
+            )
             entry = answer["records"][0]
             return f"Salesforce org {entry['Name']} ({entry['Id']})"
         except Rejected:
-            entry = await self.call("GET", "/services/oauth2/userinfo", limit=DAY_LIMIT)
-            if isinstance(entry, dict) and entry.get("organization_id"):
-                user = entry.get("preferred_username") or entry.get("user_id")
-                return f"Salesforce org {entry['organization_id']} (as {user})"
+            entry = await self.call("GET", f"{root}/", limit=DAY_LIMIT)
+            if isinstance(entry, dict) and (found := IDENTITY.search(str(entry.get("identity")))):
+                return f"Salesforce org {found[1]} (as user {found[2]})"
         except (TypeError, KeyError, IndexError):
             pass
         raise Unexpected("Salesforce's answer does not name the org", provider=NAME)
@@ -77,7 +80,8 @@ class Client(base.Client):
 
     def observe(self, response: httpx.Response) -> None:
         """Salesforce says with each answer how much of its day the org has used."""
-        if found := USAGE.search(response.headers.get("sforce-limit-info", "")):
+        found = USAGE.search(response.headers.get("sforce-limit-info", ""))
+        if found and int(found[2]):
             self._budget.observe(DAY_LIMIT, int(found[1]), int(found[2]))
 
     def error_of(self, response: httpx.Response) -> ProviderError:

@@ -9,6 +9,7 @@ from typing import Any
 from providers.errors import ProviderError, Rejected
 from providers.models import AnyDocument, DealDocument
 from providers.salesforce_errors import KEY, NAME, contact_gone, is_gone
+from providers.salesforce_lengths import cut
 from providers.salesforce_rows import LEAD, Row, Written, typed
 from providers.salesforce_schema import Facts
 from providers.salesforce_wire import Wire
@@ -16,7 +17,6 @@ from providers.salesforce_wire import Wire
 OPPORTUNITY = "Opportunity"
 ROLE = "OpportunityContactRole"
 ACCOUNT_ID = "AccountId"
-LONGEST_NAME = 120
 
 
 class Deals:
@@ -26,6 +26,8 @@ class Deals:
         self._wire = wire
         self._report = wire.report
         self._types = facts.types_of(OPPORTUNITY)
+        self._lengths = facts.lengths_of(OPPORTUNITY)
+        self._accounts: dict[str, str] = {}
         self._by_key: dict[str, list[DealDocument]] = defaultdict(list)
         for document in documents:
             self._by_key[document.key.casefold()].append(document)
@@ -36,9 +38,12 @@ class Deals:
         """Look for opportunities of unknown fate, write the others, give all of them their contact."""
         self._refuse_leads()
         await self._find_uncertain()
-        refused = await self._upsert([key for key in self._open_keys() if key not in self._written])
-        # The deal matters more than an account that a person has deleted since.
-        await self._upsert(refused, with_account=False)
+        new = [key for key in self._open_keys() if key not in self._written]
+        await self._ask_for_accounts([key for key in new if self._by_key[key][0].company_external_id is None])
+        refused = await self._upsert(new)
+        # The deal matters more than an account that a person has deleted, or merged into another, since.
+        await self._ask_for_accounts(refused)
+        await self._upsert(refused, is_again=True)
         await self._give_roles()
 
     def _refuse_leads(self) -> None:
@@ -57,31 +62,40 @@ class Deals:
         for record in found.records:
             self._written[(record.key or "").casefold()] = Written(record.id)
 
-    async def _upsert(self, keys: Sequence[str], *, with_account: bool = True) -> list[str]:
+    async def _ask_for_accounts(self, keys: Sequence[str]) -> None:
+        """The accounts in which the contacts of these are themselves; nothing for those that cannot be asked for."""
+        ids = [self._wire.contact_id(self._by_key[key][0]) for key in keys]
+        found = await self._wire.retrieve("Contact", ids, [ACCOUNT_ID])
+        self._accounts |= {record.id: held for record in found.records if (held := record.text(ACCOUNT_ID))}
+
+    async def _upsert(self, keys: Sequence[str], *, is_again: bool = False) -> list[str]:
         """Write the opportunities; returns the keys of those that were refused for their account."""
         refused: list[str] = []
-        rows = [self._row(self._by_key[key], with_account=with_account) for key in keys]
+        rows = [self._row(self._by_key[key], is_again=is_again) for key in keys]
         async for row, result in self._wire.write(OPPORTUNITY, "upsert", rows):
             key = row.key.casefold()
             if isinstance(result, Written):
                 self._written[key] = result
-            elif ACCOUNT_ID in row.values and is_gone(result):
+            elif not is_again and ACCOUNT_ID in row.values and is_gone(result):
                 self._remarks[key] = f"not linked to account {row.values[ACCOUNT_ID]}: {result.message}"
                 refused.append(key)
             else:
                 self._fail(row.documents, result)
         return refused
 
-    def _row(self, sharing: Sequence[DealDocument], *, with_account: bool) -> Row:
+    def _row(self, sharing: Sequence[DealDocument], *, is_again: bool) -> Row:
         document = sharing[0]
-        fields = document.fields
-        values: dict[str, Any] = {
-            name: typed(name, each.value, self._types) for name, each in fields.items() if each.value
-        }
-        if isinstance(name := values.get("Name"), str):
-            values["Name"] = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-        if with_account and document.company_external_id is not None:
-            values[ACCOUNT_ID] = document.company_external_id
+        values: dict[str, Any] = {}
+        for name, field in document.fields.items():
+            value, remark = cut(OPPORTUNITY, name, field.value, self._lengths)
+            if remark is not None:
+                self._remarks.setdefault(document.key.casefold(), remark)
+            if value:
+                values[name] = typed(name, value, self._types)
+        theirs = self._accounts.get(self._wire.contact_id(document))
+        account_id = theirs if is_again else document.company_external_id or theirs
+        if account_id is not None:
+            values[ACCOUNT_ID] = account_id
         return Row(document.key, values, tuple(sharing))
 
     async def _give_roles(self) -> None:

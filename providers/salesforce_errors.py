@@ -40,8 +40,35 @@ STEPS = (
 )
 
 BUSY = frozenset({"UNABLE_TO_LOCK_ROW", "ALL_OR_NONE_OPERATION_ROLLED_BACK", "PROCESSING_HALTED"})
-DOWN = frozenset({"SERVER_UNAVAILABLE", "QUERY_TIMEOUT", "API_CURRENTLY_DISABLED"})
-LIMITED = frozenset({"REQUEST_LIMIT_EXCEEDED"})
+DOWN = frozenset(
+    {
+        *("SERVER_UNAVAILABLE", "QUERY_TIMEOUT", "API_CURRENTLY_DISABLED", "ORG_IN_MAINTENANCE", "SSO_SERVICE_DOWN"),
+        *("FUNCTIONALITY_TEMPORARILY_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG"),
+    }
+)
+LIMITED = frozenset({"REQUEST_LIMIT_EXCEEDED", "TOO_MANY_APEX_REQUESTS"})
+# What only people can put right for the whole connection, with what they have to do.
+FOR_PEOPLE: Mapping[str, str] = {
+    "API_DISABLED_FOR_ORG": "this Salesforce edition, or the profile of this connection's user, has no API access: "
+    "an administrator has to buy it or to give the permission API Enabled",
+    "ORG_LOCKED": "Salesforce has locked this org: its administrator has to settle that with Salesforce",
+    "TRIAL_EXPIRED": "this org's trial has ended",
+    "ORG_NOT_OWNED_BY_INSTANCE": "this org has moved to another host: connect Salesforce again",
+    "INVALID_LOGIN": "Salesforce does not let this connection's user log in: look at the user's login history",
+    "PASSWORD_LOCKOUT": "this connection's user is locked out: an administrator has to unlock the user",
+    "INVALID_OPERATION_WITH_EXPIRED_PASSWORD": "the password of this connection's user has expired: set a new one, "
+    "or give an integration user a password that never expires",
+    "LOGIN_DURING_RESTRICTED_DOMAIN": "this machine's address is outside the IP ranges of this connection's user: "
+    "an administrator has to allow it",
+    "LOGIN_DURING_RESTRICTED_TIME": "it is outside the login hours of this connection's user",
+    "CLIENT_NOT_ACCESSIBLE_FOR_USER": "this connection's user may not use the connected app: an administrator has to "
+    "approve it",
+    "STORAGE_LIMIT_EXCEEDED": "this org has no storage left: an administrator has to make room or buy more",
+}
+OVERLOADED = re.compile(
+    r"Too many (?:SOQL|DML|query|queueable|future)|CPU time limit|LIMIT_?EXCEEDED.*Apex|LimitException"
+)
+"""What an org's own triggers and flows say when one call has more records than they can take."""
 # A record that is gone, or one that it was to refer to.
 GONE = frozenset(
     {
@@ -79,6 +106,10 @@ def error_of(response: httpx.Response) -> ProviderError:
     }
     named: type[ProviderError] = Unexpected
     match status:
+        case 301 | 302 | 307 | 308:
+            # a token is not carried to wherever this leads
+            words = "this org's API is no longer at the host of this connection: connect Salesforce again"
+            named, facts["message"] = Unauthorized, words
         case 401 | 403 | 410 if items or status != 403:
             named, facts["message"] = Unauthorized, heads[status] + facts["message"]
         case 409 | 423:
@@ -101,9 +132,19 @@ def row_error(errors: Sequence[Any]) -> ProviderError:
     facts = {**_facts(items), "provider": NAME}
     if (named := _by_code(facts, None)) is not None:
         return named
+    if facts["code"] == "UNKNOWN_EXCEPTION":
+        # a fault of Salesforce's own, which may have passed when it is tried again
+        return Unexpected(**facts)
     if facts["code"] in ("DUPLICATES_DETECTED", "DUPLICATE_EXTERNAL_ID"):
         facts["message"] = _needs_review(items[0], facts["code"], facts["message"])
     return Rejected(**facts)
+
+
+def is_overloaded(error: object) -> bool:
+    """Whether the org's own automation could not take so many records at once; fewer of them may pass."""
+    return (
+        isinstance(error, ProviderError) and error.code not in LIMITED and OVERLOADED.search(error.message) is not None
+    )
 
 
 def is_gone(error: ProviderError) -> bool:
@@ -130,6 +171,19 @@ def fields_missing(object_name: str, words: str, *, status: int | None = None) -
     )
 
 
+def unseen(object_name: str, error: ProviderError) -> Unauthorized:
+    """A field that no push can do without is hidden from this connection."""
+    return Unauthorized(
+        f"the user of this Salesforce connection cannot see {object_name}.{error.field}: an administrator has to give "
+        f"read and edit access to that field: {error.message}",
+        provider=NAME,
+        status=error.status,
+        code=error.code,
+        correlation_id=error.correlation_id,
+        field=error.field,
+    )
+
+
 def silence() -> ProviderError:
     return Unexpected("Salesforce's answer does not say what became of this record", provider=NAME, uncertain=True)
 
@@ -140,6 +194,13 @@ def _by_code(facts: dict[str, Any], wait: float | None) -> ProviderError | None:
     if code in LIMITED:
         limit = CONCURRENCY_SECONDS if "concurrent" in words.lower() else DAY_LIMIT_SECONDS
         return RateLimited(**facts, retry_after=limit if wait is None else wait)
+    is_users = code == "API_CURRENTLY_DISABLED" and "user" in words.lower()
+    if code in FOR_PEOPLE or is_users:
+        heading = FOR_PEOPLE["API_DISABLED_FOR_ORG" if is_users else code]
+        return Unauthorized(**{**facts, "message": f"{heading}: {words}"})
+    if "UNABLE_TO_LOCK_ROW" in words:
+        # a trigger of the org's met the lock, and failed by it
+        code = "UNABLE_TO_LOCK_ROW"
     # two writers made the same record at once: the second finds it when it tries again
     if code in BUSY or (code == "DUPLICATE_VALUE" and KEY in words):
         return Contended(**facts, retry_after=max(LOCK_SECONDS, wait or 0.0))

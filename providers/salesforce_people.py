@@ -4,106 +4,66 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal
 
 from providers.errors import ProviderError
-from providers.models import ContactDocument, Fields, Policy
+from providers.models import ContactDocument, Policy
 from providers.salesforce_accounts import Accounts
-from providers.salesforce_errors import CONVERTED, KEY, is_gone
+from providers.salesforce_errors import CONVERTED, KEY, is_gone, unseen
+from providers.salesforce_meetings import OLDEST_FIRST, Meeting, chosen, meetings, several
+from providers.salesforce_person import (
+    ACCOUNT_ID,
+    CONVERTED_TO,
+    EMAIL,
+    IS_CONVERTED,
+    IS_PERSON_ACCOUNT,
+    OWN,
+    Person,
+    Target,
+    joined,
+)
 from providers.salesforce_rows import CONTACT, LEAD, Found, Record, Row, Written, is_same, text_of, typed
 from providers.salesforce_schema import Facts, Schema
 from providers.salesforce_soql import Term
 from providers.salesforce_wire import Wire
 
-EMAIL = "Email"
-ACCOUNT_ID = "AccountId"
-IS_CONVERTED = "IsConverted"
-CONVERTED_TO = "ConvertedContactId"
-OWN: Mapping[str, tuple[str, ...]] = {
-    "Contact": (KEY, EMAIL, ACCOUNT_ID),
-    "Lead": (KEY, EMAIL, IS_CONVERTED, CONVERTED_TO),
-}
-OF_BOTH = frozenset(
-    (
-        *("FirstName", "LastName", "MiddleName", "Salutation", "Suffix", "Title", EMAIL, "Phone", "MobilePhone", "Fax"),
-        *("Description", "LeadSource", "DoNotCall", "HasOptedOutOfEmail", "HasOptedOutOfFax"),
-    )
-)
-"""The fields that contacts and leads share."""
-OLDEST_FIRST = "ORDER BY CreatedDate, Id"
-
-
-@dataclass(frozen=True)
-class Person:
-    """A document on its way to one object.
-
-    Attributes:
-        fields: those of the document that this object has.
-        external_id: the record's id, if it is known.
-    """
-
-    document: ContactDocument
-    fields: Fields
-    external_id: str | None
-
-    @classmethod
-    def of(cls, document: ContactDocument, object_name: str, external_id: str | None) -> Person:
-        """A document made for the other object keeps the fields that both have."""
-        is_own = document.record == object_name.lower()
-        fields = document.fields if is_own else {k: v for k, v in document.fields.items() if k in OF_BOTH}
-        return cls(document, fields, external_id)
-
-    @property
-    def key(self) -> str:
-        return str(self.document.contact_id)
-
-
-@dataclass(frozen=True)
-class Target:
-    """One record, there or to be made, with all that is to become of it.
-
-    Attributes:
-        remark: what a human should know of how it was found.
-    """
-
-    people: tuple[Person, ...]
-    record: Record | None = None
-    remark: str | None = None
-
-    @property
-    def key(self) -> str:
-        return self.people[0].key
-
-    @property
-    def documents(self) -> tuple[ContactDocument, ...]:
-        return tuple(person.document for person in self.people)
+PERSON_ACCOUNT = "a person account, whose fields Salesforce did not let us write"
 
 
 class People:
-    """One push of documents to contacts, or to leads; leads that turn out to be converted are left in `converted`."""
+    """One push of documents to contacts, or to leads; those of leads who turn out to be contacts are in `contacts`."""
 
     def __init__(self, wire: Wire, object_name: Literal["Contact", "Lead"], facts: Facts, accounts: Accounts) -> None:
         self._wire = wire
         self._report = wire.report
         self._object = object_name
         self._types = facts.types_of(object_name)
+        self._own = {*OWN[object_name]}
+        if object_name == "Contact" and facts.person_accounts:
+            self._own.add(IS_PERSON_ACCOUNT)
         self._accounts = accounts
-        self.converted: list[tuple[ContactDocument, str | None]] = []
+        self.contacts: list[tuple[ContactDocument, Meeting]] = []
 
     async def push(self, people: Sequence[Person]) -> None:
-        """Accounts, look-ups, updates, upserts; once more for records that were deleted or converted meanwhile."""
+        """Look-ups, accounts, updates, upserts; once more for records that were deleted or converted meanwhile."""
         again = await self._carry(people, is_again=False)
         if again:
             await self._carry(again, is_again=True)
 
     async def _carry(self, people: Sequence[Person], *, is_again: bool) -> list[Person]:
-        if self._object == "Contact":
-            await self._accounts.ensure([person.document for person in people], is_again=is_again)
         targets = await self._find([person for person in people if self._is_open(person)])
+        if self._object == "Contact":
+            await self._accounts.ensure(
+                [each.document for target in targets for each in target.people if _is_ours_to_link(each, target)],
+                is_again=is_again,
+            )
         updates: dict[str, tuple[Row, Target]] = {}
         upserts: dict[str, tuple[Row, Target]] = {}
-        for target in targets:
+        for found in targets:
+            target = replace(found, people=tuple(filter(self._is_open, found.people)))
+            if not target.people:
+                continue
             values = self._values(target)
             if target.record is not None and not values:
                 self._synced(target, Written(target.record.id))
@@ -125,6 +85,8 @@ class People:
                 self._synced(target, result)
             elif not is_again and self._deserves_a_look(target, result):
                 again += target.people
+            elif target.record is not None and _is_left_alone(target.record, result):
+                self._synced(target, Written(target.record.id), remark=f"{PERSON_ACCOUNT}: {result.message}")
             else:
                 self._fail(target.people, result)
         return again
@@ -137,45 +99,69 @@ class People:
         return target.record is not None and error.code == "REQUIRED_FIELD_MISSING"
 
     async def _find(self, people: Sequence[Person]) -> list[Target]:
-        """Each person's record: by the known id, else by our key, else by e-mail; who shares an address shares the record."""
-        fields = {*OWN[self._object], *(name for person in people for name in person.fields)}
+        """Each person's record: by the known id, else by our key, else by e-mail; who shares an address shares it."""
+        fields = {*self._own, *(name for person in people for name in person.fields)}
         by_id = await self._known(people, fields)
-        rest = [person for person in people if person.external_id not in by_id and self._is_open(person)]
-        found = await self._look(rest, fields)
+        found = await self._look([person for person in people if person.external_id not in by_id], fields)
         records: dict[str, Record] = {record.id: record for record in (*by_id.values(), *found.records)}
         by_key: dict[str, Record] = {}
         by_email: dict[str, list[Record]] = defaultdict(list)
+        became: dict[str, str] = {}
         for record in found.records:
+            email = (record.text(EMAIL) or "").casefold()
             if record.key is not None:
                 by_key[record.key.casefold()] = record
-            if not self._is_converted(record):
-                by_email[(record.text(EMAIL) or "").casefold()].append(record)
-        shared: dict[str, list[Person]] = defaultdict(list)
-        remarks: dict[str, str] = {}
-        for person in (person for person in people if self._is_open(person)):
-            held = by_id.get(person.external_id or "") or by_key.get(person.key)
-            if held is None and (same := by_email.get(person.document.email.casefold())):
-                # one address is one record: nobody's yet, else the one that another contact of ours has
-                held = min(same, key=lambda record: record.key is not None)
-                if others := ", ".join(record.id for record in same if record.id != held.id):
-                    remarks[held.id] = f"Salesforce has several records of this address: {held.id}, not {others}"
-            if held is not None and self._is_converted(held):
-                self.converted.append((person.document, held.text(CONVERTED_TO)))
+            if self._is_converted(record):
+                became[email] = record.text(CONVERTED_TO) or ""
             else:
-                shared[held.id if held is not None else f"new {person.document.email.casefold()}"].append(person)
-        return [Target(tuple(each), records.get(name), remarks.get(name)) for name, each in shared.items()]
+                by_email[email].append(record)
+        shared: dict[str, list[Person]] = defaultdict(list)
+        strangers: list[Person] = []
+        for person in filter(self._is_open, people):
+            held, known = by_id.get(person.external_id or "") or by_key.get(person.key), person
+            if held is None and (same := by_email.get(person.document.email.casefold())):
+                held = chosen(same)
+                known = person.remarked(several(held, same))
+            if held is None and self._object == "Lead":
+                strangers.append(person)
+            elif held is not None and self._is_converted(held):
+                self.contacts.append((person.document, Meeting(held.text(CONVERTED_TO))))
+            else:
+                shared[held.id if held is not None else _new(person)].append(known)
+        for person in await self._who_are_no_contacts(strangers, became):
+            shared[_new(person)].append(person)
+        return [Target(tuple(each), records.get(name)) for name, each in shared.items()]
+
+    async def _who_are_no_contacts(self, strangers: Sequence[Person], became: Mapping[str, str]) -> list[Person]:
+        """Those for whom a lead is to be made; the others are left in `contacts`."""
+        met, refused = await meetings(self._wire, strangers, became)
+        self.contacts += [(person.document, met[person.key]) for person in strangers if person.key in met]
+        for person in strangers:
+            if person.key in refused:
+                self._fail([person], refused[person.key])
+        return [person for person in strangers if person.key not in met and self._is_open(person)]
 
     async def _known(self, people: Sequence[Person], fields: set[str]) -> dict[str, Record]:
-        """The records whose ids are known; those whose read was refused are failed, since they may be there."""
+        """By the known ids their records, or those that they were merged into.
+
+        Those whose read was refused are failed, since they may be there.
+        """
         while True:
-            wanted = [person for person in people if person.external_id is not None and self._is_open(person)]
-            found = await self._wire.retrieve(self._object, [person.external_id or "" for person in wanted], fields)
+            wanted = {person.external_id for person in people if person.external_id and self._is_open(person)}
+            found = await self._wire.retrieve(self._object, wanted, fields)
+            there = {record.id: record for record in found.records}
+            merged = await self._wire.masters(self._object, wanted - set(there) - set(found.refused))
+            masters = await self._wire.retrieve(self._object, merged.values(), fields)
+            found.refused.update(
+                {lost: masters.refused[kept] for lost, kept in merged.items() if kept in masters.refused}
+            )
             if not self._without_unknown_field(found, people, fields):
                 break
-        for person in wanted:
+        for person in people:
             if (error := found.refused.get(person.external_id or "")) is not None:
                 self._fail([person], error)
-        return {record.id: record for record in found.records}
+        kept = {record.id: record for record in masters.records}
+        return there | {lost: kept[kept_id] for lost, kept_id in merged.items() if kept_id in kept}
 
     async def _look(self, people: Sequence[Person], fields: set[str]) -> Found:
         """What carries our keys, and what has these addresses; oldest first."""
@@ -192,10 +178,15 @@ class People:
         return found
 
     def _without_unknown_field(self, found: Found, people: Sequence[Person], fields: set[str]) -> bool:
-        """Whether a read was refused for a field that is mapped and not there: it fails those who set it."""
+        """Whether a read was refused for a field that is mapped and not there: it fails those who set it.
+
+        Raises `Unauthorized` for a field that no push can do without.
+        """
         error = next((each for each in found.refused.values() if each.code == "INVALID_FIELD"), None)
-        if error is None or error.field not in fields or error.field in OWN[self._object]:
+        if error is None or error.field not in fields:
             return False
+        if error.field in OWN[self._object]:
+            raise unseen(self._object, error)
         fields.discard(error.field)
         self._fail([person for person in people if error.field in person.fields], error)
         return True
@@ -208,7 +199,7 @@ class People:
         for person in target.people:
             is_known = target.record is not None and person.external_id == target.record.id
             # Written by a push whose answer was lost: its values are ours, not a person's.
-            is_ours = owner == person.key and person.external_id is None
+            is_ours = owner == person.key and person.external_id is None and person.document.uncertain
             # What we have not changed since it was last sent is the CRM's people's to change.
             fields = {} if person.document.unchanged and is_known else person.fields
             for name, field in fields.items():
@@ -234,15 +225,16 @@ class People:
     def _is_converted(record: Record) -> bool:
         return record.values.get(IS_CONVERTED) is True
 
-    def _synced(self, target: Target, written: Written) -> None:
-        for document in target.documents:
+    def _synced(self, target: Target, written: Written, *, remark: str | None = None) -> None:
+        is_contact = self._object == "Contact"
+        for person in target.people:
             self._report.synced(
-                document,
+                person.document,
                 written.id,
-                company_external_id=self._accounts.id_of(document) if self._object == "Contact" else None,
+                company_external_id=self._accounts.id_of(person.document) if is_contact else None,
                 created=written.is_new,
-                takes_deals=self._object == "Contact",
-                remark=target.remark,
+                takes_deals=is_contact,
+                remark=joined(person.remark, self._accounts.remark_of(person.document) if is_contact else None, remark),
             )
 
     def _fail(self, people: Iterable[Person], error: ProviderError) -> None:
@@ -254,12 +246,13 @@ class People:
 
 
 async def push_people(wire: Wire, documents: Sequence[ContactDocument], facts: Facts, schema: Schema) -> None:
-    """Contacts, then leads, then those leads that people have converted, as the contacts they became."""
+    """Contacts, then leads, then those meant for leads who are contacts: met as such, or converted by people."""
     accounts = Accounts(wire, facts)
+    as_contacts, as_leads = facts.lengths_of("Contact"), facts.lengths_of("Lead")
     leads = [document for document in documents if _is_lead(document)]
     contacts = [document for document in documents if not _is_lead(document)]
     await People(wire, "Contact", facts, accounts).push(
-        [Person.of(document, "Contact", document.external_id) for document in contacts]
+        [Person.of(document, "Contact", document.external_id, lengths=as_contacts) for document in contacts]
     )
     if not leads:
         return
@@ -267,9 +260,12 @@ async def push_people(wire: Wire, documents: Sequence[ContactDocument], facts: F
         # the field may have been made since the org was described
         await schema.lead_has_key()
     pushed = People(wire, "Lead", facts, accounts)
-    await pushed.push([Person.of(document, "Lead", document.external_id) for document in leads])
+    await pushed.push([Person.of(document, "Lead", document.external_id, lengths=as_leads) for document in leads])
     await People(wire, "Contact", facts, accounts).push(
-        [Person.of(document, "Contact", contact_id) for document, contact_id in pushed.converted]
+        [
+            Person.of(document, "Contact", met.contact_id, lengths=as_contacts, remark=met.remark)
+            for document, met in pushed.contacts
+        ]
     )
 
 
@@ -278,3 +274,24 @@ def _is_lead(document: ContactDocument) -> bool:
     if document.external_id is not None and document.external_id.startswith((LEAD, CONTACT)):
         return document.external_id.startswith(LEAD)
     return document.record == "lead"
+
+
+def _new(person: Person) -> str:
+    """Who has one address becomes one record."""
+    return f"new {person.document.email.casefold()}"
+
+
+def _is_ours_to_link(person: Person, target: Target) -> bool:
+    """Whether the contact is in no account yet, or in the one that we put it in: others are people's choice."""
+    document, record = person.document, target.record
+    theirs = record.text(ACCOUNT_ID) if record is not None else None
+    if record is None or theirs is None or theirs == document.linked_company_id:
+        return True
+    # made by us, before an answer or all that we knew was lost
+    return record.key == person.key and person.external_id is None
+
+
+def _is_left_alone(record: Record, error: ProviderError) -> bool:
+    """Whether it is a person account's own contact that Salesforce does not let us write: it is there all the same."""
+    is_fields = error.code in ("INVALID_FIELD_FOR_INSERT_UPDATE", "INSUFFICIENT_ACCESS_OR_READONLY")
+    return is_fields and record.values.get(IS_PERSON_ACCOUNT) is True

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from providers.errors import ProviderError, Unauthorized, Unexpected
 from providers.models import CrmField, Option
 from providers.salesforce_errors import KEY, NAME, fields_missing
+from providers.salesforce_lengths import LONGEST, Lengths
 from providers.salesforce_rows import Types
 
 Ours = Literal["contact", "lead", "company", "deal"]
@@ -41,7 +42,9 @@ class Facts(BaseModel):
     Attributes:
         lead: leads have our key field.
         task_key: so have tasks, in a form that an upsert can use.
+        person_accounts: contacts may be the person of a person account.
         types: by object, the types of the fields that are not text.
+        lengths: by object, how many characters the names take that may be cut.
         task: what a task's `Status`, `Priority`, `Type` and `TaskSubtype` may be set to, by the fields' names; a field
             that is missing here cannot be set.
         task_needs: those of them that a new task must have, since the org has no default for them.
@@ -51,12 +54,17 @@ class Facts(BaseModel):
 
     lead: bool = False
     task_key: bool = False
+    person_accounts: bool = False
     types: dict[str, dict[str, str]] = {}
+    lengths: dict[str, dict[str, int]] = {}
     task: dict[str, list[str]] = {}
     task_needs: tuple[str, ...] = ()
 
     def types_of(self, object_name: str) -> Types:
         return self.types.get(object_name, {})
+
+    def lengths_of(self, object_name: str) -> Lengths:
+        return self.lengths.get(object_name, {})
 
     def choice(self, field: str, *wanted: str) -> str | None:
         """The first of the values wanted that this org has for a field of its tasks."""
@@ -83,7 +91,9 @@ class Schema:
         return Facts(
             lead=has_key("Lead", described["Lead"]),
             task_key=has_key("Task", task),
+            person_accounts="IsPersonAccount" in described["Contact"],
             types={name: each for name, each in types.items() if each},
+            lengths={name: dict(_lengths(name, fields)) for name, fields in described.items()},
             task={name: [option.value for option in _options(task[name])] for name in settable},
             task_needs=tuple(name for name in settable if _is_required(task[name])),
         )
@@ -162,6 +172,13 @@ def _converted(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, s
         kind = TYPES.get(str(field.get("type")), "other")
         if kind in CONVERTED_TYPES and (field.get("createable") or field.get("updateable")):
             yield name, kind
+
+
+def _lengths(object_name: str, fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
+    for name in LONGEST.get(object_name, {}):
+        length = fields.get(name, {}).get("length")
+        if isinstance(length, int) and length > 0:
+            yield name, length
 
 
 def _crm_field(ours: Ours, field: Mapping[str, Any]) -> CrmField:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-LONGEST_QUERY = 15_000
-"""Characters, percent-encoded. Salesforce takes 16,384 bytes of URL and headers together."""
+LONGEST_QUERY = 14_200
+"""Characters, percent-encoded. Salesforce takes 16,384 bytes of URL and headers together, and a token may be a JWT of
+nearly 2,000 characters."""
 Term = Mapping[str, str]
 """What one of those looked for answers to: field by field the value, any of which is enough."""
 

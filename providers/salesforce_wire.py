@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from providers.base import Report
 from providers.batches import send_all
 from providers.errors import ProviderError, Rejected, Stopping, Unauthorized, Unexpected
 from providers.models import ActivityDocument, DealDocument, TaskDocument
-from providers.salesforce_errors import KEY, NAME, silence
+from providers.salesforce_errors import KEY, NAME, RECORD_ID, is_overloaded, silence
 from providers.salesforce_rows import Found, Record, Row, Written, joined, record_of
 from providers.salesforce_soql import Term, encoded, pieces, select
 
 MAX_RECORDS = 200
+SHRINKING = 8
+"""How many times fewer records a call has after the org's own automation could not take so many: 200, 25, 3, 1."""
 MAX_RETRIEVED = 2_000
+MAX_MERGES = 5
+"""A record that was merged may have been merged again; so often it is followed."""
+MASTER = "MasterRecordId"
 Action = Literal["create", "update", "upsert"]
 
 
@@ -34,11 +39,18 @@ class Wire:
         self._call = call
 
     async def write(
-        self, object_name: str, action: Action, rows: Sequence[Row], *, is_sequel: bool = False
+        self,
+        object_name: str,
+        action: Action,
+        rows: Sequence[Row],
+        *,
+        is_sequel: bool = False,
+        most: int = MAX_RECORDS,
     ) -> AsyncIterator[tuple[Row, Written | ProviderError]]:
         """`create`, `update` or `upsert` the rows, of distinct keys; each comes back once.
 
         `is_sequel`: something of the same documents is written already, so a refusal does not mean that nothing is.
+        Rows that are too many at once for the org's own triggers and flows are sent again, fewer in a call than `most`.
         Raises what concerns the whole connection, a lack of our field among it.
         """
         path, method = f"{self.root}/composite/sobjects", "POST" if action == "create" else "PATCH"
@@ -54,19 +66,29 @@ class Wire:
             return error.code == "INVALID_TYPE" or (error.code == "INVALID_FIELD" and error.field in row.values)
 
         unnamed: list[Row] = []
-        async for part, answer in send_all(rows, MAX_RECORDS, send, is_guilty):
+        overloading: list[Row] = []
+        ending: Unauthorized | None = None
+        async for part, answer in send_all(rows, most, send, is_guilty):
             for row, result in [(row, answer) for row in part] if isinstance(answer, ProviderError) else answer:
+                self._heard(row, result, is_sequel=is_sequel)
                 if result is None:
                     unnamed.append(row)
-                    continue
-                if isinstance(result, ProviderError) and not result.uncertain and not is_sequel:
-                    self.report.refused(row.documents)
-                if isinstance(result, Unauthorized):
-                    raise result
-                yield row, result
-        if unnamed:
-            async for named in self._named(object_name, action, unnamed):
-                yield named
+                elif isinstance(result, Unauthorized):
+                    ending = ending or result
+                elif len(part) > 1 and is_overloaded(result):
+                    overloading.append(row)
+                else:
+                    yield row, _with_field(result, row)
+            if ending is not None:
+                break
+        async for named in self._named(object_name, action, unnamed):
+            yield named
+        if ending is not None:
+            raise ending
+        if overloading:
+            fewer = max(1, most // SHRINKING)
+            async for each in self.write(object_name, action, overloading, is_sequel=is_sequel, most=fewer):
+                yield each
 
     async def retrieve(self, object_name: str, ids: Iterable[str], fields: Iterable[str]) -> Found:
         """The records under these ids; those that are deleted, or no ids at all, are missing."""
@@ -86,13 +108,22 @@ class Wire:
             found.records += [record_of(entry) for entry in answer if entry]
         return found
 
-    async def query(self, object_name: str, fields: Iterable[str], terms: Sequence[Term], *, also: str = "") -> Found:
+    async def query(
+        self,
+        object_name: str,
+        fields: Iterable[str],
+        terms: Sequence[Term],
+        *,
+        also: str = "",
+        with_deleted: bool = False,
+    ) -> Found:
         """All records that answer to any of the terms, over all pages; refusals by any value of their terms."""
         names = sorted({"Id", *fields})
+        path = f"{self.root}/{'queryAll' if with_deleted else 'query'}"
 
         async def send(part: Sequence[Term]) -> list[Record]:
             soql = encoded(select(object_name, names, part, also=also))
-            return await self._pages(f"{self.root}/query?q={soql}")
+            return await self._pages(f"{path}?q={soql}")
 
         found = Found()
         for piece in pieces(object_name, names, terms, also=also):
@@ -102,6 +133,21 @@ class Wire:
                 else:
                     found.records += answer
         return found
+
+    async def masters(self, object_name: str, ids: Iterable[str]) -> dict[str, str]:
+        """Of records that are deleted, those that people have merged into another, with that one's id.
+
+        Salesforce tells for as long as the loser lies in its recycle bin; what cannot be looked for counts as not
+        merged: it is then found by key or address, or made again.
+        """
+        became: dict[str, str] = {}
+        pending = {each for each in ids if RECORD_ID.fullmatch(each)}
+        for _ in range(MAX_MERGES):
+            found = await self.query(object_name, [MASTER], [{"Id": each} for each in pending], with_deleted=True)
+            merged = {record.id: kept for record in found.records if (kept := record.text(MASTER))}
+            became |= merged
+            pending = set(merged.values()) - set(became)
+        return {lost: _last(lost, became) for lost in became}
 
     def contact_id(self, document: DealDocument | ActivityDocument | TaskDocument) -> str:
         """Its contact's or lead's id: that of a record which this push has made again, or found converted, is newer."""
@@ -130,6 +176,10 @@ class Wire:
                 self.report.refused(documents)
             raise
 
+    def _heard(self, row: Row, result: Written | ProviderError | None, *, is_sequel: bool) -> None:
+        if isinstance(result, ProviderError) and not result.uncertain and not is_sequel:
+            self.report.refused(row.documents)
+
     async def _named(
         self, object_name: str, action: Action, rows: Sequence[Row]
     ) -> AsyncIterator[tuple[Row, Written | ProviderError]]:
@@ -143,6 +193,24 @@ class Wire:
         for row in rows:
             record_id = ids.get(row.key.casefold())
             yield row, silence() if record_id is None else Written(record_id)
+
+
+def _last(lost: str, became: dict[str, str]) -> str:
+    """Whom a merged record was merged into in the end."""
+    kept = became[lost]
+    for _ in range(MAX_MERGES):
+        kept = became.get(kept, kept)
+    return kept
+
+
+def _with_field(result: Written | ProviderError, row: Row) -> Written | ProviderError:
+    """Salesforce names no field where it cannot read a value, only the value: the field is the one that has it."""
+    if isinstance(result, ProviderError) and result.field is None and result.code == "JSON_PARSER_ERROR":
+        texts = {name: str(value) for name, value in row.values.items() if not isinstance(value, Mapping)}
+        named = [name for name, text in texts.items() if text and f" value {text} " in f"{result.message} "]
+        if len(named) == 1:
+            [result.field] = named
+    return result
 
 
 def _input(object_name: str, action: Action, row: Row) -> dict[str, Any]:

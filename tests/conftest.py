@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 
 import psycopg
@@ -23,9 +24,12 @@ def postgres() -> Iterator[TestServer]:
 
 
 @pytest.fixture(scope="session")
-def template(postgres: TestServer) -> str:
+def template(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     url = postgres.create_database()
-    migrate(url)
+    # several test processes may share a server that was given to them, and roles belong to the whole server
+    with (tmp_path_factory.getbasetemp().parent / "migrating.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        migrate(url)
     return url
 
 

@@ -26,7 +26,7 @@ def create(call: Call) -> Answer:
     """POST composite/sobjects: records of any types."""
     records, all_or_none = _records(call)
     types = [_type_of(record) for record in records]
-    writer = call.writer()
+    writer = call.writer(len(records))
 
     def one(index: int) -> Row:
         record = writes.insert(writer, _canonical_name(call, types[index]), records[index])
@@ -41,7 +41,7 @@ def update(call: Call) -> Answer:
     types = [_type_of(record) for record in records]
     ids = [_id_of(record) for record in records]
     times = Counter(canonical(each) for each in ids if each is not None)
-    writer = call.writer()
+    writer = call.writer(len(records))
 
     def one(index: int) -> Row:
         record_id = ids[index]
@@ -68,7 +68,7 @@ def upsert(call: Call) -> Answer:
             raise ApiError("INVALID_INPUT", f"All records must be of the type in the URI: {definition.name}")
     values = [_key_value(record, key) for record in records]
     times = Counter(value.lower() for value in values if isinstance(value, str))
-    writer = call.writer()
+    writer = call.writer(len(records))
 
     def one(index: int) -> Row:
         value = bind(key, values[index])
@@ -97,7 +97,7 @@ def delete(call: Call) -> Answer:
         raise ApiError("MISSING_ARGUMENT", "The ids parameter is required")
     if len(ids) > MOST_RECORDS:
         raise too_many(MOST_RECORDS)
-    writer = call.writer()
+    writer = call.writer(len(ids))
 
     def one(index: int) -> Row:
         record = writes.delete(writer, ids[index])

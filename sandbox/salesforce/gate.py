@@ -69,10 +69,10 @@ class Call:
             raise not_found()
         return found
 
-    def writer(self) -> Writer:
-        """The one who writes in this call, with what its headers allow."""
+    def writer(self, records: int = 1) -> Writer:
+        """The one who writes so many records in this call, with what its headers allow."""
         asked = self.headers.get("sforce-duplicate-rule-header", "").replace(" ", "").lower()
-        return Writer(self.org, may_duplicate="allowsave=true" in asked)
+        return Writer(self.org, may_duplicate="allowsave=true" in asked, records=records)
 
     def url_of(self, sobject: str, record_id: str) -> str:
         return f"/services/data/v{self.version}/sobjects/{sobject}/{record_id}"

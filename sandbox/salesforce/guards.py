@@ -72,6 +72,24 @@ def refuse_invalid(org: Org, sobject: str, merged: Mapping[str, Any]) -> None:
             raise ApiError("FIELD_CUSTOM_VALIDATION_EXCEPTION", message, [])
 
 
+def refuse_person(record: Record) -> None:
+    """Raises ApiError for the contact of a person account, which is written through its account."""
+    if record.values.get("IsPersonAccount"):
+        raise ApiError(
+            "INVALID_FIELD_FOR_INSERT_UPDATE", "The contact of a person account is changed through its account", []
+        )
+
+
+def refuse_too_many(org: Org, sobject: str, records: int) -> None:
+    """Raises ApiError when the org's own trigger cannot take so many records of one call."""
+    if records > org.automation.get(sobject, records):
+        raise ApiError(
+            "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+            f"{sobject}Trigger: execution of AfterInsert caused by: System.LimitException: Too many SOQL queries: 101",
+            [],
+        )
+
+
 def refuse_duplicates(
     org: Org, record: Record, merged: Mapping[str, Any], changed: set[str], created: set[str], *, may_save: bool
 ) -> None:

@@ -23,7 +23,8 @@ def versions() -> list[dict[str, str]]:
 
 def resources(call: Call) -> Answer:
     """GET /services/data/v68.0/"""
-    return 200, {name: f"/services/data/v{call.version}/{name}" for name in _RESOURCES}
+    named = {name: f"/services/data/v{call.version}/{name}" for name in _RESOURCES}
+    return 200, {**named, "identity": f"{call.base_url}/id/{call.org.id}/{call.org.user_id}"}
 
 
 def list_objects(call: Call) -> Answer:

@@ -13,9 +13,10 @@ from sandbox.limits import Window
 from sandbox.salesforce import writes
 from sandbox.salesforce.conversion import convert
 from sandbox.salesforce.ids import canonical, new_id
+from sandbox.salesforce.merging import merge
 from sandbox.salesforce.records import Record, Table, Undo
 from sandbox.salesforce.schema import Field, Option, options
-from sandbox.salesforce.standard import KEYED, key_field, standard_objects
+from sandbox.salesforce.standard import KEYED, computed, key_field, standard_objects
 from sandbox.salesforce.values import moment
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Org:
         international_addresses: whether e-mail addresses may have letters beyond ASCII before the @ (a setting that
             an admin has to switch on in older orgs).
         locks: by object, how many of the next rows find their record locked by somebody else.
+        automation: by object, how many records of one call the org's own triggers can take.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Org:
         self.validations: dict[str, list[tuple[Callable[[dict[str, Any]], bool], str]]] = {}
         self.international_addresses = True
         self.locks: dict[str, int] = {}
+        self.automation: dict[str, int] = {}
         self.cursors: dict[str, list[dict[str, Any]]] = {}
         self.calls = Calls()
         self.journal: list[dict[str, Any]] = []
@@ -83,6 +86,7 @@ class Org:
         self._ids = itertools.count(1)
         self.id = new_id("00D", number, 1)
         self.user_id = self._open_user()
+        self._enter_organization()
 
     def bind(self, grants: Grants) -> None:
         """Where this org's tokens live."""
@@ -175,6 +179,31 @@ class Org:
             self.commit()
             return contact_id
 
+    def merge(self, sobject: str, kept_id: str, lost_id: str) -> None:
+        """A person merges an account, a contact or a lead into another."""
+        with self.lock:
+            merge(self, sobject, kept_id, lost_id)
+            self.commit()
+
+    def limit_automation(self, sobject: str, records: int) -> None:
+        """An admin builds a trigger that breaks when one call writes more records of an object than this."""
+        self.automation[sobject] = records
+
+    def enable_person_accounts(self) -> None:
+        """An admin lets accounts be persons; Salesforce does not let their contacts be written as contacts."""
+        self.objects["Contact"].put(computed("IsPersonAccount", "boolean", "Is Person Account", nillable=False))
+
+    def create_person(self, **fields: Any) -> str:
+        """A person creates a person account; the id of its contact. `fields` are those of a contact."""
+        with self.lock:
+            account = self.create("Account", Name=" ".join(filter(None, map(fields.get, ("FirstName", "LastName")))))
+            contact_id = self.create("Contact", **fields, AccountId=account)
+            table = self.tables["Contact"]
+            record = table.get(contact_id)
+            assert record is not None
+            table.set(record, {"IsPersonAccount": True})
+            return contact_id
+
     def document(self, record: Record) -> dict[str, Any]:
         """What is set in a record, the id left out; fields that do not exist (any more) do not show."""
         fields = self.objects[record.sobject].fields
@@ -230,6 +259,17 @@ class Org:
             for kind, sobject in LEDGER.items()
         }
         return {**kinds, "calls": self.calls.document()}
+
+    def _enter_organization(self) -> None:
+        record = Record(self.id, "Organization")
+        record.values = {
+            "Name": self.name,
+            "OrganizationType": f"{self.edition.title()} Edition",
+            "InstanceName": "NA1",
+            "IsSandbox": False,
+            **stamps(self, self.user_id),
+        }
+        self.tables["Organization"].add(record)
 
     def _open_user(self) -> str:
         user = Record(new_id("005", self.number, 1), "User")

@@ -92,7 +92,8 @@ def long_text(name: str, label: str) -> Field:
     return Field(name, "textarea", label, LONG_TEXT, filterable=False)
 
 
-def _converted(name: str, relationship: str, target: str) -> Field:
+def follows(name: str, relationship: str, target: str) -> Field:
+    """A reference that only Salesforce sets."""
     return Field(
         name, "reference", "", 18, createable=False, updateable=False, refers_to=(target,), relationship=relationship
     )
@@ -160,6 +161,7 @@ def standard_objects() -> dict[str, SObject]:
         text("Name", 255, "Account Name", required=True),
         picklist("Type", _KINDS, "Account Type"),
         reference("ParentId", "Parent", "Account", label="Parent Account ID"),
+        follows("MasterRecordId", "MasterRecord", "Account"),
         *_address("Billing", "Billing "), *_address("Shipping", "Shipping "),
         Field("Phone", "phone", "Account Phone", 40), Field("Fax", "phone", "Account Fax", 40),
         text("AccountNumber", 40, "Account Number"),
@@ -175,6 +177,7 @@ def standard_objects() -> dict[str, SObject]:
         *_person(),
         reference("AccountId", "Account", "Account", label="Account ID"),
         reference("ReportsToId", "ReportsTo", "Contact", label="Reports To ID"),
+        follows("MasterRecordId", "MasterRecord", "Contact"),
         *_address("Mailing", "Mailing "), *_address("Other", "Other "),
         Field("HomePhone", "phone", "Home Phone", 40), Field("OtherPhone", "phone", "Other Phone", 40),
         text("Department", 80), Field("Birthdate", "date", "Birthdate"),
@@ -193,9 +196,10 @@ def standard_objects() -> dict[str, SObject]:
         Field("AnnualRevenue", "currency", "Annual Revenue"), Field("NumberOfEmployees", "int", "Employees"),
         computed("IsConverted", "boolean", "Converted", nillable=False),
         computed("ConvertedDate", "date", "Converted Date"),
-        _converted("ConvertedAccountId", "ConvertedAccount", "Account"),
-        _converted("ConvertedContactId", "ConvertedContact", "Contact"),
-        _converted("ConvertedOpportunityId", "ConvertedOpportunity", "Opportunity"),
+        follows("MasterRecordId", "MasterRecord", "Lead"),
+        follows("ConvertedAccountId", "ConvertedAccount", "Account"),
+        follows("ConvertedContactId", "ConvertedContact", "Contact"),
+        follows("ConvertedOpportunityId", "ConvertedOpportunity", "Opportunity"),
     )  # fmt: skip
     opportunity = _object(
         "Opportunity", "006", "Opportunities",
@@ -241,7 +245,7 @@ def standard_objects() -> dict[str, SObject]:
         Field("CallDurationInSeconds", "int", "Call Duration"),
         computed("IsClosed", "boolean", "Closed", nillable=False),
         computed("CompletedDateTime", "datetime", "Completed Date/Time"),
-        _converted("AccountId", "Account", "Account"),
+        follows("AccountId", "Account", "Account"),
         flag("IsReminderSet", "Reminder Set"), Field("ReminderDateTime", "datetime", "Reminder Date/Time"),
     )  # fmt: skip
     user = _object(
@@ -250,5 +254,12 @@ def standard_objects() -> dict[str, SObject]:
         Field("IsActive", "boolean", "Active", nillable=False, default=True),
         owned=False,
     )  # fmt: skip
-    user.is_writable = False
-    return {each.name: each for each in (account, contact, lead, opportunity, role, task, user)}
+    organization = _object(
+        "Organization", "00D", "Organizations",
+        text("Name", 80, required=True), text("OrganizationType", 40), text("InstanceName", 10),
+        Field("IsSandbox", "boolean", "Is Sandbox", nillable=False, default=False),
+        owned=False,
+    )  # fmt: skip
+    for each in (user, organization):
+        each.is_writable = False
+    return {each.name: each for each in (account, contact, lead, opportunity, role, task, user, organization)}

@@ -29,12 +29,14 @@ class Writer:
         by: `api`, or `user` for a person, whom rules and locks do not stop.
         may_duplicate: the caller said that an alert of a duplicate rule is to be ignored.
         created: ids that this very call created.
+        records: how many records the call writes.
     """
 
     org: Org
     by: str = "api"
     may_duplicate: bool = False
     created: set[str] = field(default_factory=set)
+    records: int = 1
 
 
 def insert(writer: Writer, sobject: str, given: Mapping[str, Any]) -> Record:
@@ -192,6 +194,8 @@ def _guard(writer: Writer, record: Record, merged: dict[str, Any], changed: set[
     org = writer.org
     if writer.by == "api":
         guards.refuse_locked(org, record)
+        guards.refuse_person(record)
+        guards.refuse_too_many(org, record.sobject, writer.records)
     guards.refuse_bad_references(org, record.sobject, merged, changed)
     guards.refuse_taken(org, record, merged, changed)
     if writer.by == "api":

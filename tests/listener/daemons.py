@@ -23,15 +23,18 @@ from listener.db import Database
 from listener.settings import OAuthApp, Settings
 from listener.worker import Worker
 from providers.base import open_http
-from sandbox.hubspot.emulator import CLIENT_ID, CLIENT_SECRET
+from sandbox import hubspot, pipedrive, salesforce
 from tests.house import KEY, eventually
 
 ROOT = Path(__file__).parent.parent.parent
-HUBSPOT_APP = {"hubspot": OAuthApp(client_id=CLIENT_ID, client_secret=SecretStr(CLIENT_SECRET))}
+APPS = {
+    name: OAuthApp(client_id=crm.CLIENT_ID, client_secret=SecretStr(crm.CLIENT_SECRET))
+    for name, crm in (("hubspot", hubspot), ("salesforce", salesforce), ("pipedrive", pipedrive))
+}
 
 
 def settings_for(database: str, **changes: Any) -> Settings:
-    values: dict[str, Any] = {"apps": HUBSPOT_APP, "poll_seconds": 1.0, **changes}
+    values: dict[str, Any] = {"apps": APPS, "poll_seconds": 1.0, **changes}
     return Settings(database_url=SecretStr(database), encryption_key=SecretStr(KEY), **values)
 
 
@@ -94,8 +97,10 @@ def environment(database: str | None, **changes: str) -> dict[str, str]:
     base = {"PATH": os.environ["PATH"], "CRM_SYNC_LOG_LEVEL": "debug", "CRM_SYNC_CONNECT_TIMEOUT_SECONDS": "2"}
     if database is not None:
         base["DATABASE_URL"] = database
-    app = {"HUBSPOT_CLIENT_ID": CLIENT_ID, "HUBSPOT_CLIENT_SECRET": CLIENT_SECRET}
-    return {**base, **app, "INTEGRATION_ENCRYPTION_KEY": KEY, "CRM_SYNC_POLL_SECONDS": "1", **changes}
+    for name, app in APPS.items():
+        base[f"{name.upper()}_CLIENT_ID"] = app.client_id
+        base[f"{name.upper()}_CLIENT_SECRET"] = app.client_secret.get_secret_value()
+    return {**base, "INTEGRATION_ENCRYPTION_KEY": KEY, "CRM_SYNC_POLL_SECONDS": "1", **changes}
 
 
 class Process:

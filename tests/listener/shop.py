@@ -1,37 +1,55 @@
-"""A database and a HubSpot that are connected, and facts about both."""
+"""A database and a CRM that are connected, and facts about both."""
 
 from __future__ import annotations
 
 import itertools
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
+from sandbox.app import Crm
+from sandbox.faults import Fault
 from sandbox.hubspot import HubSpot
 from sandbox.hubspot.portal import Portal
 from tests.house import House, eventually
+from tests.listener.crms import KITS, Account, HubSpotAccount, Stage
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """An organization whose connection leads to a portal of its own."""
+    """An organization whose connection leads to an account of its own."""
 
     organization: UUID
     integration: int
-    portal: Portal
+    account: Account
+
+    @property
+    def portal(self) -> Portal:
+        """The account, where it is HubSpot's."""
+        assert isinstance(self.account, HubSpotAccount)
+        return self.account.portal
 
 
 class Shop:
-    """Tenants, replies, and what became of them."""
+    """Tenants, replies, and what became of them in one CRM."""
 
-    def __init__(self, house: House, hubspot: HubSpot, url: str) -> None:
+    def __init__(self, house: House, crm: Crm, url: str) -> None:
         self.house = house
-        self.hubspot = hubspot
+        self.crm = crm
+        self.kit = KITS[crm.name]
         self.url = url
         self._numbers = itertools.count(1)
-        self.configure("hubspot", api_base_url=url, token_url=f"{url}/oauth/2026-03/token", timeout_seconds=5)
+        self._planned = 0
+        self.configure(crm.name, **self.kit.config(url))
+
+    @property
+    def hubspot(self) -> HubSpot:
+        """The CRM, where it is HubSpot."""
+        assert isinstance(self.crm, HubSpot)
+        return self.crm
 
     def configure(self, provider: str, **config: Any) -> None:
         """Change the provider's config."""
@@ -40,38 +58,62 @@ class Shop:
             [json.dumps(config), provider],
         )
 
-    def tenant(self, *, oauth: bool = False, expires_at: float | None = None, **columns: Any) -> Tenant:
-        """A new organization with a portal, connected by a key that never expires, or by OAuth."""
-        portal = self.hubspot.open_portal()
-        credentials: dict[str, Any] = {"access_token": portal.static_token}
-        if oauth:
-            credentials = {"access_token": portal.access_token, "refresh_token": portal.refresh_token}
-            if expires_at is not None:
-                credentials["expires_at"] = expires_at
-        organization = self.house.organization(f"Tenant {portal.hub_id}")
-        return Tenant(organization, self.house.integration(organization, credentials=credentials, **columns), portal)
+    def tenant(
+        self,
+        *,
+        oauth: bool = False,
+        expires_at: float | None = None,
+        account: Mapping[str, Any] | None = None,
+        **columns: Any,
+    ) -> Tenant:
+        """A new organization with an account (made with the emulator's options `account`), connected by a token that
+        never expires, or by OAuth."""
+        opened = self.kit.account(self.crm, self.url, **(account or {}))
+        credentials = opened.credentials(oauth=oauth)
+        if expires_at is not None:
+            credentials["expires_at"] = expires_at
+        organization = self.house.organization(f"Tenant {opened.number}")
+        integration = self.house.integration(organization, self.crm.name, credentials=credentials, **columns)
+        return Tenant(organization, integration, opened)
+
+    def disturb(self, stage: str, *, times: int = 1, **harm: Any) -> None:
+        """Have calls struck that commit a kind of record; see `Kit.stages`."""
+        where: Stage = self.kit.stages[stage]
+        for _ in range(times):
+            self.crm.faults.add(Fault(path=where.path, method=where.method, **harm))
+        self._planned = len(self.crm.faults)
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether one of the calls that were to be disturbed was made."""
+        return len(self.crm.faults) < self._planned
 
     def person(self, tenant: Tenant, **columns: str | None) -> UUID:
         number = next(self._numbers)
         values = {"first_name": f"First{number}", "last_name": f"Last{number}", "company": "Acme Ltd", **columns}
         return self.house.contact(tenant.organization, values.pop("email", f"p{number}@example.com"), **values)
 
-    def reply(self, tenant: Tenant, contact: UUID | None = None, intent: str = "question") -> UUID:
+    def reply(
+        self, tenant: Tenant, contact: UUID | None = None, intent: str = "question", *, attention: bool = False
+    ) -> UUID:
         """A message with a body of its own, classified; returns the message."""
         message = self.house.message(
             tenant.organization, contact or self.person(tenant), body=f"body number {next(self._numbers)}."
         )
-        self.house.classify(message, intent)
+        self.house.classify(message, intent, attention=attention)
         return message
 
-    def replies(self, tenant: Tenant, count: int, intent: str = "question") -> None:
-        """Many contacts with a message each, in one transaction."""
+    def replies(
+        self, tenant: Tenant, count: int, intent: str = "question", *, attention: bool = False, companies: int = 20
+    ) -> None:
+        """Many contacts of a few companies with a message each, in one transaction."""
         first = next(itertools.islice(self._numbers, count, None)) - count
         self.house.connection.execute(
             """
             with people as (
               insert into public.contacts (organization_id, email, first_name, last_name, company)
-              select %(organization)s, 'p' || n || '@example.com', 'First' || n, 'Last' || n, 'Company ' || n %% 20
+              select %(organization)s, 'p' || n || '@example.com', 'First' || n, 'Last' || n,
+                'Company ' || n %% %(companies)s
               from generate_series(%(first)s::integer, %(last)s::integer) as n
               returning id, email
             ),
@@ -82,13 +124,13 @@ class Shop:
             )
             select pg_catalog.array_agg(m.id) from messages as m
             """,
-            {"organization": tenant.organization, "first": first, "last": first + count - 1},
+            {"organization": tenant.organization, "first": first, "last": first + count - 1, "companies": companies},
         )
         self.house.connection.execute(
-            "insert into public.message_classifications (message_id, intent) "
-            "select m.id, %s from public.inbox_messages as m where m.organization_id = %s "
+            "insert into public.message_classifications (message_id, intent, requires_human_attention) "
+            "select m.id, %s, %s from public.inbox_messages as m where m.organization_id = %s "
             "and not exists (select from public.message_classifications as c where c.message_id = m.id)",
-            [intent, tenant.organization],
+            [intent, attention, tenant.organization],
         )
 
     def statuses(self, tenant: Tenant | None = None) -> Counter[str]:
@@ -109,13 +151,25 @@ class Shop:
 
         eventually(lambda: all(map(has_ended, tenants or (None,))), "the end of all work", seconds)
 
-    def hurry(self) -> None:
+    def open_rows(self) -> int:
+        """How many rows have not come to their end."""
+        return sum(count for status, count in self.statuses().items() if status in ("pending", "processing", "retry"))
+
+    def map_contact(self, tenant: Tenant, *rules: Mapping[str, Any]) -> None:
+        """A user maps fields of contacts."""
+        self.house.connection.execute(
+            "update public.user_integrations set field_mappings = %s where id = %s",
+            [json.dumps({"contact": list(rules)}), tenant.integration],
+        )
+
+    def hurry(self) -> Literal[False]:
         """Move what waits for a later time to now, and ring."""
         self.house.connection.execute(
             "update crm_sync.lanes set parked_until = null where parked_until < 'infinity'; "
             "update public.sync_queue set next_attempt_at = null where status in ('pending', 'retry'); "
             "notify crm_sync"
         )
+        return False
 
     def hurry_until_settled(self, *tenants: Tenant) -> None:
         """As `wait_until_settled`, without the pauses that failures cost."""
@@ -127,33 +181,40 @@ class Shop:
         eventually(has_ended, "the end of all work")
 
     def ledger(self, tenant: Tenant) -> dict[str, Any]:
-        return self.hubspot.ledger(tenant.portal.hub_id)
+        return tenant.account.ledger
 
     def assert_exact(self, tenant: Tenant) -> None:
-        """The portal holds each contact, message and deal that the database demands once, and nothing else."""
-        ledger, organization = self.ledger(tenant), tenant.organization
-        emails = [
-            email for (email,) in self.house.rows("select email from contacts where organization_id = %s", organization)
-        ]
-        assert sorted(each["properties"]["email"] for each in ledger["contacts"]) == sorted(emails)
-        bodies = self.house.rows("select body from inbox_messages where organization_id = %s", organization)
-        notes = [each["properties"]["hs_note_body"] for each in ledger["notes"]]
-        assert {body: sum(body in note for note in notes) for (body,) in bodies} == dict.fromkeys(
-            (body for (body,) in bodies), 1
+        """The account holds each contact, company, message, deal and task that the database demands once, and nothing
+        else, and all of them belong to each other."""
+        found, organization = tenant.account.found(), tenant.organization
+        people = self.house.rows("select lower(email), company from contacts where organization_id = %s", organization)
+        assert sorted(found.contacts) == sorted(email for email, _ in people)
+        employers = {email: company.casefold() for email, company in people if company}
+        assert sorted(each.casefold() for each in found.companies) == sorted(set(employers.values()))
+        assert {email: name.casefold() for email, name in found.employers} == employers
+        assert len(found.employers) == len(employers)
+        messages = self.house.rows(
+            "select m.body, lower(k.email), exists (select from message_classifications as c "
+            "where c.message_id = m.id and c.requires_human_attention) "
+            "from inbox_messages as m join contacts as k on k.id = m.contact_id where m.organization_id = %s",
+            organization,
         )
-        assert len(notes) == len(bodies)
-        deals = self.house.value(
-            "select count(*) from crm_sync.effects where integration_id = %s and object_type = 'deal'",
+        for entries, bodies in (
+            (found.notes, {body: email for body, email, _ in messages}),
+            (found.tasks, {body: email for body, email, needs_person in messages if needs_person}),
+        ):
+            assert len(entries) == len(bodies)
+            shown = [(body, each.contacts) for each in entries for body in bodies if body in each.text]
+            assert sorted(shown) == sorted((body, (email,)) for body, email in bodies.items())
+        deals = self.house.rows(
+            "select distinct lower(k.email) from message_classifications as c "
+            "join inbox_messages as m on m.id = c.message_id join contacts as k on k.id = m.contact_id "
+            "join user_integrations as i on i.id = %s and (i.sync_settings -> 'auto_create_deals')::boolean "
+            "where c.intent = 'interested' and m.organization_id = %s",
             tenant.integration,
+            organization,
         )
-        assert len(ledger["deals"]) == deals
-        companies = self.house.value(
-            "select count(distinct lower(company)) from contacts where organization_id = %s", organization
-        )
-        assert len(ledger["companies"]) == companies
-        linked = Counter((each["from_type"], each["to_type"]) for each in ledger["associations"])
-        assert linked["notes", "contacts"] == len(bodies)
-        assert linked["deals", "contacts"] == deals
+        assert sorted(each.contacts for each in found.deals) == sorted(deals)
         self.assert_accounts()
 
     def assert_accounts(self) -> None:

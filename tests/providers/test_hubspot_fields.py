@@ -64,7 +64,7 @@ async def test_pipelines_and_stages_are_choices_of_a_deal(portal: HubSpotAccount
     assert Option(value="s-2", label="Rentals: Enquiry") in fields["deal", "dealstage"].options
     assert "appointmentscheduled" in values(fields["deal", "dealstage"])
     assert fields["deal", "pipeline"].is_closed
-    assert fields["deal", "dealstage"].is_closed
+    assert not fields["deal", "dealstage"].is_closed
 
 
 async def test_an_option_that_people_do_not_see_is_none_and_a_choice_of_several_is_told_from_one_of_one(
