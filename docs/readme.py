@@ -112,6 +112,8 @@ def _block(connection: psycopg.Connection, query: str) -> str:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list):
+        return "{" + ",".join(map(str, value)) + "}"
     if value is None:
         return ""
     if isinstance(value, bool):

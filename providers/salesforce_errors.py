@@ -81,6 +81,7 @@ GONE = frozenset(
 )
 CONVERTED = "CANNOT_UPDATE_CONVERTED_LEAD"
 UNKNOWN_COLUMN = re.compile(r"No such column '(\w+)'|No such field '?(\w+)'?|Field (\w+) does not exist")
+QUOTED_QUERY = re.compile(r"ERROR at Row:\d+:Column:\d+")
 RECORD_ID = re.compile(r"\b[a-zA-Z0-9]{15}(?:[a-zA-Z0-9]{3})?\b")
 
 
@@ -234,7 +235,9 @@ def _facts(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _words(item: Mapping[str, Any]) -> str:
-    return str(item.get("message") or item.get("error_description") or item.get("error") or "").strip()
+    text = str(item.get("message") or item.get("error_description") or item.get("error") or "").strip()
+    # what stands before repeats a part of the query, with whomever else it asked for
+    return text[found.end() :].strip() if (found := QUOTED_QUERY.search(text)) else text
 
 
 def _is_about_rows(status: int, facts: Mapping[str, Any]) -> bool:

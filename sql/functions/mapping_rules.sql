@@ -20,9 +20,10 @@ as $$
   ),
   rules as (
     select d.rule || case
-        -- a pipeline or a stage that somebody chose is theirs, by whichever rule it travels
+        -- a pipeline, a stage or the words for a status that somebody chose are theirs, by whichever rule they travel
         when d.rule ->> 'from' in ('pipeline', 'stage')
           and x.sync_settings -> ('deal_' || (d.rule ->> 'from')) is distinct from x.default_settings -> ('deal_' || (d.rule ->> 'from')) then '{}'::jsonb
+        when d.rule ->> 'from' = 'status' and coalesce(x.sync_settings -> 'status_values', '{}') <> '{}' then '{}'::jsonb
         else '{"is_default": true}'
       end as rule
     from connection as x

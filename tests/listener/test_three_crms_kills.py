@@ -13,7 +13,6 @@ from tests.listener.crms import KITS
 from tests.listener.daemons import daemon, process
 from tests.listener.shop import Shop
 
-LEASE_SECONDS = 1.5
 STAGES = [(crm, stage) for crm, kit in KITS.items() for stage in kit.stages]
 
 
@@ -26,15 +25,16 @@ def test_a_daemon_killed_at_any_stage_leaves_nothing_missing_and_nothing_twice(
     tenant = shop.tenant()
     shop.replies(tenant, 12, "interested", attention=True, companies=3)
     # the CRM has it, and the daemon dies before it hears so; or it dies before the CRM has it
-    harm = {"delay": 0.3, "drop_answer": True} if fault == "after" else {"delay": 1.0}
-    shop.disturb(stage, times=8, **harm)
-    with process(tmp_path, database, CRM_SYNC_LEASE_SECONDS=str(LEASE_SECONDS)) as running:
+    harm = {"drop_answer": True} if fault == "after" else {"cut": True}
+    shop.disturb(stage, times=8, delay=0.3, **harm)
+    with process(tmp_path, database) as running:
         eventually(lambda: shop.is_struck, "a call on the wire")
         if fault == "after":
             eventually(lambda: tenant.account.calls["by_status"].get("cut"), "a call that was carried out")
         assert running.end(signal.SIGKILL) == -signal.SIGKILL
     shop.crm.faults.clear()
-    with daemon(database, lease_seconds=LEASE_SECONDS):
+    shop.expire_leases()
+    with daemon(database):
         shop.hurry_until_settled(tenant)
     assert shop.statuses() == {"completed": 48}
     shop.assert_exact(tenant)
@@ -50,11 +50,13 @@ def test_a_daemon_killed_over_and_over_loses_nothing(
     for stage in shop.kit.stages:
         shop.crm.faults.clear()
         shop.disturb(stage, delay=0.2, drop_answer=True)
-        with process(tmp_path, database, CRM_SYNC_LEASE_SECONDS=str(LEASE_SECONDS)) as running:
+        shop.expire_leases()
+        with process(tmp_path, database) as running:
             eventually(lambda: shop.hurry() or shop.is_struck or not shop.open_rows(), "a call on the wire")
             running.end(signal.SIGKILL)
     shop.crm.faults.clear()
-    with daemon(database, lease_seconds=LEASE_SECONDS):
+    shop.expire_leases()
+    with daemon(database):
         shop.hurry_until_settled(tenant)
     assert shop.statuses() == {"completed": 160}
     shop.assert_exact(tenant)

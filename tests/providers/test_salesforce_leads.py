@@ -50,9 +50,9 @@ def lead(number: int = 1, email: str = ADA, fields: dict[str, Any] | None = None
     )
 
 
-async def test_leads_cost_two_calls_and_take_no_deals(salesforce: SalesforceSample, org: SalesforceAccount) -> None:
+async def test_leads_cost_three_calls_and_take_no_deals(salesforce: SalesforceSample, org: SalesforceAccount) -> None:
     pushed = await push(salesforce, org, *(lead(number, f"p{number}@example.com") for number in range(1, 201)))
-    assert pushed.calls == 2
+    assert pushed.calls == 3
     assert pushed.statuses == {"synced"}
     assert not any(outcome.takes_deals for outcome in pushed.all)
     assert all((outcome.external_id or "").startswith("00Q") for outcome in pushed.all)

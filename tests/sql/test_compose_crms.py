@@ -175,6 +175,18 @@ def test_a_rule_that_somebody_chose_is_never_left_out(house: House, daemon: Daem
     assert values(daemon.claim()["contacts"][0]) == {"email": "ada@example.com", "tier": "Gold", "vanished": "warm"}
 
 
+def test_a_word_for_a_status_that_somebody_chose_is_never_left_out(
+    house: House, daemon: Daemon, organization: UUID
+) -> None:
+    integration = house.integration(organization, sync_settings={"status_values": {"contacted": "WARM"}})
+    describe(
+        house, integration, "contact", {"name": "email"},
+        {"name": "hs_lead_status", "options": {"NEW": "New", "CONNECTED": "Connected"}, "is_closed": True},
+    )  # fmt: skip
+    house.reply(organization, house.contact(organization), "question")
+    assert values(daemon.claim()["contacts"][0])["hs_lead_status"] == "WARM"
+
+
 def test_a_company_has_its_own_mapping(house: House, daemon: Daemon, organization: UUID) -> None:
     house.integration(
         organization, field_mappings={"company": [{"from": "phone", "to": "phone"}, {"value": "EMAIL", "to": "source"}]}
