@@ -275,6 +275,9 @@ class Database:
         answer: int = await self._value("select crm_sync.make_log_partitions()")
         return answer
 
+    async def advance_slots(self) -> None:
+        await self._value("select crm_sync.advance_slots()")
+
     async def purge(self) -> int:
         answer: int = await self._value("select crm_sync.purge()")
         return answer

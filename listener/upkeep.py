@@ -67,10 +67,11 @@ class Upkeep:
                 task.cancel()
 
     async def keep_house(self) -> None:
-        """Adopt, make and purge what the database wants adopted, made and purged, until cancelled."""
+        """Adopt, make, move on and purge what the database wants treated so, until cancelled."""
         while True:
             try:
                 await self._database.make_log_partitions()
+                await self._database.advance_slots()
                 while await self._database.adopt_orphans():
                     pass
                 while await self._database.purge():

@@ -77,7 +77,8 @@ class Deals:
             if isinstance(result, Written):
                 self._written[key] = result
             elif not is_again and ACCOUNT_ID in row.values and is_gone(result):
-                self._remarks[key] = f"not linked to account {row.values[ACCOUNT_ID]}: {result.message}"
+                refusal = f"not linked to account {row.values[ACCOUNT_ID]}: {result.message}"
+                self._remarks[key] = "; ".join(filter(None, (self._remarks.get(key), refusal)))
                 refused.append(key)
             else:
                 self._fail(row.documents, result)

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from providers.errors import ProviderError
 from providers.models import ContactDocument, Policy
 from providers.salesforce_accounts import Accounts
-from providers.salesforce_errors import CONVERTED, KEY, is_gone, unseen
+from providers.salesforce_codes import CONVERTED
+from providers.salesforce_errors import KEY, is_gone, unseen
 from providers.salesforce_meetings import OLDEST_FIRST, Meeting, chosen, meetings, several
 from providers.salesforce_person import (
     ACCOUNT_ID,

@@ -11,7 +11,8 @@ from typing import Any
 from providers.errors import ProviderError, Unauthorized
 from providers.models import ActivityDocument, TaskDocument
 from providers.notes import marker_of, note_text, task_text
-from providers.salesforce_errors import CONVERTED, FIELDS_MISSING, KEY, contact_gone, is_gone
+from providers.salesforce_codes import CONVERTED
+from providers.salesforce_errors import FIELDS_MISSING, KEY, contact_gone, is_gone
 from providers.salesforce_rows import LEAD, Found, Record, Row, Written
 from providers.salesforce_schema import SYNONYMS_OF_DONE, Facts
 from providers.salesforce_soql import Term

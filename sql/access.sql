@@ -90,6 +90,7 @@ grant execute on function
   crm_sync.adopt_orphans(integer),
   crm_sync.make_log_partitions(integer),
   crm_sync.purge(integer),
+  crm_sync.advance_slots(),
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
@@ -101,7 +102,8 @@ to crm_sync_daemon;
 grant usage on schema crm_sync, public to crm_sync_reader;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
 grant execute on function
-  crm_sync.failure_meaning(text, text), crm_sync.option_list(jsonb), crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
+  crm_sync.failure_meaning(text, text), crm_sync.option_list(jsonb), crm_sync.our_fields(text),
+  crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
 to crm_sync_reader, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
   crm_sync.orphans

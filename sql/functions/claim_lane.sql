@@ -30,7 +30,7 @@ begin
     return null;
   end if;
   -- as many rows as the CRM's own batches make worth while; one batch at a time where the CRM enforces no key of ours
-  select (p.config ->> 'batch_rows')::integer as batch_rows, crm_sync.allowed_in_flight(p.config, v_lane.failures) as allowed into v_provider
+  select crm_sync.whole_number(p.config -> 'batch_rows', 1, 10000) as batch_rows, crm_sync.allowed_in_flight(p.config, v_lane.failures) as allowed into v_provider
   from public.user_integrations as i
   join public.integration_providers as p on p.id = i.provider_id and p.is_active
   where i.organization_id = v_lane.organization_id and i.id = v_lane.integration_id and i.status in ('connected', 'syncing');
@@ -98,10 +98,10 @@ begin
 
   if cardinality(v_ids) > 0 then
     -- whatever else waits for these contacts comes along: one order, and the newest state is sent once. Should that be
-    -- too much, the oldest go first, and a row that was found above may have to wait: looking behind finds it again
+    -- too much, the oldest of a contact go first and the last contacts wait: looking behind finds again what was found above
     v_ids := array(
       select w.id
-      from (select distinct c.contact_id from unnest(v_contacts) as c (contact_id)) as c
+      from (select c.contact_id from unnest(v_contacts) with ordinality as c (contact_id, place) group by c.contact_id order by min(c.place)) as c
       cross join lateral (
         select q.id from public.sync_queue as q
         where q.integration_id = p_integration_id and q.contact_id = c.contact_id
@@ -110,6 +110,7 @@ begin
         limit p_limit
         for update skip locked
       ) as w
+      limit 5 * p_limit
     );
     v_ids := crm_sync.withhold_shared_addresses(v_lane.organization_id, p_integration_id, v_ids);
     v_found_ids := v_ids;

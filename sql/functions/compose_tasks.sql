@@ -23,7 +23,7 @@ as $$
     'contact_external_id', coalesce(m.external_contact_id, m.conflict_data ->> 'external_contact_id'),
     'company_external_id', m.external_company_id,
     'due_at', to_jsonb(a.created_at + make_interval(days => coalesce((i.sync_settings ->> 'task_due_days')::integer, 1))),
-    'subject', left('Reply to ' || w.name || coalesce(': ' || nullif(btrim(g.subject), ''), ''), 250),
+    'subject', left('Reply to ' || w.name || coalesce(': ' || nullif(regexp_replace(crm_sync.trim_blanks(left(g.subject, 1000)), '\s+', ' ', 'g'), ''), ''), 250),
     'body', left(concat_ws(e'\n',
       'The reply of ' || w.name || ' needs a person.',
       'Intent: ' || replace(c.intent::text, '_', ' '),
@@ -45,9 +45,9 @@ as $$
   join crm_sync.effects as a
     on a.organization_id = n.organization_id and a.integration_id = n.integration_id and a.object_type = 'task' and a.key = n.payload ->> 'key'
   cross join lateral (
-    select coalesce(
+    select left(regexp_replace(coalesce(
       nullif(crm_sync.trim_blanks(concat_ws(' ', nullif(crm_sync.trim_blanks(k.first_name), ''), crm_sync.trim_blanks(k.last_name))), ''), lower(btrim(k.email))
-    ) as name
+    ), '\s+', ' ', 'g'), 150) as name
   ) as w
 $$;
 comment on function crm_sync.compose_tasks(uuid, bigint, bigint[]) is 'Worker: what the claimed rows want a person to do, one document for each message.';

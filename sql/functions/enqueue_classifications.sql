@@ -48,7 +48,7 @@ begin
           select jsonb_build_object(
             'intent', crm_sync.normalize_intent(c.intent::text), 'sentiment', c.sentiment, 'priority', c.priority, 'confidence', c.confidence,
             'requires_human_attention', c.requires_human_attention, 'next_action', c.next_action,
-            'email_domain', nullif(split_part(k.email, '@', 2), ''), 'contact', to_jsonb(k)
+            'email_domain', substring(lower(crm_sync.trim_blanks(k.email)) from '@([^@]+)$'), 'contact', to_jsonb(k)
           )
           from (select m.contact_id) as x
           left join public.contacts as k on k.organization_id = m.organization_id and k.id = x.contact_id

@@ -29,7 +29,7 @@ as $$
     where s.create_deal and s.sync_settings ->> 'auto_create_deals' = 'true'
     order by s.contact_id, s.rule, s.id
     on conflict do nothing -- there is a deal for this contact and rule already
-    returning key, contact_id, rule
+    returning key
   ),
   activities as (
     insert into crm_sync.effects (organization_id, integration_id, object_type, key, contact_id, message_id)
@@ -44,16 +44,18 @@ as $$
     from synced as s
     where s.needs_person and s.sync_settings ->> 'attention_tasks' = 'true'
     on conflict do nothing -- people work with the task there is
-    returning key, message_id
+    returning key
   )
   insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority, payload)
   select p_batch.organization_id, p_batch.integration_id, w.contact_id, w.message_id, w.classification_id, w.queue_type, w.priority, jsonb_build_object('key', w.key)
   from (
     select d.* from (
-      select distinct on (d.key) s.id, 1 as step, s.contact_id, s.message_id, s.classification_id, 'deal_sync' as queue_type, s.priority, d.key
-      from deals as d
-      join synced as s on s.contact_id = d.contact_id and s.rule = d.rule and s.create_deal
-      order by d.key, s.id
+      select distinct on (k.key) s.id, 1 as step, s.contact_id, s.message_id, s.classification_id, 'deal_sync' as queue_type, s.priority, k.key
+      from synced as s
+      cross join lateral (select 'deal:' || s.contact_id || ':' || s.rule as key) as k
+      -- not a join: two lists of a batch's length would be held against each other, each with each
+      where s.create_deal and (k.key in (select d.key from deals as d)) is true
+      order by k.key, s.id
     ) as d
     union all
     select s.id, 2, s.contact_id, s.message_id, s.classification_id, 'activity_sync', s.priority, 'message:' || s.message_id
@@ -61,10 +63,11 @@ as $$
     where s.sync_settings ->> 'log_activities' = 'true'
     union all
     select t.* from (
-      select distinct on (t.key) s.id, 3 as step, s.contact_id, s.message_id, s.classification_id, 'activity_sync' as queue_type, s.priority, t.key
-      from tasks as t
-      join synced as s on s.message_id = t.message_id and s.needs_person
-      order by t.key, s.id desc
+      select distinct on (k.key) s.id, 3 as step, s.contact_id, s.message_id, s.classification_id, 'activity_sync' as queue_type, s.priority, k.key
+      from synced as s
+      cross join lateral (select 'task:' || s.message_id as key) as k
+      where s.needs_person and (k.key in (select t.key from tasks as t)) is true
+      order by k.key, s.id desc
     ) as t
   ) as w
   order by w.id, w.step

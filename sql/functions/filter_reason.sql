@@ -1,28 +1,38 @@
+-- Compared are words without the white space around them and without regard to case, intents as the rules know them, and
+-- numbers as numbers: 0.80 is 0.8, also where the host application keeps it as text. Nothing and an empty text are the same.
 create or replace function crm_sync.filter_reason(p_filters jsonb, p_facts jsonb) returns text
 language sql immutable parallel safe
 as $$
   with conditions as (
-    select
-      g.name as group_name,
-      format('%s %s %s', c.condition ->> 'field', c.condition ->> 'op', c.condition -> 'value') as words,
-      coalesce(case c.condition ->> 'op'
-        when '=' then lower(f.fact #>> '{}') = lower(c.condition ->> 'value')
-        when '<>' then lower(f.fact #>> '{}') is distinct from lower(c.condition ->> 'value')
-        when 'in' then lower(f.fact #>> '{}') in (select lower(v) from jsonb_array_elements_text(c.condition -> 'value') as v)
-        when 'not in' then lower(coalesce(f.fact #>> '{}', '')) not in (select lower(v) from jsonb_array_elements_text(c.condition -> 'value') as v)
-        when '>=' then jsonb_typeof(f.fact) = 'number' and f.fact >= c.condition -> 'value'
-        when '<=' then jsonb_typeof(f.fact) = 'number' and f.fact <= c.condition -> 'value'
-        when 'is blank' then coalesce(btrim(f.fact #>> '{}'), '') = ''
-        when 'is not blank' then coalesce(btrim(f.fact #>> '{}'), '') <> ''
+    select g.name as group_name, c.place,
+      left(format('%s %s%s', c.condition ->> 'field', c.condition ->> 'op', ' ' || (c.condition -> 'value')::text), 200) as words,
+      coalesce(case
+        when c.condition ->> 'op' in ('=', 'in') then m.is_member
+        when c.condition ->> 'op' in ('<>', 'not in') then not m.is_member
+        when c.condition ->> 'op' = '>=' then f.number >= crm_sync.filter_number(c.condition -> 'value')
+        when c.condition ->> 'op' = '<=' then f.number <= crm_sync.filter_number(c.condition -> 'value')
+        when c.condition ->> 'op' = 'is blank' then f.word = ''
+        when c.condition ->> 'op' = 'is not blank' then f.word <> ''
       end, false) as is_met
     from (values ('all'), ('any')) as g (name)
-    cross join lateral jsonb_array_elements(p_filters -> g.name) as c (condition)
-    cross join lateral (select p_facts #> string_to_array(c.condition ->> 'field', '.') as fact) as f
+    cross join lateral jsonb_array_elements(p_filters -> g.name) with ordinality as c (condition, place)
+    cross join lateral (select p_facts #> string_to_array(c.condition ->> 'field', '.') as value) as x
+    cross join lateral (
+      select coalesce(lower(crm_sync.trim_blanks(x.value #>> '{}')), '') as word, crm_sync.filter_number(x.value) as number
+    ) as f
+    cross join lateral (
+      select exists (
+        select
+        from jsonb_array_elements(case when jsonb_typeof(c.condition -> 'value') = 'array' then c.condition -> 'value' else jsonb_build_array(c.condition -> 'value') end) as v (value)
+        where f.word = case when c.condition ->> 'field' = 'intent' then crm_sync.normalize_intent(v.value #>> '{}') else lower(crm_sync.trim_blanks(v.value #>> '{}')) end
+          or f.number = crm_sync.filter_number(v.value)
+      ) as is_member
+    ) as m
   )
   select 'filtered out: ' || case
     when bool_or(not is_met) filter (where group_name = 'all')
-      then 'not ' || min(words) filter (where group_name = 'all' and not is_met)
-    else 'none of ' || string_agg(words, ', ') filter (where group_name = 'any')
+      then 'not ' || (array_agg(words order by place) filter (where group_name = 'all' and not is_met))[1]
+    else 'none of ' || left(string_agg(words, ', ' order by place) filter (where group_name = 'any'), 1000)
   end
   from conditions
   having bool_or(not is_met) filter (where group_name = 'all')

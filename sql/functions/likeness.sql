@@ -5,7 +5,7 @@ set search_path = ''
 as $$
   with pairs as (
     select v.side, substr(w.word, n.place, 2) as pair
-    from (values (1, p_one), (2, p_other)) as v (side, name)
+    from (values (1, left(p_one, 100)), (2, left(p_other, 100))) as v (side, name)
     cross join lateral (select '^' || lower(regexp_replace(v.name, '[^[:alnum:]]', '', 'g')) || '$' as word) as w
     cross join lateral generate_series(1, length(w.word) - 1) as n (place)
     group by 1, 2

@@ -1,5 +1,6 @@
--- What the CRM, as it described itself last, would not take of a connection's own rules and settings. Objects that were not
--- described yet have no faults. Read by the trigger, which refuses what is newly at fault, and by the view of failures.
+-- What the CRM, as it described itself last, would not take of a connection's own rules and settings, and what these name
+-- of ours that is not there. Objects that were not described yet have no faults of the first kind. Read by the trigger, which
+-- refuses what is newly at fault, and by the view of failures.
 create or replace function crm_sync.mapping_faults(
   p_organization_id uuid, p_integration_id bigint, p_crm text, p_config jsonb, p_settings jsonb, p_mappings jsonb
 )
@@ -65,7 +66,7 @@ as $$
   select null, o.object, o.field, null,
     case when f.name is null then format('%s has no %s field %s', p_crm, o.object, to_jsonb(o.field))
       else format('%s lets nobody write its %s field %s', p_crm, o.object, to_jsonb(o.field)) end,
-    null
+    null::jsonb
   from own as o
   left join crm_sync.crm_fields as f
     on f.organization_id = p_organization_id and f.integration_id = p_integration_id and f.object = o.object and f.name = o.field
@@ -73,6 +74,14 @@ as $$
     and exists (
       select from crm_sync.crm_fields as e where e.organization_id = p_organization_id and e.integration_id = p_integration_id and e.object = o.object
     )
+  union all
+  select null, o.object, o.field, o.source,
+    format('we know nothing called %s of a %s: there are %s', to_jsonb(o.source), o.object, array_to_string(t.names[:60], ', ')
+      || case when cardinality(t.names) > 60 then format(' and %s more', cardinality(t.names) - 60) else '' end),
+    null
+  from own as o
+  cross join lateral (select crm_sync.our_fields(o.object) as names) as t
+  where o.field is not null and o.source <> all (t.names)
   union all
   select distinct s.setting, s.object, s.field, s.words[1],
     format('the %s field %s of %s takes %s; not %s', s.object, to_jsonb(s.field), p_crm, crm_sync.option_list(f.options), to_jsonb(s.words[1])),

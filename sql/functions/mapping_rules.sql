@@ -77,6 +77,7 @@ as $$
     || case when c.options is null then '{}' else jsonb_build_object('is_closed', c.is_closed, 'options', (
         select jsonb_object_agg(lower(o.option ->> 'label'), o.option ->> 'value') || jsonb_object_agg(lower(o.option ->> 'value'), o.option ->> 'value')
         from jsonb_array_elements(c.options) as o (option)
+        where o.option ->> 'label' is not null and o.option ->> 'value' is not null
       ), 'first_option', c.options -> 0 ->> 'value') end
   ), '[]')
   from chosen as c
@@ -84,4 +85,3 @@ as $$
 $$;
 comment on function crm_sync.mapping_rules(uuid, bigint, text) is
   'Worker: the mapping in force for an object of a connection: the provider''s defaults as far as the CRM has their fields, changed by the connection''s own rules.';
-drop function if exists crm_sync.mapping_rules(jsonb, jsonb, jsonb, text);

@@ -1,4 +1,3 @@
-drop function if exists crm_sync.mark_schema_ready(bigint, boolean);
 create or replace function crm_sync.mark_schema_ready(p_integration_id bigint, p_is_ready boolean default true, p_account jsonb default null) returns void
 language sql
 security definer

@@ -29,7 +29,7 @@ as $$
   ),
   skipped as (
     update public.sync_queue as q
-    set status = 'skipped', last_error = j.reason, completed_at = now(), next_attempt_at = null
+    set status = 'skipped', last_error = j.reason, failure = null, completed_at = now(), next_attempt_at = null
     from judged as j
     where j.reason is not null and q.organization_id = j.organization_id and q.id = j.id
   )

@@ -3,7 +3,6 @@
 -- of any position holds more than the CRM allows; a wait is reserved when it is granted: nobody has to come back. A day's limit is a count that ends at midnight UTC, of which we
 -- leave a share to other apps and to people; where the CRM tells what all of them have used, that counts as well.
 -- A call that costs of several limits gets all of them or takes none.
-drop function if exists crm_sync.spend_budget(bigint, text, integer, interval);
 create or replace function crm_sync.spend_budget(
   p_integration_id bigint, p_costs jsonb, p_max_wait interval default '5 seconds', p_batch_id bigint default null, p_observed jsonb default null
 )

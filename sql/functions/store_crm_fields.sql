@@ -28,10 +28,13 @@ begin
     case when g.type in ('text', 'number', 'boolean', 'date', 'datetime', 'enum', 'multi_enum') then g.type else 'other' end,
     coalesce(g.is_writable, true), coalesce(g.is_required, false),
     case when jsonb_typeof(g.options) = 'array' then g.options else '[]' end, coalesce(g.is_closed, false)
-  from jsonb_to_recordset(p_fields) as g (
-    object text, name text, label text, type text, is_writable boolean, is_required boolean, options jsonb, is_closed boolean
-  )
+  from rows from (
+    jsonb_to_recordset(p_fields) as (
+      object text, name text, label text, type text, is_writable boolean, is_required boolean, options jsonb, is_closed boolean
+    )
+  ) with ordinality as g (object, name, label, type, is_writable, is_required, options, is_closed, place)
   where g.object in ('contact', 'lead', 'company', 'deal') and g.name <> ''
+  order by g.object, g.name, g.place -- of two that have one name, the first
   on conflict (organization_id, integration_id, object, name) do update
   set label = excluded.label, type = excluded.type, is_writable = excluded.is_writable, is_required = excluded.is_required,
     options = excluded.options, is_closed = excluded.is_closed

@@ -59,10 +59,59 @@ comment on column crm_sync.budgets.observed_maximum is 'What the CRM last said t
 comment on column crm_sync.budgets.observed_at is 'When the CRM last said so.';
 comment on column crm_sync.budgets.spent_since is 'Calls made since then.';
 
+-- wider than before, so no row can be against it; in one transaction, under the migrator's lock timeout
 alter table crm_sync.effects
+  -- squawk-ignore ban-drop-constraint
   drop constraint effects_object_type_is_known,
+  -- squawk-ignore constraint-missing-not-valid
   add constraint effects_object_type_is_known check (object_type in ('company', 'deal', 'activity', 'task'));
 comment on column crm_sync.effects.object_type is 'company, deal, activity or task.';
 comment on table crm_sync.effects is 'Every company, deal, activity and task that we make in a CRM: intended before the call, confirmed after it.';
 comment on column crm_sync.effects.contact_id is 'The contact of a deal, activity or task.';
 comment on column crm_sync.effects.message_id is 'The message of an activity or task, or the one that asked for a deal.';
+
+-- The small language of filters, as a shape that no path around the triggers can break: a restored dump, a replica's role or
+-- an import would otherwise leave behind what fails in the middle of a producer's INSERT. In jsonpath and not by the function
+-- that finds the words for it: a CHECK must not change its mind when a function is replaced.
+alter table public.user_integrations
+  -- squawk-ignore constraint-missing-not-valid
+  add constraint user_integrations_sync_filters_are_conditions check (
+    jsonb_typeof(sync_filters) = 'object'
+    and sync_filters - array['all', 'any'] = '{}'
+    and not jsonb_path_exists(sync_filters, 'strict $.* ? (@.type() != "array")')
+    and jsonb_array_length(jsonb_path_query_array(sync_filters, 'strict $.*[*]', '{}', true))
+      = jsonb_array_length(jsonb_path_query_array(sync_filters, 'strict $.*[*] ? (
+          @.type() == "object"
+          && @.field like_regex "^(intent|sentiment|priority|confidence|requires_human_attention|next_action|email_domain|contact[.][a-z_][a-z0-9_]*)$"
+          && (
+            ((@.op == "=" || @.op == "<>") && (@.value.type() == "string" || @.value.type() == "number" || @.value.type() == "boolean"))
+            || ((@.op == "in" || @.op == "not in") && @.value.type() == "array")
+            || ((@.op == ">=" || @.op == "<=") && @.value.type() == "number")
+            || @.op == "is blank" || @.op == "is not blank"
+          )
+        )', '{}', true))
+  );
+
+-- Numbers that everybody's claims and calls go by. A limit is one of a short while or one of a day; nothing else is kept.
+alter table public.integration_providers
+  -- squawk-ignore constraint-missing-not-valid
+  add constraint integration_providers_config_has_sane_numbers check (
+    not jsonb_path_exists(config, 'strict $.batch_rows ? ((@ >= 1 && @ <= 10000) is unknown || !(@ >= 1 && @ <= 10000))', '{}', true)
+    and not jsonb_path_exists(config, 'strict $.batches_in_flight ? ((@ >= 1 && @ <= 64) is unknown || !(@ >= 1 && @ <= 64))', '{}', true)
+    and not jsonb_path_exists(config, 'strict $.limits ? (@.type() != "object")', '{}', true)
+    and not jsonb_path_exists(config, 'strict $.limits.* ? (
+      (@.calls > 0 && @.seconds > 0 && (@.seconds < 3600 || @.seconds == 86400)) is unknown
+      || !(@.calls > 0 && @.seconds > 0 && (@.seconds < 3600 || @.seconds == 86400))
+    )', '{}', true)
+    and not jsonb_path_exists(config, 'strict $.limits.*.keyvalue() ? (
+      @.key == "share" && ((@.value > 0 && @.value <= 1) is unknown || !(@.value > 0 && @.value <= 1))
+    )', '{}', true)
+  );
+
+-- forms of functions that this version has replaced by others with more parameters
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.mapping_rules(jsonb, jsonb, jsonb, text);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.mark_schema_ready(bigint, boolean);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.spend_budget(bigint, text, integer, interval);

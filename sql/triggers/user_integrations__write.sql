@@ -4,6 +4,7 @@ security definer
 set search_path = ''
 as $$
 declare
+  v_is_new boolean[];
   v_problem text;
   v_provider public.integration_providers;
   v_fault record;
@@ -16,18 +17,24 @@ begin
       hint = 'Make a new connection and delete this one.';
   end if;
 
-  v_problem := case
-    when crm_sync.settings_problem(new.sync_settings) is not null then 'sync_settings: ' || crm_sync.settings_problem(new.sync_settings)
-    when crm_sync.filters_problem(new.sync_filters) is not null then 'sync_filters: ' || crm_sync.filters_problem(new.sync_filters)
-    when crm_sync.mappings_problem(new.field_mappings) is not null then 'field_mappings: ' || crm_sync.mappings_problem(new.field_mappings)
-  end;
+  -- only what this statement changes: a rule of a newer version must not stand in the way of a daemon that counts
+  v_is_new := array[
+    tg_op = 'INSERT' or new.sync_settings is distinct from old.sync_settings,
+    tg_op = 'INSERT' or new.sync_filters is distinct from old.sync_filters,
+    tg_op = 'INSERT' or new.field_mappings is distinct from old.field_mappings
+  ];
+  v_problem := coalesce(
+    case when v_is_new[1] then 'sync_settings: ' || crm_sync.settings_problem(new.sync_settings) end,
+    case when v_is_new[2] then 'sync_filters: ' || coalesce(crm_sync.filters_problem(new.sync_filters), crm_sync.filter_fault(new.sync_filters)) end,
+    case when v_is_new[3] then 'field_mappings: ' || crm_sync.mappings_problem(new.field_mappings) end
+  );
   if v_problem is not null then
     raise exception using errcode = 'CS010', message = v_problem, hint = 'Nothing was saved; the settings in force are unchanged.';
   end if;
-  if tg_op = 'UPDATE' and (new.field_mappings <> old.field_mappings or new.sync_settings <> old.sync_settings) then
+  if v_is_new[1] or v_is_new[3] then
     select * into v_provider from public.integration_providers as p where p.id = new.provider_id;
     -- only what this change brings: a rule that the CRM broke of late must not stand in the way of another change
-    select f.*, case when f.field is not null and f.options is null
+    select f.*, case when f.value is null and f.options is null
         then crm_sync.likely_fields(new.organization_id, new.id, f.object, f.field) end as likely
     into v_fault
     from crm_sync.mapping_faults(new.organization_id, new.id, v_provider.display_name, v_provider.config, new.sync_settings, new.field_mappings) as f
@@ -41,8 +48,9 @@ begin
       raise exception using errcode = 'CS013',
         message = coalesce('sync_settings: ' || v_fault.setting, 'field_mappings') || ': ' || v_fault.problem,
         hint = 'Nothing was saved. ' || case
-          when v_fault.likely is null then 'The values are those that the CRM described last; add one there, or choose another.'
-          else 'Fields there are, the likeliest first: ' || array_to_string(v_fault.likely, ', ') || '.'
+          when v_fault.likely is not null then 'Fields there are, the likeliest first: ' || array_to_string(v_fault.likely, ', ') || '.'
+          when v_fault.options is null then 'Choose one of these, or add the column.'
+          else 'The values are those that the CRM described last; add one there, or choose another.'
         end;
     end if;
   end if;

@@ -20,21 +20,27 @@ select
   f.example_contact_id,
   f.example_message_id
 from (
-  -- rows that failed or are being tried again, by what stopped them
-  select q.organization_id, q.integration_id, coalesce(q.failure ->> 'kind', 'other') as kind, q.queue_type,
-    q.failure ->> 'code' as code, q.failure ->> 'field' as field, q.last_error as message,
-    count(*) as count, count(*) filter (where q.status = 'retry') as retrying,
-    min(coalesce(q.completed_at, q.started_at, q.created_at)) as first_at, max(coalesce(q.completed_at, q.started_at, q.created_at)) as last_at,
-    max(q.id) as example_queue_id, (array_agg(q.contact_id order by q.id desc))[1] as example_contact_id,
-    (array_agg(q.message_id order by q.id desc))[1] as example_message_id, null::jsonb as options
+  -- rows that failed or are being tried again, by what stopped them: the CRM's code and its field, else its words, which may
+  -- quote a different value for each row
+  select g.organization_id, g.integration_id, g.kind, g.queue_type, g.code, g.field, e.last_error as message, g.count, g.retrying,
+    g.first_at, g.last_at, g.newest_id as example_queue_id, e.contact_id as example_contact_id, e.message_id as example_message_id, null::jsonb as options
   from (
-    -- apart, because each has an index of its own
-    select * from public.sync_queue as q where q.status = 'failed'
-    union all
-    select * from public.sync_queue as q where q.status = 'retry'
-  ) as q
-  where q.integration_id is not null and q.last_error is not null
-  group by q.organization_id, q.integration_id, 3, q.queue_type, 5, 6, q.last_error
+    select q.organization_id, q.integration_id, coalesce(q.failure ->> 'kind', 'other') as kind, q.queue_type,
+      q.failure ->> 'code' as code, q.failure ->> 'field' as field,
+      count(*) as count, count(*) filter (where q.status = 'retry') as retrying,
+      min(coalesce(q.completed_at, q.started_at, q.created_at)) as first_at, max(coalesce(q.completed_at, q.started_at, q.created_at)) as last_at,
+      max(q.id) as newest_id
+    from (
+      -- apart, because each has an index of its own
+      select * from public.sync_queue as q where q.status = 'failed'
+      union all
+      select * from public.sync_queue as q where q.status = 'retry'
+    ) as q
+    where q.integration_id is not null and q.last_error is not null
+    group by q.organization_id, q.integration_id, 3, q.queue_type, 5, 6,
+      case when q.failure ->> 'code' is null or q.failure ->> 'field' is null then q.last_error end
+  ) as g
+  join public.sync_queue as e on e.organization_id = g.organization_id and e.id = g.newest_id
   union all
   -- rules and settings that the CRM does not honour any more
   select i.organization_id, i.id, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options
@@ -43,6 +49,12 @@ from (
   join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
   cross join lateral crm_sync.mapping_faults(i.organization_id, i.id, p.display_name, p.config, i.sync_settings, i.field_mappings) as f
   where i.status <> 'disconnected'
+    -- who has chosen nothing has nothing that could be at fault: most connections
+    and (
+      i.field_mappings <> '{}' or i.sync_settings ? 'status_values'
+      or (i.sync_settings -> 'deal_pipeline', i.sync_settings -> 'deal_stage')
+        is distinct from (p.config -> 'default_settings' -> 'deal_pipeline', p.config -> 'default_settings' -> 'deal_stage')
+    )
     and f.setting is distinct from 'lead_source' -- left out where the CRM does not know it
   union all
   -- connections that wait for a person
@@ -70,7 +82,7 @@ comment on column crm_sync.failures.kind is 'rejected, contended, bug, unavailab
 comment on column crm_sync.failures.queue_type is 'contact_sync, deal_sync or activity_sync; null where it is not about rows.';
 comment on column crm_sync.failures.code is 'The CRM''s own code; for a mapping the setting that is at fault, for a connection why it is parked.';
 comment on column crm_sync.failures.field is 'The CRM''s name of the field.';
-comment on column crm_sync.failures.message is 'What happened, in the CRM''s words or ours.';
+comment on column crm_sync.failures.message is 'What happened, in the CRM''s words or ours; of several rows with one code and field, what happened to the newest.';
 comment on column crm_sync.failures.meaning is 'What that means, in plain words.';
 comment on column crm_sync.failures.remedy is 'What to do about it.';
 comment on column crm_sync.failures.allowed_values is 'The values that the field takes, as the CRM described it last; empty where it takes any.';

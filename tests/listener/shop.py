@@ -76,6 +76,13 @@ class Shop:
         integration = self.house.integration(organization, self.crm.name, credentials=credentials, **columns)
         return Tenant(organization, integration, opened)
 
+    def connect(self, tenant: Tenant, *, oauth: bool = False) -> None:
+        """A user connects the same account again."""
+        self.house.connection.execute(
+            "update public.user_integrations set credentials = %s, status = 'connected' where id = %s",
+            [json.dumps(tenant.account.credentials(oauth=oauth)), tenant.integration],
+        )
+
     def disturb(self, stage: str, *, times: int = 1, **harm: Any) -> None:
         """Have calls struck that commit a kind of record; see `Kit.stages`."""
         where: Stage = self.kit.stages[stage]
@@ -162,9 +169,13 @@ class Shop:
             [json.dumps({"contact": list(rules)}), tenant.integration],
         )
 
-    def expire_leases(self) -> None:
+    def expire_leases(self, pid: int) -> None:
         """Let the time pass after which a daemon that has vanished is known to have vanished."""
-        self.house.connection.execute("update crm_sync.batches set lease_until = now() - interval '1 s'")
+        self.house.connection.execute(
+            "update crm_sync.batches set lease_until = now() - interval '1 s' "
+            "where worker_id in (select id from crm_sync.daemons where pid = %s)",
+            [pid],
+        )
 
     def hurry(self) -> Literal[False]:
         """Move what waits for a later time to now, and ring."""
@@ -175,14 +186,14 @@ class Shop:
         )
         return False
 
-    def hurry_until_settled(self, *tenants: Tenant) -> None:
+    def hurry_until_settled(self, *tenants: Tenant, seconds: float = 30.0) -> None:
         """As `wait_until_settled`, without the pauses that failures cost."""
 
         def has_ended() -> bool:
             self.hurry()
             return not any({"pending", "processing", "retry"} & set(self.statuses(tenant)) for tenant in tenants)
 
-        eventually(has_ended, "the end of all work")
+        eventually(has_ended, "the end of all work", seconds)
 
     def ledger(self, tenant: Tenant) -> dict[str, Any]:
         return tenant.account.ledger

@@ -33,7 +33,7 @@ def test_a_daemon_killed_at_any_stage_leaves_nothing_missing_and_nothing_twice(
             eventually(lambda: tenant.account.calls["by_status"].get("cut"), "a call that was carried out")
         assert running.end(signal.SIGKILL) == -signal.SIGKILL
     shop.crm.faults.clear()
-    shop.expire_leases()
+    shop.expire_leases(running.process.pid)
     with daemon(database):
         shop.hurry_until_settled(tenant)
     assert shop.statuses() == {"completed": 48}
@@ -50,12 +50,12 @@ def test_a_daemon_killed_over_and_over_loses_nothing(
     for stage in shop.kit.stages:
         shop.crm.faults.clear()
         shop.disturb(stage, delay=0.2, drop_answer=True)
-        shop.expire_leases()
         with process(tmp_path, database) as running:
             eventually(lambda: shop.hurry() or shop.is_struck or not shop.open_rows(), "a call on the wire")
             running.end(signal.SIGKILL)
+        shop.expire_leases(running.process.pid)
     shop.crm.faults.clear()
-    shop.expire_leases()
+    shop.expire_leases(running.process.pid)
     with daemon(database):
         shop.hurry_until_settled(tenant)
     assert shop.statuses() == {"completed": 160}

@@ -69,6 +69,13 @@ async def test_a_key_property_that_is_not_unique_tells_an_administrator_what_to_
         await ensure_schema(account)
 
 
+async def test_a_key_property_of_which_hubspot_says_no_more_is_taken_for_unique(hubspot: HubSpotSample) -> None:
+    account = hubspot.open_account()
+    await ensure_schema(account)
+    account.disturb_path("/properties/2026-03/deals/crm_sync_key", status=200, body={"name": "crm_sync_key"})
+    await ensure_schema(account)
+
+
 async def test_a_portal_that_makes_no_more_properties_needs_an_administrator(hubspot: HubSpotSample) -> None:
     account = hubspot.open_account()
     account.disturb_path("/properties/", status=422, body={"message": "Too many", "category": "VALIDATION_ERROR"})

@@ -10,11 +10,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from providers.base import Credentials
+from providers.base import Credentials, Report
 from providers.errors import ProviderError, Unauthorized, Unexpected
-from providers.models import ProviderConfig
+from providers.models import Batch, ProviderConfig
 from providers.pipedrive import Client
-from tests.providers.contract import Budget
+from providers.pipedrive_schema import PERSON, Schema
+from providers.pipedrive_wire import Wire
+from tests.providers.contract import ORGANIZATION, Budget
 
 CONFIG = ProviderConfig(
     api_base_url="https://api.pipedrive.com",
@@ -54,6 +56,19 @@ def client_of(
     budget = Budget()
     http = httpx.AsyncClient(transport=httpx.MockTransport(handle))
     return Client(CONFIG, Fixed(credentials), budget, http), budget, seen
+
+
+def wire_of(client: Client) -> Wire:
+    batch = Batch(
+        id=1,
+        organization_id=ORGANIZATION,
+        integration_id=1,
+        provider="pipedrive",
+        config=CONFIG,
+        credentials_version=1,
+        schema_ready=True,
+    )
+    return Wire(client.call, Report(batch), Schema(client.call))
 
 
 def fields(request: httpx.Request) -> httpx.Response:
@@ -143,6 +158,31 @@ async def test_a_field_that_two_make_at_once_is_one_afterwards() -> None:
 
     client, _, _ = client_of(answer, oauth_token())
     assert (await client.ensure_schema())["person_key"] == "7" * 40
+
+
+async def test_a_field_is_known_by_the_answer_that_made_it_where_the_list_lags_behind() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            made = {"field_code": KEY, "field_name": "CRM sync key", "field_type": "varchar", "is_custom_field": True}
+            return httpx.Response(200, json={"success": True, "data": made})
+        return httpx.Response(200, json={"success": True, "data": None, "additional_data": None})
+
+    client, _, seen = client_of(answer, oauth_token())
+    assert set((await client.ensure_schema()).values()) == {KEY}
+    assert [request.method for request in seen] == ["GET", "POST", "GET"] * 3
+
+
+@pytest.mark.parametrize("data", [None, [], {"items": []}])
+async def test_a_search_that_finds_nothing_may_say_so_in_several_ways(data: Any) -> None:
+    client, _, _ = client_of(lambda request: httpx.Response(200, json={"success": True, "data": data}), oauth_token())
+    assert await wire_of(client).search(PERSON, "ada@example.com") == []
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"data": {}}, {"data": {"items": None}}, {"data": "none"}])
+async def test_what_is_no_answer_to_a_search_does_not_pass_for_an_empty_one(body: Any) -> None:
+    client, _, _ = client_of(lambda request: httpx.Response(200, json=body), oauth_token())
+    with pytest.raises(Unexpected):
+        await wire_of(client).search(PERSON, "ada@example.com")
 
 
 @pytest.mark.parametrize(

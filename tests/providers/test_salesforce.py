@@ -311,7 +311,9 @@ async def test_an_account_that_a_person_deleted_is_made_again(
 async def test_an_account_that_salesforce_refuses_holds_up_its_own_contacts_only(
     salesforce: SalesforceSample, org: SalesforceAccount
 ) -> None:
-    refused = contact(1, "a@example.com", company=Company(key="long", name="L", fields={"Name": "L", "Site": "L" * 300}))
+    refused = contact(
+        1, "a@example.com", company=Company(key="long", name="L", fields={"Name": "L", "Site": "L" * 300})
+    )
     others = [contact(2, "b@example.com", company=company()), contact(3, "c@example.com")]
     pushed = await push(salesforce, org, refused, *others)
     failure = pushed.of(refused).failure

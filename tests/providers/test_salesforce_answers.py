@@ -100,6 +100,8 @@ def test_a_row_that_neither_worked_nor_failed_is_uncertain() -> None:
         ("REQUEST_LIMIT_EXCEEDED", RateLimited),
         ("SERVER_UNAVAILABLE", Unavailable),
         ("QUERY_TIMEOUT", Unavailable),
+        ("ORG_IN_MAINTENANCE", Unavailable),
+        ("UNKNOWN_EXCEPTION", Unexpected),
         ("REQUIRED_FIELD_MISSING", Rejected),
         ("INVALID_EMAIL_ADDRESS", Rejected),
         ("STRING_TOO_LONG", Rejected),
@@ -124,6 +126,40 @@ def test_a_row_refused_for_several_reasons_tells_them_all() -> None:
     error = row_error([*first["errors"], *second["errors"]])
     assert error.message == "too long; no address"
     assert error.field == "Title"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("API_DISABLED_FOR_ORG", "API Enabled"),
+        ("INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "password of this connection's user has expired"),
+        ("LOGIN_DURING_RESTRICTED_DOMAIN", "IP ranges"),
+        ("STORAGE_LIMIT_EXCEEDED", "storage"),
+    ],
+)
+def test_what_only_people_can_put_right_is_told_with_what_they_have_to_do(code: str, words: str) -> None:
+    for error in (answer_of(403, refusal(code, "in Salesforce's words")), row_error(failure(code)["errors"])):
+        assert type(error) is Unauthorized
+        assert error.code == code
+        assert words in error.message
+    assert "in Salesforce's words" in answer_of(403, refusal(code, "in Salesforce's words")).message
+
+
+def test_an_api_that_is_down_for_all_is_told_from_one_that_a_user_may_not_use() -> None:
+    words = "API functionality is temporarily unavailable"
+    assert type(answer_of(403, refusal("API_CURRENTLY_DISABLED", words))) is Unavailable
+
+
+def test_a_trigger_that_met_a_lock_is_tried_again() -> None:
+    words = "TaskTrigger: execution of AfterInsert caused by: UNABLE_TO_LOCK_ROW, unable to obtain exclusive access"
+    error = row_error(failure("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", words)["errors"])
+    assert type(error) is Contended
+
+
+def test_a_refused_question_is_told_without_the_people_it_asked_for() -> None:
+    words = "\nIN ('ada@example.com','bob@example.com') AND x\n   ^\nERROR at Row:1:Column:97\nNo such column 'Shoe__c'"
+    error = answer_of(400, refusal("INVALID_FIELD", words))
+    assert (error.message, error.field) == ("No such column 'Shoe__c'", "Shoe__c")
 
 
 def test_a_row_refused_without_a_reason_is_tried_again() -> None:
@@ -182,6 +218,19 @@ def test_an_account_that_is_not_found_by_our_key_is_gone() -> None:
         (400, {"error": "invalid_grant", "error_description": "expired access/refresh token"}, Rejected),
         (401, refusal("INVALID_SESSION_ID", "Session expired or invalid"), Unauthorized),
         (403, refusal("API_DISABLED_FOR_ORG"), Unauthorized),
+        (400, refusal("ORG_LOCKED"), Unauthorized),
+        (403, refusal("API_CURRENTLY_DISABLED", "API is disabled for this User"), Unauthorized),
+        (403, refusal("INVALID_SESSION_ID", "This session is not valid for use with the REST API"), Unauthorized),
+        (403, refusal("LOGIN_DURING_RESTRICTED_DOMAIN"), Unauthorized),
+        (403, refusal("TRIAL_EXPIRED"), Unauthorized),
+        (
+            400,
+            refusal("INVALID_LOGIN", "Invalid username, password, security token; or user locked out."),
+            Unauthorized,
+        ),
+        (403, refusal("INVALID_OPERATION_WITH_EXPIRED_PASSWORD"), Unauthorized),
+        (400, refusal("ORG_IN_MAINTENANCE"), Unavailable),
+        (302, "<h1>Moved</h1>", Unauthorized),
         (403, "<h1>Forbidden</h1>", Unavailable),
         (404, refusal("NOT_FOUND", "The requested resource does not exist"), Unexpected),
         (404, refusal("NOT_FOUND", "entity is not there"), Rejected),

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from providers.errors import FailureKind, Unauthorized
-from providers.models import ContactDocument, DealDocument, Field, Policy
+from providers.models import Company, ContactDocument, DealDocument, Field, Policy
 from tests.providers.conftest import Samples
 from tests.providers.contract import OCCURRED, new_account, push
 from tests.providers.samples_salesforce import KEY, Person, SalesforceAccount, SalesforceSample
@@ -195,3 +195,83 @@ async def test_a_field_for_leads_that_was_made_later_is_seen(
 ) -> None:
     org.learned = {**org.learned, "lead": False}
     assert (await push(salesforce, org, lead())).statuses == {"synced"}
+
+
+async def test_who_is_a_contact_already_does_not_become_a_lead_too(
+    salesforce: SalesforceSample, org: SalesforceAccount, person: Person
+) -> None:
+    estates = person.create("Account", Name="Byron Estates")
+    held = person.create("Contact", LastName="Byron", Email="Ada@Example.com", AccountId=estates)
+    fields = {"FirstName": Field(value="Ada", policy=Policy.IF_BLANK), "Status": Field(value="Working - Contacted")}
+    documents = [lead(fields=fields, company=Company(key="engines", name="Engines")), lead(2, "b@example.com")]
+    pushed = await push(salesforce, org, *documents)
+    met, new = pushed.of(documents[0]), pushed.of(documents[1])
+    assert (met.status, met.external_id, met.created, met.takes_deals) == ("synced", held, False, True)
+    assert person.read("Contact", held, "FirstName", "LastName", "AccountId", KEY) == {
+        "FirstName": "Ada",
+        "LastName": "Byron",
+        "AccountId": estates,
+        KEY: str(UUID(int=1)),
+    }
+    assert (new.created, new.takes_deals) == (True, False)
+    assert len(org.ledger()["leads"]) == 1
+    assert [record["id"] for record in org.ledger()["accounts"]] == [estates]
+
+
+async def test_a_lead_is_preferred_to_a_contact_of_the_same_address(
+    salesforce: SalesforceSample, org: SalesforceAccount, person: Person
+) -> None:
+    person.create("Contact", LastName="Byron", Email=ADA)
+    held = person.create("Lead", LastName="Byron", Company="Estates", Email=ADA)
+    [outcome] = (await push(salesforce, org, lead())).all
+    assert (outcome.external_id, outcome.takes_deals) == (held, False)
+
+
+async def test_of_several_contacts_that_a_lead_may_be_the_oldest_is_taken_with_a_remark(
+    salesforce: SalesforceSample, org: SalesforceAccount, person: Person
+) -> None:
+    oldest, newer = (person.create("Contact", LastName=name, Email=ADA) for name in ("First", "Second"))
+    [outcome] = (await push(salesforce, org, lead())).all
+    assert outcome.external_id == oldest
+    assert newer in (outcome.remark or "")
+
+
+async def test_a_lead_that_people_made_and_converted_is_met_as_the_contact_it_became(
+    salesforce: SalesforceSample, org: SalesforceAccount, person: Person
+) -> None:
+    made = org.org.convert_lead(person.create("Lead", LastName="Byron", Company="Estates", Email=ADA))
+    person.change("Contact", made, Email="countess@example.com")
+    [outcome] = (await push(salesforce, org, lead())).all
+    assert (outcome.external_id, outcome.takes_deals) == (made, True)
+    assert len(org.ledger()["leads"]) == len(org.ledger()["contacts"]) == 1
+
+
+async def test_a_converted_lead_whose_contact_was_deleted_is_made_a_lead_again(
+    salesforce: SalesforceSample, org: SalesforceAccount, person: Person
+) -> None:
+    made = org.org.convert_lead(person.create("Lead", LastName="Byron", Company="Estates", Email=ADA))
+    person.delete("Contact", made)
+    [outcome] = (await push(salesforce, org, lead())).all
+    assert (outcome.created, outcome.takes_deals) == (True, False)
+    assert org.ledger()["contacts"] == []
+
+
+async def test_a_look_among_contacts_that_is_refused_makes_no_lead(
+    salesforce: SalesforceSample, org: SalesforceAccount, person: Person
+) -> None:
+    person.create("Contact", LastName="Byron", Email=ADA)
+    org.disturb_path("/query", skip=1, status=422, times=99)
+    [outcome] = (await push(salesforce, org, lead())).all
+    assert outcome.status == "failed"
+    assert org.ledger()["leads"] == []
+
+
+async def test_leads_that_were_merged_are_one_lead(
+    salesforce: SalesforceSample, org: SalesforceAccount, person: Person
+) -> None:
+    [first] = (await push(salesforce, org, lead())).all
+    kept = person.create("Lead", LastName="Byron", Company="Estates", Email="elsewhere@example.com")
+    org.org.merge("Lead", kept, first.external_id or "")
+    [again] = (await push(salesforce, org, lead(external_id=first.external_id))).all
+    assert (again.external_id, again.created) == (kept, False)
+    assert org.only("leads")["LastName"] == "Byron"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -149,12 +150,21 @@ async def test_types_that_pushes_need_are_learned(org: SalesforceAccount) -> Non
     assert "LastName" not in facts["types"]["Contact"]
 
 
-async def test_a_check_names_the_org(org: SalesforceAccount) -> None:
-    named = {"totalSize": 1, "done": True, "records": [{"Id": "00D000000000001EAA", "Name": "Engines Ltd"}]}
-    org.disturb_path("/query", status=200, body=[named])
+async def test_a_check_names_the_org(salesforce: SalesforceSample) -> None:
+    org = salesforce.open_org(name="Engines Ltd")
+    assert await ask(org, "check") == f"Salesforce org Engines Ltd ({org.org.id})"
+
+
+async def test_an_org_whose_name_may_not_be_read_is_named_by_its_id(org: SalesforceAccount) -> None:
+    org.disturb_path("/query", status=400, body={"category": "INVALID_TYPE", "message": "not supported"})
+    assert await ask(org, "check") == f"Salesforce org {org.org.id} (as user {org.org.user_id})"
+
+
+@pytest.mark.parametrize("body", [[], [{}], {"records": []}, {"records": [{"Id": "00D"}]}, "words"])
+async def test_an_answer_that_names_no_org_is_none(org: SalesforceAccount, body: Any) -> None:
+    org.disturb_path("/query", status=200, body=json.dumps(body) if isinstance(body, list | str) else body)
     with pytest.raises(ProviderError):
         await ask(org, "check")
-    assert org.org.id in await ask(org, "check")
 
 
 async def test_a_connections_own_host_must_be_one_of_salesforces(org: SalesforceAccount) -> None:

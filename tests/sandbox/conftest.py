@@ -8,7 +8,8 @@ import pytest
 
 from sandbox.hubspot import HubSpot
 from sandbox.server import serve
-from tests.sandbox.hubspot_client import Clock, Hub
+from tests.clock import Clock
+from tests.sandbox.hubspot_client import Hub
 
 
 @pytest.fixture

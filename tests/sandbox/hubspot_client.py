@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 from typing import Any
 
 import httpx
 
 from sandbox.hubspot import HubSpot, Portal
-
-
-class Clock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = float(int(time.time()))
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Hub:

@@ -12,7 +12,8 @@ import pytest
 
 from sandbox.hubspot import CLIENT_ID, CLIENT_SECRET, HubSpot
 from sandbox.server import serve
-from tests.sandbox.hubspot_client import Clock, Hub
+from tests.clock import Clock
+from tests.sandbox.hubspot_client import Hub
 
 CONTACTS = "/crm/objects/2026-03/contacts"
 SEARCH = f"{CONTACTS}/search"

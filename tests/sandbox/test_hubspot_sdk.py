@@ -10,7 +10,8 @@ from hubspot_sdk import HubSpot as Sdk
 from hubspot_sdk.types.auth import AccessTokenResponse, PublicAccessTokenInfoResponse, PublicRefreshTokenInfoResponse
 
 from sandbox.hubspot import CLIENT_ID, CLIENT_SECRET
-from tests.sandbox.hubspot_client import Clock, Hub
+from tests.clock import Clock
+from tests.sandbox.hubspot_client import Hub
 
 SPEC: Any = {"association_category": "HUBSPOT_DEFINED", "association_type_id": 202}
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.hubspot_client import Clock, Hub
+from tests.clock import Clock
+from tests.sandbox.hubspot_client import Hub
 
 
 def find(hub: Hub, *filters: dict[str, Any], object_type: str = "contacts", **body: Any) -> list[str]:

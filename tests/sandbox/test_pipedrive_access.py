@@ -12,7 +12,7 @@ import pytest
 from sandbox.app import create_app
 from sandbox.pipedrive import CLIENT_ID, CLIENT_SECRET, Pipedrive
 from sandbox.server import serve
-from tests.sandbox.hubspot_client import Clock
+from tests.clock import Clock
 from tests.sandbox.pipedrive_client import Acme, error, opened
 
 CALLBACK = "https://app.example.com/callback"

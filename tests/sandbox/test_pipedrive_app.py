@@ -12,7 +12,7 @@ from sandbox.app import create_app
 from sandbox.faults import Fault
 from sandbox.pipedrive import Pipedrive
 from sandbox.server import serve
-from tests.sandbox.hubspot_client import Clock
+from tests.clock import Clock
 from tests.sandbox.pipedrive_client import Acme, error, opened
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.pipedrive import Pipedrive
 from sandbox.pipedrive.wire import to_cursor
-from tests.sandbox.hubspot_client import Clock
+from tests.clock import Clock
 from tests.sandbox.pipedrive_client import Acme, error, opened
 
 NOWHERE = 999_999

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.pipedrive import Pipedrive
-from tests.sandbox.hubspot_client import Clock
+from tests.clock import Clock
 from tests.sandbox.pipedrive_client import Acme, error, opened
 
 

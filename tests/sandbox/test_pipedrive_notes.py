@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.pipedrive import Pipedrive
-from tests.sandbox.hubspot_client import Clock
+from tests.clock import Clock
 from tests.sandbox.pipedrive_client import Acme, error, opened
 
 NOTES = "/api/v1/notes"

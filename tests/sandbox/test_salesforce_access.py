@@ -15,7 +15,7 @@ import pytest
 from sandbox.app import create_app
 from sandbox.salesforce import CLIENT_ID, CLIENT_SECRET, Salesforce
 from sandbox.server import serve
-from tests.sandbox.hubspot_client import Clock
+from tests.clock import Clock
 from tests.sandbox.salesforce_client import DATA, REDIRECT, Force, error, force
 
 CLIENT = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}

@@ -129,6 +129,14 @@ def test_the_org_lists_its_objects(sf: Force) -> None:
     assert sf.call("GET", "").json()["sobjects"] == f"{DATA}/sobjects"
 
 
+def test_an_org_tells_its_name_and_who_is_connected(sf: Force) -> None:
+    assert sf.found("SELECT Id, Name, IsSandbox FROM Organization") == [
+        {"Id": sf.org.id, "Name": sf.org.name, "IsSandbox": False}
+    ]
+    assert sf.call("GET", "").json()["identity"].endswith(f"/id/{sf.org.id}/{sf.org.user_id}")
+    assert sf.refused("Organization", {"Name": "N"})["statusCode"] == "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"
+
+
 def test_ids_carry_their_case_in_the_suffix(sf: Force) -> None:
     assert canonical("001D000000IqhSL") == "001D000000IqhSLIAZ", "the example of the REST guide"
     assert canonical("001D000000IqhSLIAA") is None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.salesforce import Salesforce
-from tests.sandbox.hubspot_client import Clock
+from tests.clock import Clock
 from tests.sandbox.salesforce_client import DATA, KEY, Force, error, force
 
 

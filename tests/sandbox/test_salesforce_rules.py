@@ -110,3 +110,36 @@ def test_one_contact_of_an_opportunity_is_primary(sf: Force) -> None:
         each["fields"]["ContactId"]: each["fields"]["IsPrimary"] for each in sf.ledger["opportunity_contact_roles"]
     }
     assert roles == {contacts[0]: False, contacts[1]: True}
+
+
+def test_what_people_merge_goes_over_to_the_one_that_is_kept(sf: Force) -> None:
+    kept, lost = (sf.org.create("Account", Name=name) for name in ("Kept", "Lost"))
+    contact = sf.org.create("Contact", LastName="L", AccountId=lost)
+    deal = sf.org.create("Opportunity", AccountId=lost, **DEAL)
+    sf.org.merge("Account", kept, lost)
+    assert sf.org.read("Contact", contact)["AccountId"] == sf.org.read("Opportunity", deal)["AccountId"] == kept
+    assert sf.found("SELECT Id FROM Account") == [{"Id": kept}]
+    query = f"SELECT MasterRecordId, IsDeleted FROM Account WHERE Id IN ('{lost}')"
+    assert sf.query(query, every=True).json()["records"][0]["MasterRecordId"] == kept
+    assert sf.refused("Contact", {"LastName": "L", "AccountId": lost})["statusCode"] == "ENTITY_IS_DELETED"
+
+
+def test_an_orgs_own_trigger_breaks_at_too_many_records_of_one_call(sf: Force) -> None:
+    sf.org.limit_automation("Contact", 2)
+    rows = [{KEY: f"c-{number}", "LastName": "L"} for number in range(3)]
+    answers = sf.upsert("Contact", *rows).json()
+    assert {answer["errors"][0]["statusCode"] for answer in answers} == {"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"}
+    assert sf.ledger["contacts"] == []
+    assert all(answer["success"] for answer in sf.upsert("Contact", *rows[:2]).json())
+
+
+def test_the_contact_of_a_person_account_is_not_written_as_a_contact(sf: Force) -> None:
+    sf.org.enable_person_accounts()
+    held = sf.org.create_person(FirstName="Ada", LastName="Byron", Email="ada@example.com")
+    (row,) = sf.call(
+        "PATCH", "composite/sobjects", {"records": [{"attributes": {"type": "Contact"}, "id": held, "Phone": "1"}]}
+    ).json()
+    assert row["errors"][0]["statusCode"] == "INVALID_FIELD_FOR_INSERT_UPDATE"
+    found = sf.found("SELECT IsPersonAccount, Account.Name FROM Contact")
+    assert (found[0]["IsPersonAccount"], found[0]["Account"]["Name"]) == (True, "Ada Byron")
+    assert sf.insert("Task", {"WhoId": held}).json()[0]["success"]
