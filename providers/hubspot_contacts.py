@@ -235,7 +235,7 @@ def changes_to(record: Record | None, documents: Sequence[ContactDocument]) -> d
     changes: dict[str, str] = {}
     for document in documents:
         is_known = record is not None and document.external_id == record.id
-        is_ours = owner == str(document.contact_id) and document.external_id is None
+        is_ours = owner == str(document.contact_id) and document.external_id is None and document.uncertain
         # What we have not changed since it was last sent is the CRM's people's to change.
         fields = {} if document.unchanged and is_known else document.fields
         for name, field in fields.items():

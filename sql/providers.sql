@@ -80,6 +80,7 @@ select crm_sync.register_provider('salesforce', 'Salesforce', 'Accounts, contact
       {"from": "name", "to": "Name"},
       {"from": "stage", "to": "StageName", "or_first": true},
       {"from": "close_date", "to": "CloseDate"},
+      {"from": "currency", "to": "CurrencyIsoCode"},
       {"from": "amount", "to": "Amount"}
     ]
   }

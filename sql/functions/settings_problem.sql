@@ -16,16 +16,16 @@ begin
           return format('%s must be true or false, not %s', v_key, v_value);
         end if;
       when 'deal_pipeline', 'deal_stage' then
-        if jsonb_typeof(v_value) <> 'string' or btrim(v_value #>> '{}') = '' then
-          return format('%s must be a text, not %s', v_key, v_value);
+        if jsonb_typeof(v_value) <> 'string' or btrim(v_value #>> '{}') = '' or length(v_value #>> '{}') > 255 then
+          return format('%s must be a text of at most 255 letters, not %s', v_key, left(v_value::text, 300));
         end if;
       when 'lead_source' then
-        if jsonb_typeof(v_value) not in ('string', 'null') then
-          return format('lead_source must be a text or null, not %s', v_value);
+        if jsonb_typeof(v_value) not in ('string', 'null') or length(v_value #>> '{}') > 255 then
+          return format('lead_source must be a text of at most 255 letters or null, not %s', left(v_value::text, 300));
         end if;
       when 'deal_amount' then
-        if jsonb_typeof(v_value) <> 'null' and (jsonb_typeof(v_value) <> 'number' or v_value < '0') then
-          return format('deal_amount must be a number of 0 or more, or null for none, not %s', v_value);
+        if jsonb_typeof(v_value) <> 'null' and (jsonb_typeof(v_value) <> 'number' or v_value < '0' or v_value > '1000000000000') then
+          return format('deal_amount must be a number of 0 or more, or null for none, not %s', left(v_value::text, 300));
         end if;
       when 'deal_close_days' then
         if jsonb_typeof(v_value) <> 'number' or v_value < '0' or v_value > '3650' or v_value::text !~ '^[0-9]+$' then
@@ -47,10 +47,10 @@ begin
         if jsonb_typeof(v_value) <> 'object'
           or exists (
             select from jsonb_each(v_value) as s
-            where s.key not in ('new', 'contacted', 'qualified', 'unqualified') or jsonb_typeof(s.value) not in ('string', 'null')
+            where s.key not in ('new', 'contacted', 'qualified', 'unqualified') or jsonb_typeof(s.value) not in ('string', 'null') or length(s.value #>> '{}') > 255
           )
         then
-          return format('status_values maps new, contacted, qualified and unqualified to texts of the CRM (null: leave it alone), not %s', v_value);
+          return format('status_values maps new, contacted, qualified and unqualified to texts of the CRM (null: leave it alone), not %s', left(v_value::text, 300));
         end if;
       else
         null; -- a setting of a newer version or of the host application

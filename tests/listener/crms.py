@@ -352,7 +352,7 @@ COLLECTION = "/composite/sobjects/{}/CRM_Sync_Key__c$"
 KITS: Mapping[str, Kit] = {
     "hubspot": Kit(
         HubSpotAccount,
-        lambda lag: HubSpot(limits=False, search_lag=lag, rotate_refresh_tokens=True),
+        lambda lag: HubSpot(limits=False, search_lag=lag),
         "/oauth/2026-03/token",
         {
             "companies": Stage("/companies/batch/upsert$"),

@@ -89,9 +89,9 @@ def test_whatever_happens_the_ledger_is_exact_in_the_end(
 
         plan_faults(shop, chance)
         daemons = [start() for _ in range(chance.choice((1, 2)))]
-        for _ in range(chance.randint(1, 3)):
+        for _ in range(chance.randint(1, 5)):
             wait_for_calls(shop, tenants, chance.randint(1, 25))
-            match chance.choice(("kill", "reply", "expire", "fault")):
+            match chance.choice(("kill", "kill", "reply", "expire", "fault", "person")):
                 case "kill":
                     kill(shop, busy, daemons.pop(0))
                     daemons.append(start())
@@ -101,6 +101,8 @@ def test_whatever_happens_the_ledger_is_exact_in_the_end(
                     shop.crm.end_tokens(chance.choice(tenants).account.number, "expire")
                 case "fault":
                     plan_faults(shop, chance)
+                case "person":
+                    people_work(shop, chance.choice(tenants), chance)
         shop.hurry_until_settled(*tenants, seconds=SETTLED_SECONDS)
     failed = house.rows("select queue_type, failure, last_error from sync_queue where status <> 'completed'")
     assert failed == []
@@ -131,6 +133,16 @@ def plan_faults(shop: Shop, chance: random.Random) -> None:
         shop.crm.faults.add(
             Fault(path=path, skip=chance.randint(0, 6), times=chance.choice((1, 1, 4)), **chance.choice(HARMS))
         )
+
+
+def people_work(shop: Shop, tenant: Tenant, chance: random.Random) -> None:
+    """People give some contacts a number in the CRM, and the host application renames one."""
+    for id_ in chance.sample(ids := tenant.account.ids("contact"), min(3, len(ids))):
+        tenant.account.change("contact", id_, **shop.kit.phone("+9 999"))
+    shop.house.connection.execute(
+        "update contacts set last_name = 'Renamed' where organization_id = %s and last_name like '%%3'",
+        [tenant.organization],
+    )
 
 
 def further_replies(shop: Shop, tenant: Tenant, chance: random.Random) -> None:

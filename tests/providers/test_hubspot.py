@@ -119,9 +119,19 @@ async def test_values_of_a_contact_that_a_lost_answer_left_behind_are_ours(
 ) -> None:
     portal.disturb("contacts", drop_answer=True)
     await push(hubspot, portal, contact(fields={"firstname": only_blank("Adda")}))
-    [outcome] = (await push(hubspot, portal, contact(fields={"firstname": only_blank("Ada")}))).all
+    [outcome] = (await push(hubspot, portal, contact(fields={"firstname": only_blank("Ada")}, uncertain=True))).all
     assert outcome.external_id is not None
     assert person.read("contacts", outcome.external_id, "firstname") == {"firstname": "Ada"}
+
+
+async def test_values_of_a_contact_whose_mapping_was_lost_are_a_persons(
+    hubspot: HubSpotSample, portal: HubSpotAccount, person: Person
+) -> None:
+    """Connected anew, say: people have worked with it since."""
+    await push(hubspot, portal, contact(fields={"firstname": only_blank("Adda")}))
+    [outcome] = (await push(hubspot, portal, contact(fields={"firstname": only_blank("Ada")}))).all
+    assert outcome.external_id is not None
+    assert person.read("contacts", outcome.external_id, "firstname") == {"firstname": "Adda"}
 
 
 async def test_what_we_did_not_change_is_a_persons_to_change(

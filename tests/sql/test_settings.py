@@ -66,7 +66,7 @@ def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
         ("sync_settings", {"log_activities": 1}, "log_activities must be true or false"),
         ("sync_settings", {"deal_pipeline": " "}, "deal_pipeline must be a text"),
         ("sync_settings", {"deal_stage": 7}, "deal_stage must be a text"),
-        ("sync_settings", {"lead_source": {}}, "lead_source must be a text or null"),
+        ("sync_settings", {"lead_source": {}}, "lead_source must be a text of at most 255 letters or null"),
         ("sync_settings", {"deal_amount": "1000"}, "deal_amount must be a number"),
         ("sync_settings", {"deal_amount": -1}, "deal_amount must be a number of 0 or more"),
         ("sync_settings", {"deal_close_days": 1.5}, "deal_close_days must be a whole number"),
