@@ -13,6 +13,8 @@ from listener.db import Database
 from providers.errors import RateLimited, Stopping
 
 MAX_WAIT_SECONDS = 5.0
+LONG_SECONDS = 600.0
+"""A refusal for longer than this is about a limit of a day."""
 
 _batch_id: ContextVar[int | None] = ContextVar("batch_id", default=None)
 
@@ -61,8 +63,10 @@ class IntegrationBudget:
         if grant.is_lost:
             raise Stopping
         if not grant.is_granted:
+            # no time in these words: what waits for the same is counted together, and the status says until when
+            share = "our share of the day's" if grant.wait_seconds > LONG_SECONDS else "our budget of the"
             raise RateLimited(
-                f"our budget of {self._provider}'s rate limit '{grant.limit}' is spent for the moment",
+                f"{share} rate limit of {self._provider} '{grant.limit}' is spent",
                 provider=self._provider,
                 code="OWN_BUDGET",
                 retry_after=grant.wait_seconds,

@@ -28,11 +28,20 @@ as $$
     'echo', jsonb_build_object('key', a.key)
   ))
   from newest as n
-  join public.inbox_messages as g on g.organization_id = n.organization_id and g.id = n.message_id
+  cross join lateral (
+    select m.external_contact_id, m.external_company_id, m.conflict_data from public.contact_sync_mappings as m
+    where m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
+    offset 0 -- here and below: each by its whole key, whatever the statistics say
+  ) as m
+  cross join lateral (
+    select e.key, e.external_id from crm_sync.effects as e
+    where e.organization_id = n.organization_id and e.integration_id = n.integration_id and e.object_type = 'activity' and e.key = n.payload ->> 'key'
+    offset 0
+  ) as a
+  cross join lateral (
+    select g.received_at, g.subject, g.body from public.inbox_messages as g where g.organization_id = n.organization_id and g.id = n.message_id
+    offset 0
+  ) as g
   left join public.message_classifications as c on c.id = n.classification_id
-  join public.contact_sync_mappings as m
-    on m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
-  join crm_sync.effects as a
-    on a.organization_id = n.organization_id and a.integration_id = n.integration_id and a.object_type = 'activity' and a.key = n.payload ->> 'key'
 $$;
 comment on function crm_sync.compose_activities(uuid, bigint, bigint[]) is 'Worker: what the claimed activity_sync rows mean now, one document for each message.';

@@ -50,9 +50,15 @@ as $$
   ))
   from newest as n
   cross join connection as x
-  join public.contacts as k on k.organization_id = n.organization_id and k.id = n.contact_id
-  left join public.contact_sync_mappings as m
-    on m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
+  cross join lateral (
+    select c.* from public.contacts as c where c.organization_id = n.organization_id and c.id = n.contact_id
+    offset 0 -- here and below: each by its whole key, whatever the statistics say
+  ) as k
+  left join lateral (
+    select m.external_contact_id, m.external_company_id, m.conflict_data, m.sync_data, m.sync_status from public.contact_sync_mappings as m
+    where m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
+    offset 0
+  ) as m on true
   cross join lateral (select lower(btrim(k.email)) as email) as e
   cross join lateral (
     select left(regexp_replace(n.name, '\s+', ' ', 'g'), 250) as name, case when n.name <> '' then crm_sync.company_key(n.name) end as key
@@ -91,7 +97,10 @@ as $$
   cross join lateral (
     select cf.fields, coalesce((select jsonb_object_agg(v.key, v.value -> 'value') from jsonb_each(cf.fields) as v), '{}') as sent_fields
   ) as f
-  left join crm_sync.effects as co
-    on co.organization_id = n.organization_id and co.integration_id = n.integration_id and co.object_type = 'company' and co.key = o.key
+  left join lateral (
+    select e.external_id from crm_sync.effects as e
+    where e.organization_id = n.organization_id and e.integration_id = n.integration_id and e.object_type = 'company' and e.key = o.key
+    offset 0
+  ) as co on true
 $$;
 comment on function crm_sync.compose_contacts(uuid, bigint, bigint[]) is 'Worker: what the claimed contact_sync rows mean now, one document for each contact.';

@@ -28,11 +28,21 @@ as $$
     'echo', jsonb_build_object('key', d.key, 'fields', (select jsonb_object_agg(v.key, v.value -> 'value') from jsonb_each(f.fields) as v))
   ))
   from queued as q
-  join public.contacts as k on k.organization_id = q.organization_id and k.id = q.contact_id
-  join public.contact_sync_mappings as m
-    on m.organization_id = q.organization_id and m.integration_id = q.integration_id and m.contact_id = q.contact_id
-  join crm_sync.effects as d
-    on d.organization_id = q.organization_id and d.integration_id = q.integration_id and d.object_type = 'deal' and d.key = q.key
+  cross join lateral (
+    select m.external_contact_id, m.external_company_id, m.conflict_data from public.contact_sync_mappings as m
+    where m.organization_id = q.organization_id and m.integration_id = q.integration_id and m.contact_id = q.contact_id
+    offset 0 -- here and below: each by its whole key, whatever the statistics say
+  ) as m
+  cross join lateral (
+    select e.key, e.rule, e.created_at from crm_sync.effects as e
+    where e.organization_id = q.organization_id and e.integration_id = q.integration_id and e.object_type = 'deal' and e.key = q.key
+      and e.contact_id = q.contact_id -- by either index few rows: that of deals has no key
+    offset 0
+  ) as d
+  cross join lateral (
+    select c.* from public.contacts as c where c.organization_id = q.organization_id and c.id = q.contact_id
+    offset 0
+  ) as k
   cross join lateral (
     select d.created_at + make_interval(days => (q.sync_settings ->> 'deal_close_days')::integer) as close_at
   ) as c

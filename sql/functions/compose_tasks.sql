@@ -6,7 +6,10 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
-  with claimed as materialized (
+  with connection as materialized (
+    select i.sync_settings from public.user_integrations as i where i.organization_id = p_organization_id and i.id = p_integration_id
+  ),
+  claimed as materialized (
     select p_organization_id as organization_id, p_integration_id as integration_id, u.id from unnest(p_row_ids) as u (id)
   ),
   queued as materialized (
@@ -36,14 +39,26 @@ as $$
     'echo', jsonb_build_object('key', a.key)
   ))
   from queued as n
-  join public.user_integrations as i on i.organization_id = n.organization_id and i.id = n.integration_id
-  join public.contacts as k on k.organization_id = n.organization_id and k.id = n.contact_id
-  join public.inbox_messages as g on g.organization_id = n.organization_id and g.id = n.message_id
+  cross join connection as i
+  cross join lateral (
+    select m.external_contact_id, m.external_company_id, m.conflict_data from public.contact_sync_mappings as m
+    where m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
+    offset 0 -- here and below: each by its whole key, whatever the statistics say
+  ) as m
+  cross join lateral (
+    select e.key, e.external_id, e.created_at from crm_sync.effects as e
+    where e.organization_id = n.organization_id and e.integration_id = n.integration_id and e.object_type = 'task' and e.key = n.payload ->> 'key'
+    offset 0
+  ) as a
+  cross join lateral (
+    select k.first_name, k.last_name, k.email from public.contacts as k where k.organization_id = n.organization_id and k.id = n.contact_id
+    offset 0
+  ) as k
+  cross join lateral (
+    select g.subject, g.body from public.inbox_messages as g where g.organization_id = n.organization_id and g.id = n.message_id
+    offset 0
+  ) as g
   left join public.message_classifications as c on c.id = n.classification_id
-  join public.contact_sync_mappings as m
-    on m.organization_id = n.organization_id and m.integration_id = n.integration_id and m.contact_id = n.contact_id
-  join crm_sync.effects as a
-    on a.organization_id = n.organization_id and a.integration_id = n.integration_id and a.object_type = 'task' and a.key = n.payload ->> 'key'
   cross join lateral (
     select left(regexp_replace(coalesce(
       nullif(crm_sync.trim_blanks(concat_ws(' ', nullif(crm_sync.trim_blanks(k.first_name), ''), crm_sync.trim_blanks(k.last_name))), ''), lower(btrim(k.email))

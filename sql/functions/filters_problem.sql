@@ -40,7 +40,7 @@ begin
       v_value := coalesce(v_condition -> 'value', 'null');
       if (case
           when v_condition ->> 'op' in ('in', 'not in') then jsonb_typeof(v_value) <> 'array'
-            or v_value @? '$[*] ? (@.type() != "string" && @.type() != "number" && @.type() != "boolean")'
+            or v_value @? 'strict $[*] ? (@.type() != "string" && @.type() != "number" && @.type() != "boolean")'
           when v_condition ->> 'op' in ('>=', '<=') then jsonb_typeof(v_value) <> 'number'
           when v_condition ->> 'op' in ('=', '<>') then jsonb_typeof(v_value) not in ('string', 'number', 'boolean')
           else jsonb_typeof(v_value) <> 'null'

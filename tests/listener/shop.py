@@ -16,6 +16,7 @@ from sandbox.hubspot import HubSpot
 from sandbox.hubspot.portal import Portal
 from tests.house import House, eventually
 from tests.listener.crms import KITS, Account, HubSpotAccount, Stage
+from tests.listener.daemons import Process
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Shop:
         self.url = url
         self._numbers = itertools.count(1)
         self._planned = 0
+        self._dead: list[int] = []
         self.configure(crm.name, **self.kit.config(url))
 
     @property
@@ -169,13 +171,12 @@ class Shop:
             [json.dumps({"contact": list(rules)}), tenant.integration],
         )
 
-    def expire_leases(self, pid: int) -> None:
-        """Let the time pass after which a daemon that has vanished is known to have vanished."""
-        self.house.connection.execute(
-            "update crm_sync.batches set lease_until = now() - interval '1 s' "
-            "where worker_id in (select id from crm_sync.daemons where pid = %s)",
-            [pid],
-        )
+    def has_died(self, daemon: Process) -> None:
+        """A daemon was killed: from now on `hurry` lets the time pass after which others know of it.
+
+        Not done once and for all: the server may still be at the last thing that the daemon told it.
+        """
+        self._dead.append(daemon.process.pid)
 
     def hurry(self) -> Literal[False]:
         """Move what waits for a later time to now, and ring."""
@@ -183,6 +184,11 @@ class Shop:
             "update crm_sync.lanes set parked_until = null where parked_until < 'infinity'; "
             "update public.sync_queue set next_attempt_at = null where status in ('pending', 'retry'); "
             "notify crm_sync"
+        )
+        self.house.connection.execute(
+            "update crm_sync.batches set lease_until = now() - interval '1 s' "
+            "where worker_id in (select id from crm_sync.daemons where pid = any (%s))",
+            [self._dead],
         )
         return False
 

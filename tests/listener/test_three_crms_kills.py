@@ -33,7 +33,7 @@ def test_a_daemon_killed_at_any_stage_leaves_nothing_missing_and_nothing_twice(
             eventually(lambda: tenant.account.calls["by_status"].get("cut"), "a call that was carried out")
         assert running.end(signal.SIGKILL) == -signal.SIGKILL
     shop.crm.faults.clear()
-    shop.expire_leases(running.process.pid)
+    shop.has_died(running)
     with daemon(database):
         shop.hurry_until_settled(tenant)
     assert shop.statuses() == {"completed": 48}
@@ -53,9 +53,9 @@ def test_a_daemon_killed_over_and_over_loses_nothing(
         with process(tmp_path, database) as running:
             eventually(lambda: shop.hurry() or shop.is_struck or not shop.open_rows(), "a call on the wire")
             running.end(signal.SIGKILL)
-        shop.expire_leases(running.process.pid)
+        shop.has_died(running)
     shop.crm.faults.clear()
-    shop.expire_leases(running.process.pid)
+    shop.has_died(running)
     with daemon(database):
         shop.hurry_until_settled(tenant)
     assert shop.statuses() == {"completed": 160}

@@ -118,7 +118,7 @@ def kill(shop: Shop, busy: Busy, running: Process) -> None:
     """Its leases end when none of its requests can have an effect any more."""
     running.end(signal.SIGKILL)
     eventually(lambda: busy.count == 0, "a quiet moment")
-    shop.expire_leases(running.process.pid)
+    shop.has_died(running)
 
 
 def wait_for_calls(shop: Shop, tenants: list[Tenant], count: int) -> None:

@@ -148,7 +148,12 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
             )
         }
 
-    explaining = {"failure_meaning", "option_list", "our_fields", "mapping_faults"}  # what the view of failures is made of
+    explaining = {
+        "failure_meaning",
+        "option_list",
+        "our_fields",
+        "mapping_faults",
+    }  # what the view of failures is made of
     assert allowed("anon") == allowed("crm_sync_producer") == set()
     assert allowed("crm_sync_reader") == explaining
     assert allowed("authenticated") == explaining | {

@@ -288,3 +288,26 @@ def test_an_unclaimed_failure_is_listed_nowhere_twice(
     batch = daemon.claim()
     daemon.finish(batch, [failed(d, "rejected", "not that value") for d in documents(batch)])
     assert house.rows("select state, last_error from crm_sync.contact_status") == [("failed", "not that value")]
+
+
+def test_contacts_with_much_that_waits_do_not_make_a_batch_without_end(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    """All of it is carried in the end, each contact's in its order."""
+    contacts = [house.contact(organization, f"c{n}@example.com") for n in range(6)]
+    for _ in range(8):
+        for contact in contacts:
+            house.reply(organization, contact, "x")
+    carried: dict[str, list[int]] = {str(contact): [] for contact in contacts}
+    for _ in range(200):
+        house.connection.execute("update crm_sync.lanes set look_behind_at = '-infinity'")
+        batch = daemon.try_claim(limit=4)
+        if batch is None:
+            break
+        assert sum(len(document["rows"]) for document in documents(batch)) <= 20
+        for document in batch["contacts"]:
+            carried[document["contact_id"]] += document["rows"]
+        daemon.confirm(batch)
+    assert [len(rows) for rows in carried.values()] == [8] * 6
+    assert all(rows == sorted(rows) for rows in carried.values())
+    assert queue(house, "status", "status <> 'completed'") == []

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.house import House
-from tests.sql.crm import FIELDS, describe, field, save
+from tests.sql.crm import FIELDS, STATUS, describe, field, save
 from tests.sql.daemon import Daemon, failed
 
 pytestmark = pytest.mark.usefixtures("rolled_back")
@@ -281,3 +281,74 @@ def test_a_long_list_of_values_is_cut_with_a_count(house: House, organization: U
     describe(house, integration, [field("industry", *(f"I{n}" for n in range(150)))])
     words, _ = refusal(house, integration, "field_mappings", contact({"value": "x", "to": "industry"}))
     assert '"I39" and 110 more; not "x"' in words
+
+
+@pytest.mark.parametrize("is_described", [True, False])
+def test_a_field_of_ours_that_is_not_there_is_refused_with_those_that_are(
+    house: House, organization: UUID, integration: int, is_described: bool
+) -> None:
+    if is_described:
+        describe(house, integration)
+    words, _ = refusal(house, integration, "field_mappings", contact({"from": "frist_name", "to": "firstname"}))
+    assert words.startswith(
+        'field_mappings: we know nothing called "frist_name" of a contact: there are id, organization_id,'
+    )
+    assert "next_action" in words
+    save(house, integration, "field_mappings", {"deal": [{"from": "rule", "to": "dealname"}]})
+    assert (
+        "frist_name"
+        in refusal(house, integration, "field_mappings", {"deal": [{"from": "frist_name", "to": "dealname"}]})[0]
+    )
+    with pytest.raises(psycopg.Error, match="frist_name"), house.connection.transaction():
+        house.integration(organization, name="new", field_mappings=contact({"from": "frist_name", "to": "x"}))
+
+
+def test_a_column_that_the_host_has_dropped_shows_among_the_failures(
+    house: House, organization: UUID, integration: int
+) -> None:
+    house.connection.execute("alter table public.contacts add column shoe text")
+    save(house, integration, "field_mappings", contact({"from": "shoe", "to": "shoe_size"}))
+    house.connection.execute("alter table public.contacts drop column shoe")
+    with house.as_role("crm_sync_reader") as connection:
+        shown = connection.execute("select kind, field, message, allowed_values from crm_sync.failures").fetchall()
+    assert [(kind, field, values) for kind, field, _, values in shown] == [("mapping", "shoe_size", [])]
+    assert '"shoe"' in shown[0][2]
+
+
+def test_of_two_fields_with_one_name_the_first_counts(house: House, integration: int) -> None:
+    twice = [field("a", label="first"), field("a", label="second")]
+    assert describe(house, integration, twice) == 1
+    assert describe(house, integration, twice) == 0
+    assert house.rows("select label from crm_sync.crm_fields") == [("first",)]
+
+
+def test_options_that_are_not_whole_stop_no_claim(
+    house: House, daemon: Daemon, organization: UUID, integration: int, row: UUID
+) -> None:
+    describe(
+        house, integration, [{**STATUS, "options": [5, {"value": "NEW"}, {"label": "Open"}, None]}, field("email")]
+    )
+    assert len(daemon.claim()["contacts"]) == 1
+
+
+@pytest.mark.parametrize("reconnects", [True, False])
+def test_what_is_known_of_an_account_is_in_doubt_once_it_is_connected_anew_and_not_when_a_token_is_refreshed(
+    house: House, daemon: Daemon, organization: UUID, integration: int, reconnects: bool
+) -> None:
+    describe(house, integration)
+    daemon.call("select crm_sync.mark_schema_ready(%s)", integration)
+    known = "select schema_ready_at is not null and described_at is not null from crm_sync.lanes"
+    if reconnects:
+        house.value("select crm_sync.disconnect(%s)", integration)
+        house.connection.execute("""update public.user_integrations set credentials = '{"access_token": "another"}'""")
+    else:
+        assert daemon.call("select crm_sync.begin_refresh(%s, 1)", integration) == "yours"
+        assert (
+            daemon.call("""select crm_sync.store_credentials(%s, 1, '{"access_token": "fresh"}')""", integration) == 2
+        )
+    assert house.value(known) is not reconnects
+    if not reconnects:
+        house.connection.execute(
+            """update public.user_integrations set credentials = '{"access_token": "by a person"}'"""
+        )
+        assert house.value(known) is False

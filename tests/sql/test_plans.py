@@ -14,7 +14,7 @@ import pytest
 
 from tests.house import House
 from tests.postgres import TestServer
-from tests.sql.daemon import Daemon, connect
+from tests.sql.daemon import KINDS, Daemon, connect, failed, synced
 
 BACKLOG = 6_000
 BATCH = 50
@@ -81,6 +81,38 @@ def test_claim_and_finish_visit_a_batchs_rows_only(postgres: TestServer, backlog
             assert idx - before[table][1] < rounds * BATCH * 60, (
                 table
             )  # an index on a small table may be read whole once
+    postgres.drop_database(database)
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+def test_tasks_gone_contacts_and_complaints_visit_a_batchs_rows_only(
+    postgres: TestServer, backlog: str, statistics: str
+) -> None:
+    database = postgres.create_database(backlog)
+    with connect(database) as connection:
+        connection.execute("update public.message_classifications set requires_human_attention = true")
+        # most wait for another hour, so that what follows the others has its turn
+        connection.execute(
+            "update public.sync_queue set next_attempt_at = now() + interval '1 hour' where status = 'pending' "
+            "and id % 40 <> 0"
+        )
+        prepare(connection, statistics)
+        daemon = Daemon(House(connection))
+        rounds = 12
+        before, kinds = visited(connection), set()
+        for number in range(rounds):
+            batch = daemon.claim(limit=BATCH)
+            kinds |= {kind for kind in KINDS if batch[kind]}
+            follow_ups = [*batch["deals"], *batch["activities"], *batch["tasks"]]
+            gone = [failed(each, "rejected", code="CONTACT_GONE") for each in follow_ups[:: 2 if number % 2 else 1]]
+            rest = follow_ups[1::2] if number % 2 else []
+            complaints = [failed(each, "rejected", field="tier") for each in batch["contacts"][:3]]
+            daemon.finish(batch, [*gone, *map(synced, rest), *complaints, *map(synced, batch["contacts"][3:])])
+        after = visited(connection)
+        assert kinds == set(KINDS)
+        for table, (seq, idx) in after.items():
+            assert seq - before[table][0] == 0, f"{table} was scanned"
+            assert idx - before[table][1] < rounds * BATCH * 60, table
     postgres.drop_database(database)
 
 

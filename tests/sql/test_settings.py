@@ -66,6 +66,9 @@ def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
         ("sync_settings", {"log_activities": 1}, "log_activities must be true or false"),
         ("sync_settings", {"deal_pipeline": " "}, "deal_pipeline must be a text"),
         ("sync_settings", {"deal_stage": 7}, "deal_stage must be a text"),
+        ("sync_settings", {"deal_stage": "x" * 256}, "deal_stage must be a text of at most 255 letters"),
+        ("sync_settings", {"status_values": {"new": "x" * 256}}, "status_values maps new, contacted"),
+        ("sync_settings", {"deal_amount": 10**13}, "deal_amount must be a number"),
         ("sync_settings", {"lead_source": {}}, "lead_source must be a text of at most 255 letters or null"),
         ("sync_settings", {"deal_amount": "1000"}, "deal_amount must be a number"),
         ("sync_settings", {"deal_amount": -1}, "deal_amount must be a number of 0 or more"),
@@ -96,6 +99,27 @@ def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
         ("sync_filters", {"any": [{**CONDITION, "op": "in"}]}, '"in" does not go with the value "x"'),
         ("sync_filters", {"any": [{**CONDITION, "op": ">="}]}, '">=" does not go with the value "x"'),
         ("sync_filters", {"any": [{**CONDITION, "value": None}]}, '"=" does not go with the value null'),
+        ("sync_filters", {"all": [[CONDITION]]}, "a condition is an object"),
+        ("sync_filters", {"all": [{**CONDITION, "x": 1}]}, "a condition has field, op and value and nothing else"),
+        ("sync_filters", {"all": [{**CONDITION, "field": ["intent"]}]}, '["intent"] is not a field to filter by'),
+        (
+            "sync_filters",
+            {"all": [{**CONDITION, "field": "contact.shoe"}]},
+            'contacts has no column "shoe": there are id,',
+        ),
+        (
+            "sync_filters",
+            {"all": [{**CONDITION, "op": "in", "value": [["x"]]}]},
+            '"in" does not go with the value [["x"]]',
+        ),
+        (
+            "sync_filters",
+            {"all": [{**CONDITION, "op": "in", "value": [None]}]},
+            '"in" does not go with the value [null]',
+        ),
+        ("sync_filters", {"all": [{**CONDITION, "op": "is blank"}]}, '"is blank" does not go with the value "x"'),
+        ("sync_filters", {"all": [CONDITION] * 51}, '"all" has 51 conditions; 50 are the most'),
+        ("sync_filters", {"all": [{**CONDITION, "value": "x" * 20_001}]}, "more than 20000 letters"),
         ("field_mappings", [], "field_mappings: must be an object"),
         ("field_mappings", {"note": []}, 'knows the objects "contact", "lead", "company" and "deal", not "note"'),
         ("field_mappings", {"deal": {}}, '"deal" must be a list of rules'),
@@ -110,6 +134,28 @@ def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
         ("field_mappings", {"deal": [{"from": "a", "to": "b", "values": {"x": []}}]}, '"values" maps to texts'),
         ("field_mappings", {"lead": [{"value": {}, "to": "b"}]}, "a constant is a text"),
         ("field_mappings", {"company": [{"from": "a", "to": "b", "policy": "always"}]}, "its policy is if_blank"),
+        ("field_mappings", {"deal": [{"from": 5, "to": "b"}]}, '"from" is the name of a field of ours, not 5'),
+        ("field_mappings", {"deal": [{"from": "name", "to": "x" * 256}]}, '"to" is the name of a field'),
+        ("field_mappings", {"deal": [{"from": "name", "to": "b", "polcy": "if_blank"}]}, '"values", not "polcy"'),
+        ("field_mappings", {"contact": [{"from": "intent", "to": "b", "policy": "forward_only"}]}, 'only a "status"'),
+        (
+            "field_mappings",
+            {"contact": [{"value": 1, "to": "b"}, {"value": 2, "to": "b"}]},
+            "two rules lead to the contact",
+        ),
+        ("field_mappings", {"contact": [{"value": None, "to": "b"}]}, "a constant is a text"),
+        ("field_mappings", {"contact": [{"value": "x" * 2001, "to": "b"}]}, "a constant is a text of at most 2000"),
+        ("field_mappings", {"contact": [{"value": "x", "to": "b", "values": {}}]}, "not a constant"),
+        (
+            "field_mappings",
+            {"contact": [{"value": n, "to": f"f{n}"} for n in range(501)]},
+            "501 rules; 500 are the most",
+        ),
+        (
+            "field_mappings",
+            {"contact": [{"from": "intent", "to": "b", "values": {str(n): n for n in range(1001)}}]},
+            "maps more than 1000 values",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_words_and_nothing_is_saved(
@@ -147,6 +193,29 @@ def test_what_makes_sense_is_saved(
     assert value.items() <= saved[column == "field_mappings"].items()
 
 
+def test_a_refusal_of_something_huge_is_short(house: House, organization: UUID, integration: int) -> None:
+    rules = {"contact": [{"value": "x" * 1_000_000, "to": "y" * 1_000_000}]}
+    with pytest.raises(psycopg.Error) as error, house.connection.transaction():
+        house.connection.execute("update public.user_integrations set field_mappings = %s", [Jsonb(rules)])
+    assert len(str(error.value.diag.message_primary)) < 500
+
+
+def test_what_an_older_version_let_through_stands_in_nobodys_way(
+    house: House, organization: UUID, integration: int
+) -> None:
+    """Least of all in the daemon's, which carries its counters to this row."""
+    house.connection.execute("set local session_replication_role = replica")
+    house.connection.execute(
+        "update public.user_integrations set field_mappings = %s, sync_settings = %s",
+        [Jsonb({"contact": [{"odd": 1}]}), Jsonb({"deal_stage": 7})],
+    )
+    house.connection.execute("set local session_replication_role = origin")
+    house.connection.execute("update public.user_integrations set total_synced_contacts = 5, next_sync_at = null")
+    house.connection.execute("update public.user_integrations set name = 'other', sync_frequency = 'daily'")
+    with pytest.raises(psycopg.Error, match="a rule is"), house.connection.transaction():
+        house.connection.execute("""update public.user_integrations set field_mappings = '{"deal": [{"odd": 1}]}'""")
+
+
 def test_text_that_is_no_json_is_refused_by_postgres(house: House, integration: int) -> None:
     with pytest.raises(psycopg.errors.InvalidTextRepresentation), house.connection.transaction():
         house.connection.execute("update public.user_integrations set sync_settings = '{oops'")
@@ -182,3 +251,55 @@ def test_a_slow_connection_shows_its_next_slot(
     assert house.value("select next_sync_at > now() from public.user_integrations") is True
     house.connection.execute("update public.user_integrations set sync_frequency = 'realtime'")
     assert house.value("select next_sync_at from public.user_integrations") is None
+
+
+def test_a_connection_shows_the_next_slot_although_one_has_passed_without_work(
+    house: House, organization: UUID
+) -> None:
+    hourly, _ = (house.integration(organization, name=name, sync_frequency=name) for name in ("hourly", "realtime"))
+    house.connection.execute(
+        "update public.user_integrations set next_sync_at = now() - interval '3 hours' where id = %s", [hourly]
+    )
+    with house.as_role("crm_sync_daemon"):
+        assert house.value("select crm_sync.advance_slots()") == 1
+        assert house.value("select crm_sync.advance_slots()") == 0
+    assert house.rows(
+        "select next_sync_at = date_trunc('hour', now()) + interval '1 hour' from public.user_integrations order by id"
+    ) == [
+        (True,),
+        (None,),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_rows": 0},
+        {"batch_rows": -1},
+        {"batch_rows": "many"},
+        {"batch_rows": [5]},
+        {"batches_in_flight": 0},
+        {"batches_in_flight": "2"},
+        {"limits": []},
+        {"limits": {"core": 5}},
+        {"limits": {"core": {"calls": 5}}},
+        {"limits": {"core": {"calls": "5", "seconds": 1}}},
+        {"limits": {"core": {"calls": 0, "seconds": 1}}},
+        {"limits": {"core": {"calls": 5, "seconds": 3600}}},
+        {"limits": {"core": {"calls": 5, "seconds": 1}, "day": {"calls": 5, "seconds": 86400, "share": 1.5}}},
+        {"limits": {"core": {"calls": 5, "seconds": 1}, "day": {"calls": 5, "seconds": 86400, "share": [0.5]}}},
+    ],
+)
+def test_a_config_with_numbers_that_make_no_sense_is_refused(house: House, change: dict[str, Any]) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="config_has_sane_numbers"), house.connection.transaction():
+        house.connection.execute("update public.integration_providers set config = config || %s", [Jsonb(change)])
+
+
+@pytest.mark.parametrize(
+    ("value", "whole"),
+    [(5, 5), (1.9, 1), (0, 1), (-7, 1), (10**30, 64), ("8", None), (None, None), ([8], None), ({}, None), (True, None)],
+)
+def test_whatever_stands_in_a_config_is_read_as_a_number_in_bounds_or_as_none(
+    house: House, value: Any, whole: int | None
+) -> None:
+    assert house.value("select crm_sync.whole_number(%s, 1, 64)", Jsonb(value)) == whole

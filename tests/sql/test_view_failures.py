@@ -171,3 +171,51 @@ def test_members_see_their_own_failures_only(house: House, daemon: Daemon) -> No
         seen = connection.execute("select organization_id, kind from crm_sync.failures order by kind").fetchall()
     assert seen == [(organizations[0], "mapping"), (organizations[0], "rejected")]
     assert len(failures(house, "kind")) == 4
+
+
+def test_rows_that_the_crm_refuses_for_one_field_are_one_failure_whatever_value_it_quotes(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    people(house, organization, 4)
+    batch = daemon.claim()
+    named = [{**BAD_OPTION, "message": f'"{n}" is no option'} for n in range(2)]
+    unnamed = [{"kind": "rejected", "code": "X", "message": f"no {n}"} for n in range(2)]
+    documents = sorted(batch["contacts"], key=lambda document: document["rows"][0])
+    answers = zip(documents, [*named, *unnamed], strict=True)
+    daemon.finish(batch, [failed(document, **failure) for document, failure in answers])
+    assert failures(house, "code, message, count") == [
+        ("INVALID_OPTION", '"1" is no option', 2),
+        ("X", "no 0", 1),
+        ("X", "no 1", 1),
+    ]
+
+
+def test_a_row_that_was_lost_or_skipped_since_does_not_show_its_last_refusal(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    lost, skipped = people(house, organization, 2)
+    daemon.fail(daemon.claim(), "contended", "locked", code="BUSY")
+    house.connection.execute("update public.contacts set email = '' where id = %s", [skipped])
+    house.connection.execute("update public.sync_queue set next_attempt_at = null")
+    house.connection.execute("update crm_sync.lanes set look_behind_at = '-infinity'")
+    assert [document["contact_id"] for document in daemon.claim()["contacts"]] == [str(lost)]
+    house.connection.execute("update crm_sync.batches set lease_until = now() - interval '1 second'")
+    house.value("select crm_sync.take_over_expired(%s, %s)", organization, integration)
+    assert queue(house, "status, failure") == [("retry", None), ("skipped", None)]
+    assert failures(house, "kind, code, message") == [("other", None, "the daemon that worked on it vanished")]
+
+
+def test_a_connection_whose_share_of_the_day_is_spent_says_so_and_until_when(
+    house: House, daemon: Daemon, organization: UUID, integration: int, row: UUID
+) -> None:
+    words = "our share of the day's rate limit of hubspot 'core' is spent"
+    daemon.fail(daemon.claim(), "rate_limited", words, code="OWN_BUDGET", retry_after=5000.0)
+    with house.as_role("crm_sync_reader") as connection:
+        shown = connection.execute(
+            "select state, retrying, failed, last_error, resumes_at - now() from crm_sync.status"
+        )
+        *state, wait = shown.fetchone() or ()
+    assert state == ["rate_limited", 1, 0, words]
+    assert 4990 < wait.total_seconds() < 5010
+    assert queue(house, "status, attempts, last_error") == [("retry", 0, words)]
+    assert "share" in failures(house, "meaning")[0][0]
