@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.house import eventually
-from tests.listener.crms import KITS
+from tests.listener.crms import KITS, PipedriveAccount
 from tests.listener.daemons import daemon, process
 from tests.listener.shop import Shop
 
@@ -37,6 +37,31 @@ def test_a_daemon_killed_at_any_stage_leaves_nothing_missing_and_nothing_twice(
     with daemon(database):
         shop.hurry_until_settled(tenant)
     assert shop.statuses() == {"completed": 48}
+    shop.assert_exact(tenant)
+
+
+@pytest.mark.parametrize("stage", ["companies", "contacts"])
+def test_in_a_pipedrive_too_large_to_be_read_what_a_killed_daemon_left_behind_is_found(
+    open_shop: Callable[..., Shop], database: str, tmp_path: Path, stage: str
+) -> None:
+    shop = open_shop("pipedrive")
+    tenant = shop.tenant()
+    assert isinstance(tenant.account, PipedriveAccount)
+    company = tenant.account.company
+    kinds = {"persons": "Somebody", "organizations": "Some Company"}
+    strangers = [(kind, company.create(kind, name=f"{name} {n}")) for kind, name in kinds.items() for n in range(520)]
+    shop.replies(tenant, 12, "interested", attention=True, companies=3)
+    shop.disturb(stage, times=8, delay=0.3, drop_answer=True)
+    with process(tmp_path, database) as running:
+        eventually(lambda: tenant.account.calls["by_status"].get("cut"), "a call that was carried out")
+        assert running.end(signal.SIGKILL) == -signal.SIGKILL
+    shop.crm.faults.clear()
+    shop.has_died(running)
+    with daemon(database):
+        shop.hurry_until_settled(tenant)
+    assert shop.statuses() == {"completed": 48}
+    for kind, id_ in strangers:
+        company.delete(kind, id_)
     shop.assert_exact(tenant)
 
 

@@ -58,3 +58,30 @@ def test_a_connection_that_turns_to_daily_waits_for_the_day(house: House, daemon
     house.reply(organization, house.contact(organization), "question")
     house.connection.execute("update public.user_integrations set sync_frequency = 'daily'")
     assert queue(house, "next_attempt_at = date_trunc('day', now(), 'UTC') + interval '1 day'") == [(True,)]
+
+
+def test_what_a_paused_connection_missed_goes_when_it_is_resumed(
+    house: House, daemon: Daemon, organization: UUID
+) -> None:
+    integration = hourly(house, organization)
+    house.reply(organization, house.contact(organization), "question")
+    with house.as_role("crm_sync_daemon"):
+        house.value("select crm_sync.pause(%s)", integration)
+        elapse(house, "3 hours")
+        assert house.value("select crm_sync.advance_slots()") == 0
+    assert daemon.try_claim() is None
+    with house.as_role("crm_sync_daemon"):
+        house.value("select crm_sync.resume(%s)", integration)
+    assert len(daemon.claim()["contacts"]) == 1
+    assert house.value("select next_sync_at > now() from public.user_integrations") is True
+
+
+def test_a_new_frequency_leaves_rows_that_were_tried_to_their_own_time(
+    house: House, daemon: Daemon, organization: UUID
+) -> None:
+    hourly(house, organization)
+    house.reply(organization, house.contact(organization), "question")
+    elapse(house, "1 hour")
+    daemon.fail(daemon.claim(), "contended")
+    house.connection.execute("update public.user_integrations set sync_frequency = 'daily'")
+    assert queue(house, "status, next_attempt_at < now() + interval '1 minute'") == [("retry", True)]

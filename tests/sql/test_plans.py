@@ -112,7 +112,7 @@ def test_tasks_gone_contacts_and_complaints_visit_a_batchs_rows_only(
         assert kinds == set(KINDS)
         for table, (seq, idx) in after.items():
             assert seq - before[table][0] == 0, f"{table} was scanned"
-            assert idx - before[table][1] < rounds * BATCH * 60, table
+            assert idx - before[table][1] < rounds * BATCH * 80, table
     postgres.drop_database(database)
 
 

@@ -90,3 +90,58 @@ def test_a_contact_that_stays_gone_is_not_tried_for_ever(
     statuses = house.rows("select status from public.sync_queue where queue_type = 'activity_sync' order by id limit 1")
     assert statuses == [("failed",)]
     assert_books_balance(house)
+
+
+def test_a_reply_that_needs_a_person_only_after_a_second_look_becomes_a_task_then(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    message = house.reply(organization, house.contact(organization), "question")
+    assert [len(batch["tasks"]) for batch in daemon.work()] == [0, 0]
+    house.classify(message, "question", attention=True)
+    assert [len(batch["tasks"]) for batch in daemon.work()] == [0, 1]
+    house.classify(message, "question")
+    house.classify(message, "question", attention=True)
+    assert [len(batch["tasks"]) for batch in daemon.work()] == [0, 0]
+    assert_books_balance(house)
+
+
+def test_tasks_begin_when_a_connection_wants_them_and_end_when_it_does_not(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    for wanted in (False, True, False):
+        house.connection.execute(
+            "update public.user_integrations set sync_settings = %s", [Jsonb({"attention_tasks": wanted})]
+        )
+        house.reply(organization, house.contact(organization, f"{wanted}@example.com"), "question", attention=True)
+        assert sum(len(batch["tasks"]) for batch in daemon.work()) == wanted
+
+
+def test_a_task_is_one_line_of_at_most_250_letters_whatever_people_write(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    nameless = house.contact(organization, " Ada@Example.com ")
+    longwinded = house.contact(organization, "b@example.com", first_name="Б" * 5000, last_name=" \n\t x")
+    for contact, subject in ((nameless, " Re:\n\n  hello\t"), (longwinded, "日本" * 4000)):
+        house.classify(house.message(organization, contact, subject, "语" * 9000), "question", attention=True)
+    tasks = [task for batch in daemon.work() for task in batch["tasks"]]
+    by_contact = {task["contact_id"]: task for task in tasks}
+    assert by_contact[str(nameless)]["subject"] == "Reply to ada@example.com: Re: hello"
+    subject = by_contact[str(longwinded)]["subject"]
+    assert len(subject) == 250
+    assert "日本" in subject
+    assert all(len(task["body"]) <= 4000 for task in tasks)
+
+
+def test_a_lead_that_was_converted_gets_its_deal_with_the_next_sync(
+    house: House, daemon: Daemon, organization: UUID
+) -> None:
+    house.integration(organization, "salesforce", sync_settings={"contact_object": "lead"})
+    contact = house.contact(organization)
+    house.reply(organization, contact, "interested")
+    batch = daemon.claim()
+    daemon.finish(batch, [synced(each, takes_deals=False) for each in batch["contacts"]])
+    assert [len(each["deals"]) for each in daemon.work()] == [0]
+    with house.as_role("crm_sync_daemon") as connection:
+        connection.execute("select crm_sync.manual_sync(%s, array[%s])", [organization, contact])
+    assert [len(each["deals"]) for each in daemon.work()] == [0, 1]
+    assert_books_balance(house)
