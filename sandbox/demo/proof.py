@@ -52,8 +52,8 @@ def compare(proof: Proof, reading: Reading, demand: Demand, ledger: Mapping[str,
     """Add one account's findings to `proof`; deals were made on one of the `days` (UTC)."""
     facts = reading.facts(ledger, days)
     _compare_contacts(proof, reading, demand, facts)
-    _compare_companies(proof, demand, facts)
-    _compare_deals(proof, demand, facts)
+    _compare_companies(proof, reading, demand, facts)
+    _compare_deals(proof, reading, demand, facts)
     # where the CRM knows when a message came in, that tells the notes apart; else whose they are and what they say
     by_moment = any(note.moment is not None for note in facts.notes)
     _compare_texts(proof, "notes", demand.notes, facts.notes, by_moment=by_moment)
@@ -84,21 +84,50 @@ def _compare_contacts(proof: Proof, reading: Reading, demand: Demand, facts: Fac
     proof.count("contact–company", anyone, found)
 
 
-def _compare_companies(proof: Proof, demand: Demand, facts: Facts) -> None:
-    proof.count("companies", dict.fromkeys(demand.companies, 1), Counter(company_key(name) for name in facts.companies))
+def _compare_companies(proof: Proof, reading: Reading, demand: Demand, facts: Facts) -> None:
+    found = Counter(company_key(name) for name in facts.companies)
+    # a company whose every contact has found its place in another one need not be there
+    optional = set() if reading.has_many_companies else _alternatives(demand)
+    wanted = {company: 1 for company in demand.companies if company in found or company not in optional}
+    proof.count("companies", wanted, found)
     for name in facts.companies:
         spellings = demand.companies.get(company_key(name))
         proof.add("companies", "wrong", spellings is not None and name not in spellings, name)
 
 
-def _compare_deals(proof: Proof, demand: Demand, facts: Facts) -> None:
+def _alternatives(demand: Demand) -> set[str]:
+    """Companies of none but contacts whose rows, sharing an address, name another one as well."""
+    times = Counter(email for email, _ in demand.contact_companies)
+    return {company for _, company in demand.contact_companies} - {
+        company for email, company in demand.contact_companies if times[email] == 1
+    }
+
+
+def _compare_deals(proof: Proof, reading: Reading, demand: Demand, facts: Facts) -> None:
     proof.count("deals", demand.deals, Counter(deal.name for deal in facts.deals))
     for deal in facts.deals:
         proof.add("deals", "wrong", bool(deal.wrong) and deal.name in demand.deals, f"{deal.name}: {deal.wrong}")
     contacts = Counter((deal.name, email) for deal in facts.deals for email in deal.contacts)
     companies = Counter((deal.name, company_key(company)) for deal in facts.deals for company in deal.companies)
     proof.count("deal–contact", demand.deal_contacts, contacts)
-    proof.count("deal–company", demand.deal_companies, companies)
+    if reading.has_many_companies:
+        proof.count("deal–company", demand.deal_companies, companies)
+        return
+    # the deal goes to the one company that its contact has
+    fitting: dict[str, set[str]] = defaultdict(set)
+    of_contact: dict[str, set[str]] = defaultdict(set)
+    for email, company in demand.contact_companies:
+        of_contact[email].add(company)
+    for name, email in demand.deal_contacts:
+        fitting[name] |= of_contact[email]
+
+    def any_fitting(linked: Counter[tuple[str, str]]) -> Counter[object]:
+        fits: Counter[object] = Counter()
+        for (name, company), times in linked.items():
+            fits[name if company in fitting[name] else (name, company)] += times
+        return fits
+
+    proof.count("deal–company", any_fitting(demand.deal_companies), any_fitting(companies))
 
 
 def _compare_texts(

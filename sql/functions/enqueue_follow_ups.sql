@@ -12,6 +12,7 @@ as $$
     select q.*, o.takes_deals
     from outcomes as o
     join public.sync_queue as q on q.organization_id = o.organization_id and q.id = o.row_id and q.queue_type = 'contact_sync'
+      and not q.payload ? 'because' -- what hangs on a contact that is made again waits in the queue already
   ),
   synced as materialized (
     select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, i.sync_settings, r.intent as rule, coalesce(r.create_deal, false) and q.takes_deals as create_deal, coalesce(c.requires_human_attention, false) as needs_person

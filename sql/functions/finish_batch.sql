@@ -14,6 +14,7 @@ declare
   v_now timestamptz := clock_timestamp();
   v_park record;
   v_settled bigint[];
+  v_has_gone boolean := false;
 begin
   -- one lock order everywhere: connection, lane, batch, rows, mappings
   select b.* into v_batch from crm_sync.batches as b where b.id = p_batch_id;
@@ -32,7 +33,8 @@ begin
     return 0; -- the lease ended and somebody else has taken over: what this worker says is void
   end if;
   if p_outcomes @? '$[*].failure.code ? (@ == "CONTACT_GONE")' then
-    p_outcomes := crm_sync.resync_gone_contacts(v_batch, p_outcomes);
+    v_has_gone := true;
+    p_outcomes := crm_sync.excuse_gone_contacts(p_outcomes);
   end if;
 
   select coalesce(array_agg(s.row_id), '{}') into v_settled from crm_sync.settle_rows(v_batch, v_lane, p_outcomes) as s (row_id);
@@ -48,6 +50,9 @@ begin
 
   perform crm_sync.record_contacts(v_batch, p_outcomes);
   perform crm_sync.record_effects(v_batch, p_outcomes);
+  if v_has_gone then
+    perform crm_sync.resync_gone_contacts(v_batch, p_outcomes);
+  end if;
   perform crm_sync.log_outcomes(v_batch, p_outcomes);
 
   select o.failure ->> 'kind' as kind, o.failure ->> 'message' as message, (o.failure ->> 'retry_after')::double precision as retry_after

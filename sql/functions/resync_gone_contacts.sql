@@ -1,15 +1,20 @@
 -- A deal, an activity or a task met a contact that is no longer in the CRM: the contact is made again, and the row after it.
-create or replace function crm_sync.resync_gone_contacts(p_batch crm_sync.batches, p_outcomes jsonb) returns jsonb
-language plpgsql
+-- Called when all else of the batch is recorded: the same batch may have said that the contact is unchanged.
+drop function if exists crm_sync.resync_gone_contacts(crm_sync.batches, jsonb);
+create or replace function crm_sync.resync_gone_contacts(p_batch crm_sync.batches, p_outcomes jsonb) returns void
+language sql
 set search_path = ''
 as $$
-begin
-  with gone as materialized (
-    select distinct on (q.contact_id) q.*
+  with outcomes as materialized (
+    select p_batch.organization_id as organization_id, (o.rows ->> -1)::bigint as row_id
     from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text, failure jsonb)
+    where o.status = 'failed' and o.failure ->> 'code' = 'CONTACT_GONE'
+  ),
+  gone as materialized (
+    select distinct on (q.contact_id) q.*
+    from outcomes as o
     join public.sync_queue as q
-      on q.organization_id = p_batch.organization_id and q.id = (o.rows ->> -1)::bigint and q.batch_id = p_batch.id and q.queue_type <> 'contact_sync'
-    where o.status = 'failed' and o.failure ->> 'code' = 'CONTACT_GONE' and q.attempts < q.max_attempts
+      on q.organization_id = o.organization_id and q.id = o.row_id and q.queue_type <> 'contact_sync' and q.status = 'retry'
     order by q.contact_id, q.id desc
   ),
   forgotten as (
@@ -26,12 +31,7 @@ begin
   where not exists (
     select from public.sync_queue as q
     where q.integration_id = g.integration_id and q.contact_id = g.contact_id and q.status in ('pending', 'retry') and q.queue_type = 'contact_sync'
-  );
-  return (
-    select jsonb_agg(case when o.outcome -> 'failure' ->> 'code' = 'CONTACT_GONE' then jsonb_set(o.outcome, '{failure,kind}', '"contended"') else o.outcome end)
-    from jsonb_array_elements(p_outcomes) as o (outcome)
-  );
-end;
+  )
 $$;
 comment on function crm_sync.resync_gone_contacts(crm_sync.batches, jsonb) is
-  'Worker: has contacts synced again that are no longer in the CRM; returns the outcomes with those that depend on them as worth another attempt.';
+  'Worker: has contacts synced again that deals, activities or tasks no longer found in the CRM.';

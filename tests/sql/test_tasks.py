@@ -77,6 +77,21 @@ def test_a_contact_that_is_gone_from_the_crm_is_made_again_and_its_activity_with
     assert_books_balance(house)
 
 
+def test_a_contact_that_is_unchanged_in_the_batch_that_finds_it_gone_is_made_again_all_the_same(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    contact = house.contact(organization)
+    house.reply(organization, contact, "question")
+    daemon.confirm(daemon.claim())
+    house.reply(organization, contact, "question")
+    batch = daemon.claim()
+    assert batch["contacts"][0]["unchanged"]
+    gone = [failed(each, "rejected", "no person", code="CONTACT_GONE") for each in batch["activities"]]
+    daemon.finish(batch, [synced(batch["contacts"][0]), *gone])
+    elapse(house, "1 hour")
+    assert not daemon.claim()["contacts"][0].get("unchanged")
+
+
 def test_a_contact_that_stays_gone_is_not_tried_for_ever(
     house: House, daemon: Daemon, organization: UUID, integration: int
 ) -> None:
@@ -87,8 +102,9 @@ def test_a_contact_that_stays_gone_is_not_tried_for_ever(
         batch = daemon.claim()
         gone = [failed(each, "rejected", "no person", code="CONTACT_GONE") for each in batch["activities"]]
         daemon.finish(batch, [*map(synced, batch["contacts"]), *gone])
-    statuses = house.rows("select status from public.sync_queue where queue_type = 'activity_sync' order by id limit 1")
+    statuses = house.rows("select status from public.sync_queue where queue_type = 'activity_sync'")
     assert statuses == [("failed",)]
+    assert daemon.try_claim() is None
     assert_books_balance(house)
 
 
