@@ -113,13 +113,15 @@ def _compare_deals(proof: Proof, reading: Reading, demand: Demand, facts: Facts)
     if reading.has_many_companies:
         proof.count("deal–company", demand.deal_companies, companies)
         return
-    # the deal goes to the one company that its contact has
+    # the deal goes to the one company that its contact has, be it that another row of the same address named it
+    possible: Counter[object] = Counter()
     fitting: dict[str, set[str]] = defaultdict(set)
     of_contact: dict[str, set[str]] = defaultdict(set)
     for email, company in demand.contact_companies:
         of_contact[email].add(company)
-    for name, email in demand.deal_contacts:
+    for (name, email), times in demand.deal_contacts.items():
         fitting[name] |= of_contact[email]
+        possible[name] += times if of_contact[email] else 0
 
     def any_fitting(linked: Counter[tuple[str, str]]) -> Counter[object]:
         fits: Counter[object] = Counter()
@@ -127,7 +129,10 @@ def _compare_deals(proof: Proof, reading: Reading, demand: Demand, facts: Facts)
             fits[name if company in fitting[name] else (name, company)] += times
         return fits
 
-    proof.count("deal–company", any_fitting(demand.deal_companies), any_fitting(companies))
+    wanted, found = any_fitting(demand.deal_companies), any_fitting(companies)
+    for deal_name, most in possible.items():
+        wanted[deal_name] = min(max(wanted[deal_name], found[deal_name]), most)
+    proof.count("deal–company", wanted, found)
 
 
 def _compare_texts(
