@@ -1,6 +1,5 @@
 -- A deal, an activity or a task met a contact that is no longer in the CRM: the contact is made again, and the row after it.
 -- Called when all else of the batch is recorded: the same batch may have said that the contact is unchanged.
-drop function if exists crm_sync.resync_gone_contacts(crm_sync.batches, jsonb);
 create or replace function crm_sync.resync_gone_contacts(p_batch crm_sync.batches, p_outcomes jsonb) returns void
 language sql
 set search_path = ''
