@@ -71,6 +71,12 @@ as $$
         )
         from generate_series(0, 2) as g (rank)
       ))
+      when c.rule ->> 'policy' = 'forward_only' and c.options is not null
+      -- a choice of the CRM's goes forward in the order in which people see its options
+      then jsonb_build_object('ranks', (
+        select jsonb_agg(jsonb_build_array(o.option ->> 'value') order by o.place)
+        from jsonb_array_elements(c.options) with ordinality as o (option, place)
+      ))
       else '{}'
     end
     || c.rule

@@ -48,9 +48,6 @@ begin
       if v_object = 'company' and coalesce(v_rule ->> 'policy', 'if_blank') <> 'if_blank' then
         return format('a company is written when it is made and belongs to the people in the CRM after that: its policy is if_blank, not %s', v_rule ->> 'policy');
       end if;
-      if v_rule ->> 'policy' = 'forward_only' and v_rule ->> 'from' is distinct from 'status' then
-        return format('only a "status" has ranks that forward_only could go by, not %s', v_shown);
-      end if;
       if v_rule ? 'value' and (jsonb_typeof(v_rule -> 'value') not in ('string', 'number', 'boolean') or length(v_rule ->> 'value') > 2000) then
         return format('a constant is a text of at most 2000 letters, a number, true or false, not %s', left((v_rule -> 'value')::text, 300));
       end if;

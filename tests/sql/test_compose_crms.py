@@ -175,6 +175,25 @@ def test_a_rule_that_somebody_chose_is_never_left_out(house: House, daemon: Daem
     assert values(daemon.claim()["contacts"][0]) == {"email": "ada@example.com", "tier": "Gold", "vanished": "warm"}
 
 
+def test_a_choice_goes_forward_in_the_order_of_the_crms_options(
+    house: House, daemon: Daemon, organization: UUID
+) -> None:
+    integration = house.integration(
+        organization,
+        field_mappings={"contact": [{"value": "Lead", "to": "lifecyclestage", "policy": "forward_only"}]},
+    )
+    describe(
+        house, integration, "contact", {"name": "email"},
+        {"name": "lifecyclestage", "options": {"subscriber": "Subscriber", "lead": "Lead", "customer": "Customer"}},
+    )  # fmt: skip
+    house.reply(organization, house.contact(organization), "question")
+    assert daemon.claim()["contacts"][0]["fields"]["lifecyclestage"] == {
+        "value": "lead",
+        "policy": "forward_only",
+        "ranks": [["subscriber"], ["lead"], ["customer"]],
+    }
+
+
 def test_a_word_for_a_status_that_somebody_chose_is_never_left_out(
     house: House, daemon: Daemon, organization: UUID
 ) -> None:

@@ -137,7 +137,6 @@ def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
         ("field_mappings", {"deal": [{"from": 5, "to": "b"}]}, '"from" is the name of a field of ours, not 5'),
         ("field_mappings", {"deal": [{"from": "name", "to": "x" * 256}]}, '"to" is the name of a field'),
         ("field_mappings", {"deal": [{"from": "name", "to": "b", "polcy": "if_blank"}]}, '"values", not "polcy"'),
-        ("field_mappings", {"contact": [{"from": "intent", "to": "b", "policy": "forward_only"}]}, 'only a "status"'),
         (
             "field_mappings",
             {"contact": [{"value": 1, "to": "b"}, {"value": 2, "to": "b"}]},
