@@ -1,8 +1,8 @@
--- Two kinds of limits. A short one (less than an hour) is a token bucket as one timestamp: calls are spaced evenly at 92 %
--- of the limit, with a burst of 5 % of it (none in a window so short that calls bunch up on their way), so that no window
--- of any position holds more than the CRM allows; a wait is reserved when it is granted: nobody has to come back. A day's limit is a count that ends at midnight UTC, of which we
--- leave a share to other apps and to people; where the CRM tells what all of them have used, that counts as well.
--- A call that costs of several limits gets all of them or takes none.
+-- Two kinds of limits. One of less than a day is a token bucket as one timestamp: calls are spaced evenly at 92 % of the
+-- limit, with a burst of 5 % of it (none in a window so short that calls bunch up on their way), so that no window of any
+-- position holds more than the CRM allows; a wait is reserved when it is granted: nobody has to come back. A day's limit is a
+-- count that ends at midnight UTC, of which we leave a share to other apps and to people; where the CRM tells what all of
+-- them have used, that counts as well. A call that costs of several limits gets all of them or takes none.
 create or replace function crm_sync.spend_budget(
   p_integration_id bigint, p_costs jsonb, p_max_wait interval default '5 seconds', p_batch_id bigint default null, p_observed jsonb default null
 )
@@ -83,11 +83,11 @@ begin
     cross join lateral (select greatest((p_costs ->> b.name)::bigint, 0) as cost) as c
     cross join lateral (select make_interval(secs => l.seconds / (0.92 * l.calls)) as step) as s
   )
-  select a.name, w.wait, case when a.seconds < 3600 then w.wait > p_max_wait else w.wait > interval '0' end as is_refused into v_verdict
+  select a.name, w.wait, case when a.seconds < 86400 then w.wait > p_max_wait else w.wait > interval '0' end as is_refused into v_verdict
   from asked as a
   cross join lateral (
     select case
-      when a.seconds < 3600 then greatest(greatest(a.theoretical_at, v_now) + a.step * a.cost - a.burst - v_now, interval '0')
+      when a.seconds < 86400 then greatest(greatest(a.theoretical_at, v_now) + a.step * a.cost - a.burst - v_now, interval '0')
       when case when a.today = v_today then a.spent_today else 0 end + a.cost > a.share * a.calls
         then ((v_today + 1)::timestamp at time zone 'UTC') - v_now
       -- a window that rolls: in a while the CRM will have forgotten some of it
@@ -106,7 +106,7 @@ begin
   end if;
 
   update crm_sync.budgets as b
-  set theoretical_at = case when a.seconds < 3600
+  set theoretical_at = case when a.seconds < 86400
       -- calls that are made all at once need room after them as well
       then greatest(b.theoretical_at, v_now + v_wait) + make_interval(secs => a.cost * a.seconds / (0.92 * a.calls))
       else b.theoretical_at

@@ -92,7 +92,7 @@ alter table public.user_integrations
         )', '{}', true))
   );
 
--- Numbers that everybody's claims and calls go by. A limit is one of a short while or one of a day; nothing else is kept.
+-- Numbers that everybody's claims and calls go by.
 alter table public.integration_providers
   -- squawk-ignore constraint-missing-not-valid
   add constraint integration_providers_config_has_sane_numbers check (
@@ -100,8 +100,7 @@ alter table public.integration_providers
     and not jsonb_path_exists(config, 'strict $.batches_in_flight ? ((@ >= 1 && @ <= 64) is unknown || !(@ >= 1 && @ <= 64))', '{}', true)
     and not jsonb_path_exists(config, 'strict $.limits ? (@.type() != "object")', '{}', true)
     and not jsonb_path_exists(config, 'strict $.limits.* ? (
-      (@.calls > 0 && @.seconds > 0 && (@.seconds < 3600 || @.seconds == 86400)) is unknown
-      || !(@.calls > 0 && @.seconds > 0 && (@.seconds < 3600 || @.seconds == 86400))
+      (@.calls > 0 && @.seconds > 0) is unknown || !(@.calls > 0 && @.seconds > 0)
     )', '{}', true)
     and not jsonb_path_exists(config, 'strict $.limits.*.keyvalue() ? (
       @.key == "share" && ((@.value > 0 && @.value <= 1) is unknown || !(@.value > 0 && @.value <= 1))

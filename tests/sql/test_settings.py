@@ -284,7 +284,7 @@ def test_a_connection_shows_the_next_slot_although_one_has_passed_without_work(
         {"limits": {"core": {"calls": 5}}},
         {"limits": {"core": {"calls": "5", "seconds": 1}}},
         {"limits": {"core": {"calls": 0, "seconds": 1}}},
-        {"limits": {"core": {"calls": 5, "seconds": 3600}}},
+        {"limits": {"core": {"calls": 5, "seconds": 0}}},
         {"limits": {"core": {"calls": 5, "seconds": 1}, "day": {"calls": 5, "seconds": 86400, "share": 1.5}}},
         {"limits": {"core": {"calls": 5, "seconds": 1}, "day": {"calls": 5, "seconds": 86400, "share": [0.5]}}},
     ],
