@@ -18,9 +18,10 @@ from listener.logs import places
 from listener.settings import Settings
 from listener.tokens import IntegrationTokens
 from providers import client_for
-from providers.base import Client, Http, Report
+from providers.base import Client, Http
 from providers.errors import FailureKind, ProviderError, Stopping, Unauthorized, Unavailable, Unexpected
 from providers.models import Batch, Failure, Outcome, ProviderConfig
+from providers.report import Report
 
 STOPPING_SETTLE_SECONDS = 1.0
 

@@ -15,7 +15,7 @@ import asyncpg
 from listener.documents import Claim, claim_of, json_of
 from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable
 from listener.settings import Settings
-from providers.base import Credentials
+from providers.credentials import Credentials
 from providers.models import Batch, Outcome
 
 LOST = (

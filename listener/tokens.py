@@ -15,7 +15,8 @@ from listener.db import Database
 from listener.errors import DatabaseTrouble, KeyWrong
 from listener.settings import OAuthApp
 from providers import oauth
-from providers.base import Credentials, Http, host_of
+from providers.base import Http
+from providers.credentials import Credentials, host_of
 from providers.errors import Unauthorized, Unavailable
 from providers.models import ProviderConfig
 

@@ -7,23 +7,18 @@ tokens and budget reach it through the two protocols below, and it answers throu
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
-from uuid import UUID
 
 import httpx
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
-from providers.errors import ProviderError, Unauthorized, Unavailable, Unexpected
-from providers.models import AnyDocument, Batch, ContactDocument, CrmField, Failure, Outcome, ProviderConfig
+from providers.credentials import Credentials, SharedTokens, Tokens
+from providers.errors import ProviderError, Unavailable, Unexpected
+from providers.models import Batch, CrmField, ProviderConfig
+from providers.report import Report
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-LATEST_SECONDS = 100_000_000_000.0
-"""A later Unix time (the year 5138) is one in milliseconds."""
-
 Http = httpx.AsyncClient
 """What carries the calls of all clients of a process."""
 
@@ -36,51 +31,6 @@ def open_http(connections: int) -> Http:
 
 
 ENCODING_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-
-
-class Credentials(BaseModel):
-    """An opened connection, as `user_integrations.credentials` held it before it was sealed, with what else was there.
-
-    Attributes:
-        expires_at: Unix time; None where the CRM does not tell.
-        instance_url: Salesforce: where this organization's API lives.
-        api_domain: Pipedrive: the same.
-        token_url: where this connection refreshes its token, where that is not the provider's `token_url`.
-        version: rises with each write.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    access_token: SecretStr
-    refresh_token: SecretStr | None = None
-    expires_at: float | None = None
-    instance_url: str | None = None
-    api_domain: str | None = None
-    token_url: str | None = None
-    version: int = 0
-
-    @field_validator("expires_at", mode="before")
-    @classmethod
-    def _as_unix_time(cls, value: object) -> object:
-        """Host applications also write ISO 8601, or milliseconds as JavaScript has them."""
-        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
-            moment = datetime.fromisoformat(value)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        if isinstance(value, int | float) and value > LATEST_SECONDS:
-            return value / 1000
-        return value
-
-
-class Tokens(Protocol):
-    """Where a client's access token comes from; the daemon's own refreshes once for all daemons."""
-
-    async def current(self) -> Credentials:
-        """The credentials to use now, refreshed beforehand if they are about to expire."""
-        ...
-
-    async def refresh(self, stale: Credentials) -> Credentials:
-        """Newer credentials than `stale`; raises `Unauthorized` when there are none to be had."""
-        ...
 
 
 class Budget(Protocol):
@@ -98,101 +48,6 @@ class Budget(Protocol):
         ...
 
 
-class Report:
-    """Collects one outcome for each document of a batch while it is being pushed.
-
-    Whatever the push has not spoken of when it ends, by an exception or by a shutdown, is settled by `close`.
-    """
-
-    def __init__(self, batch: Batch) -> None:
-        self._open: dict[tuple[int, ...], AnyDocument] = {document.rows: document for document in batch.documents}
-        self._sent: set[tuple[int, ...]] = set()
-        self._started = time.monotonic()
-        self.outcomes: list[Outcome] = []
-        self.contact_ids: dict[UUID, str] = {}
-        """The CRM's ids of the contacts that this push has confirmed: newer than those in the other documents."""
-
-    def is_open(self, document: AnyDocument) -> bool:
-        """Whether nothing was said of this document yet."""
-        return document.rows in self._open
-
-    def sending(self, documents: Iterable[AnyDocument]) -> None:
-        """From here on the CRM may have these, even if no answer comes back."""
-        self._sent.update(document.rows for document in documents)
-
-    def refused(self, documents: Iterable[AnyDocument]) -> None:
-        """The CRM said that it did not take what was sent for these: no effect of it can be hidden there."""
-        self._sent.difference_update(document.rows for document in documents)
-
-    def synced(
-        self,
-        document: AnyDocument,
-        external_id: str,
-        *,
-        company_external_id: str | None = None,
-        created: bool = False,
-        takes_deals: bool = True,
-        remark: str | None = None,
-    ) -> None:
-        """The CRM has confirmed this document under `external_id`."""
-        if isinstance(document, ContactDocument):
-            self.contact_ids[document.contact_id] = external_id
-        self._settle(
-            Outcome(
-                rows=document.rows,
-                echo=document.echo,
-                status="synced",
-                external_id=external_id,
-                company_external_id=company_external_id,
-                created=created,
-                takes_deals=takes_deals,
-                remark=remark,
-                duration_ms=self._elapsed_ms(),
-            )
-        )
-
-    def failed(self, document: AnyDocument, error: ProviderError) -> None:
-        """This document did not arrive, and why."""
-        self._fail(document, error, uncertain=error.uncertain)
-
-    def close(self, error: ProviderError | None = None) -> list[Outcome]:
-        """Settle what is still open: failed by `error`, or released when there is none; return all outcomes."""
-        for document in list(self._open.values()):
-            if error is not None:
-                # Only what was sent can be uncertain: a lost answer about one document says nothing of the others.
-                self._fail(document, error, uncertain=False)
-            else:
-                self._settle(
-                    Outcome(
-                        rows=document.rows,
-                        echo=document.echo,
-                        status="released",
-                        uncertain=document.uncertain or document.rows in self._sent,
-                        duration_ms=self._elapsed_ms(),
-                    )
-                )
-        return self.outcomes
-
-    def _fail(self, document: AnyDocument, error: ProviderError, *, uncertain: bool) -> None:
-        self._settle(
-            Outcome(
-                rows=document.rows,
-                echo=document.echo,
-                status="failed",
-                failure=Failure.of(error),
-                uncertain=document.uncertain or uncertain or document.rows in self._sent,
-                duration_ms=self._elapsed_ms(),
-            )
-        )
-
-    def _settle(self, outcome: Outcome) -> None:
-        if self._open.pop(outcome.rows, None) is not None:
-            self.outcomes.append(outcome)
-
-    def _elapsed_ms(self) -> int:
-        return round((time.monotonic() - self._started) * 1000)
-
-
 class Client(ABC):
     """One connection to one CRM.
 
@@ -203,7 +58,7 @@ class Client(ABC):
 
     def __init__(self, config: ProviderConfig, tokens: Tokens, budget: Budget, http: httpx.AsyncClient) -> None:
         self.config = config
-        self._tokens = tokens
+        self._tokens = SharedTokens(tokens)
         self._budget = budget
         self._http = http
 
@@ -345,31 +200,3 @@ class Client(ABC):
                 status=response.status_code,
                 uncertain=True,
             ) from None
-
-
-def host_of(url: str, config: ProviderConfig, provider: str) -> str:
-    """A connection's own API host, as the CRM named it when it was connected; without a slash at the end.
-
-    A token goes only to where the provider's config points: a host of `api_hosts` by https, the host of one of its own
-    URLs, or this machine. Raises `Unauthorized` for any other.
-    """
-    try:
-        parts = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
-        parts = httpx.URL("")
-    host = parts.host.lower()
-    own = {httpx.URL(each).netloc for each in (config.api_base_url, config.token_url)}
-    is_allowed = parts.scheme == "https" and any(
-        host.endswith(each[1:]) if each.startswith("*.") else host == each for each in config.api_hosts
-    )
-    is_ours = parts.scheme in ("http", "https") and (parts.netloc in own or host in ("127.0.0.1", "localhost", "::1"))
-    if not (is_allowed or is_ours) or parts.userinfo:
-        raise Unauthorized(
-            f"this connection names {host or 'no host'} as the place of its API, which is not one of {provider}'s: "
-            "connect it again, or add the host to api_hosts in the provider's config",
-            provider=provider,
-        )
-    return str(parts.copy_with(query=None, fragment=None)).rstrip("/")
-
-
-__all__ = ["Budget", "Client", "Credentials", "Report", "Tokens", "Unauthorized", "host_of"]

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import httpx
 
 from providers import base
-from providers.base import Budget, Credentials, Http, Report, Tokens
+from providers.base import Budget, Http
+from providers.credentials import Credentials, Tokens
 from providers.errors import Contended, ProviderError, Rejected, Unauthorized, Unexpected
 from providers.hubspot_contacts import Contacts
 from providers.hubspot_deals import Deals
@@ -19,6 +20,7 @@ from providers.hubspot_pipelines import KnownPipelines
 from providers.hubspot_tasks import Tasks
 from providers.hubspot_wire import CONTACT_KEY, KEY, LEAD_SOURCE, Wire
 from providers.models import Batch, CrmField, ProviderConfig
+from providers.report import Report
 
 UNIQUE_KEY = {
     "name": KEY,

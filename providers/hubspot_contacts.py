@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from providers.base import Report
 from providers.errors import ProviderError, Rejected
 from providers.hubspot_errors import existing_id, is_gone
 from providers.hubspot_rows import Pair, Record, Row
 from providers.hubspot_wire import CONTACT_KEY, KEY, Wire
 from providers.models import AnyDocument, Company, ContactDocument, Policy
+from providers.report import Report
 
 EMAIL = "email"
 OTHER_EMAILS = "hs_additional_emails"

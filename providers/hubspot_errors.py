@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from providers.answers import json_object
 from providers.errors import (
     CONTACT_GONE,
     Contended,
@@ -40,7 +41,7 @@ GONE = frozenset({"OBJECT_NOT_FOUND", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
 def error_of(response: httpx.Response) -> ProviderError:
     """What an answer outside 2xx means."""
     status = response.status_code
-    body = _object(response)
+    body = json_object(response)
     facts = _facts(body or {}, status)
     if body is None:
         kind = response.headers.get("content-type", "no content type").partition(";")[0]
@@ -118,14 +119,6 @@ def context_values(item: Mapping[str, Any], *names: str) -> Iterator[str]:
     for name, values in context.items() if isinstance(context, Mapping) else ():
         if not names or name in names:
             yield from (str(value) for value in (values if isinstance(values, list) else [values]))
-
-
-def _object(response: httpx.Response) -> dict[str, Any] | None:
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
 
 
 def _names_object(body: Mapping[str, Any]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from providers.base import Report
 from providers.batches import send_all
 from providers.errors import ProviderError, Rejected, Stopping
 from providers.hubspot_errors import contact_gone, context_values, is_gone
@@ -24,6 +23,7 @@ from providers.hubspot_rows import (
     target_ids,
 )
 from providers.models import ActivityDocument, DealDocument, TaskDocument
+from providers.report import Report
 
 MAX_OBJECTS = 100
 MAX_ASSOCIATIONS = 2_000

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from providers.answers import json_object
 from providers.base import MAX_RESPONSE_BYTES
 from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable, Unexpected
 from providers.models import ProviderConfig
@@ -197,13 +198,7 @@ def _code(body: dict[str, Any]) -> str | None:
 
 
 def _object(response: httpx.Response) -> dict[str, Any] | None:
-    if len(response.content) > LONGEST_ANSWER:
-        return None
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
+    return json_object(response) if len(response.content) <= LONGEST_ANSWER else None
 
 
 def _answer(body: dict[str, Any], provider: str, kept: SecretStr | None) -> TokenAnswer:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import httpx
 
 from providers import base
-from providers.base import Budget, Credentials, Report, Tokens, host_of
-from providers.errors import ProviderError, Unauthorized, Unexpected
+from providers.base import Budget
+from providers.credentials import Credentials, Tokens, host_of
+from providers.errors import ProviderError, Unexpected
 from providers.models import Batch, CrmField, ProviderConfig
 from providers.pipedrive_deals import Deals
 from providers.pipedrive_errors import NAME, error_of
@@ -22,40 +22,10 @@ from providers.pipedrive_persons import Persons, is_unchanged
 from providers.pipedrive_schema import Schema
 from providers.pipedrive_timeline import Notes, Tasks
 from providers.pipedrive_wire import Wire
+from providers.report import Report
 
 PERSONAL_TOKEN = re.compile(r"[0-9a-f]{40}")
 ABOUT_ME_COST = 2
-REFUSAL_SECONDS = 2.0
-"""How long the calls that were under way together share one refused refresh."""
-
-
-class SharedTokens:
-    """An integration's tokens, refreshed once for all calls that were under way when the token expired."""
-
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-        self._refreshing = asyncio.Lock()
-        self._refused: tuple[float, Credentials, Unauthorized] | None = None
-
-    async def current(self) -> Credentials:
-        """See `Tokens`."""
-        return await self._tokens.current()
-
-    async def refresh(self, stale: Credentials) -> Credentials:
-        """See `Tokens`; whoever comes second gets what the first one got, were it a refusal."""
-        async with self._refreshing:
-            current = await self._tokens.current()
-            if current.access_token != stale.access_token:
-                return current
-            if self._refused is not None:
-                refused_at, refused, error = self._refused
-                if refused.access_token == stale.access_token and time.monotonic() < refused_at + REFUSAL_SECONDS:
-                    raise error
-            try:
-                return await self._tokens.refresh(stale)
-            except Unauthorized as error:
-                self._refused = (time.monotonic(), stale, error)
-                raise
 
 
 class Client(base.Client):
@@ -64,7 +34,7 @@ class Client(base.Client):
     name: ClassVar[str] = NAME
 
     def __init__(self, config: ProviderConfig, tokens: Tokens, budget: Budget, http: httpx.AsyncClient) -> None:
-        super().__init__(config, SharedTokens(tokens), budget, http)
+        super().__init__(config, tokens, budget, http)
         self._schema = Schema(self.call)
         self._sizes: dict[str, int] = {}
         self._making_organizations = asyncio.Lock()

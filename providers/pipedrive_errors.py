@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from providers.answers import json_object
 from providers.errors import (
     Contended,
     ProviderError,
@@ -63,7 +64,7 @@ ABOUT = {
 def error_of(response: httpx.Response) -> ProviderError:
     """What an answer outside 2xx means."""
     status = response.status_code
-    body = _object(response)
+    body = json_object(response)
     facts = _facts(body or {}, status)
     if body is None:
         kind = response.headers.get("content-type", "no content type").partition(";")[0]
@@ -107,14 +108,6 @@ def is_about(error: ProviderError, field: str) -> bool:
         return False
     named = "person_id" if error.field == "participants" else error.field
     return named == field if named in ABOUT else ABOUT[field].search(error.message) is not None
-
-
-def _object(response: httpx.Response) -> dict[str, Any] | None:
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
 
 
 def _names_object(body: Mapping[str, Any]) -> bool:

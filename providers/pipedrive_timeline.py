@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from providers.base import Report
 from providers.batches import run_each
 from providers.errors import Contended, Rejected
 from providers.models import ActivityDocument, TaskDocument
@@ -19,6 +18,7 @@ from providers.pipedrive_directory import CLOCK_SKEW, moment
 from providers.pipedrive_errors import is_about, is_gone
 from providers.pipedrive_values import Record, id_number
 from providers.pipedrive_wire import NOTES_PATH, TASKS_PATH, V1_WRITE, WIDTH, WRITE, Wire
+from providers.report import Report
 
 LONGEST_NOTE = 60_000
 LONGEST_SUBJECT = 255

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
-from providers.base import Report
 from providers.batches import chunks
 from providers.errors import ProviderError, Rejected, Stopping, Unexpected
 from providers.models import AnyDocument
 from providers.pipedrive_errors import NAME
 from providers.pipedrive_schema import Caller, Kind, Schema
 from providers.pipedrive_values import CUSTOM, Record
+from providers.report import Report
 
 MAX_IDS = 100
 MAX_CUSTOM_FIELDS = 15

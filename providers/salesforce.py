@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import httpx
 
 from providers import base
-from providers.base import Credentials, Report, host_of
+from providers.credentials import Credentials, host_of
 from providers.errors import ProviderError, Rejected, Unexpected
 from providers.models import Batch, CrmField
+from providers.report import Report
 from providers.salesforce_deals import Deals
 from providers.salesforce_errors import NAME, error_of
 from providers.salesforce_people import push_people

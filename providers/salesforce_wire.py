@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from providers.base import Report
 from providers.batches import send_all
 from providers.errors import ProviderError, Rejected, Stopping, Unauthorized, Unexpected
 from providers.models import ActivityDocument, DealDocument, TaskDocument
+from providers.report import Report
 from providers.salesforce_errors import KEY, NAME, RECORD_ID, is_overloaded, silence
 from providers.salesforce_rows import Found, Record, Row, Written, joined, record_of
 from providers.salesforce_soql import Term, encoded, pieces, select

@@ -257,7 +257,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def _crms(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip().lower() for name in text.split(",")))
     if unknown := [name for name in names if name not in CRMS]:
-        raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}, only {', '.join(CRMS)}")
+        raise argparse.ArgumentTypeError(f"there is no {', '.join(map(repr, unknown))}, only {', '.join(CRMS)}")
     return names
 
 

@@ -188,7 +188,8 @@ def print_summary(
     figures = outcome.figures
     console.print(
         f"\n{verdict}. {figures.replies:,} replies of {facts.organizations} organizations became "
-        f"{figures.contacts:,} synced contacts in {outcome.seconds:.1f} s, with {outcome.total_calls:,} API calls. "
+        f"{figures.contacts:,} synced contacts, each CRM counted, in {outcome.seconds:.1f} s, "
+        f"with {outcome.total_calls:,} API calls. "
         f"A client that searches and writes each record by itself needs 5 to 9 for each contact.{facts.remark} "
         f"The whole demo took {facts.total_seconds:.1f} s.",
     )

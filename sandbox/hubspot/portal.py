@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.front import Calls
 from sandbox.hubspot.links import End, Links
+from sandbox.hubspot.pipelines import DEFAULT_PIPELINE
 from sandbox.hubspot.records import Record, Store
-from sandbox.hubspot.schema import DEFAULT_PIPELINE, OBJECT_TYPES, ObjectType, Property
+from sandbox.hubspot.schema import OBJECT_TYPES, ObjectType, Property
 from sandbox.hubspot.wire import iso
 from sandbox.limits import DailyQuota, Window
 

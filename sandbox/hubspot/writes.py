@@ -8,9 +8,10 @@ from typing import Any
 
 from sandbox.hubspot.errors import ApiError, InvalidValueError, conflict, invalid_values
 from sandbox.hubspot.links import DEFAULTS, PRIMARY, End, Links
+from sandbox.hubspot.pipelines import DEFAULT_PIPELINE
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.records import Record, Store
-from sandbox.hubspot.schema import DEFAULT_PIPELINE, LIFECYCLE_STAGES, object_type_of
+from sandbox.hubspot.schema import LIFECYCLE_STAGES, object_type_of
 from sandbox.hubspot.values import normalise
 from sandbox.hubspot.wire import Body, Shape, iso
 

@@ -16,9 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from listener import budget
 from providers import base
-from providers.base import Credentials, Report
+from providers.credentials import Credentials
 from providers.errors import ProviderError, Unexpected
 from providers.models import Batch, CrmField
+from providers.report import Report
 from sandbox.faults import Fault
 from sandbox.hubspot import HubSpot
 from sandbox.limits import Window

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from listener.db import Database
 from listener.settings import OAuthApp
 from listener.tokens import IntegrationTokens
-from providers.base import Credentials
+from providers.credentials import Credentials
 from providers.errors import Unauthorized
 from providers.models import ProviderConfig
 

@@ -10,6 +10,9 @@ import pytest
 from tests.providers.contract import Account, Sample, new_account, open_sample, sample_names
 from tests.providers.person import Person
 from tests.providers.samples_hubspot import HubSpotAccount, HubSpotSample
+from tests.providers.samples_pipedrive import PipedriveAccount, PipedriveSample
+from tests.providers.samples_pipedrive import open_sample as open_pipedrive
+from tests.providers.samples_salesforce import SalesforceAccount, SalesforceSample
 
 
 class Samples:
@@ -64,3 +67,32 @@ def person(portal: HubSpotAccount) -> Iterator[Person]:
     opened = Person(portal)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def salesforce(samples: Samples) -> SalesforceSample:
+    found = samples["salesforce"]
+    assert isinstance(found, SalesforceSample)
+    return found
+
+
+@pytest.fixture
+async def org(salesforce: SalesforceSample) -> AsyncIterator[SalesforceAccount]:
+    opened = await new_account(salesforce)
+    assert isinstance(opened, SalesforceAccount)
+    yield opened
+    opened.calm()
+
+
+@pytest.fixture(scope="session")
+def crm() -> Iterator[PipedriveSample]:
+    with open_pipedrive(limits=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def company(crm: PipedriveSample) -> AsyncIterator[PipedriveAccount]:
+    opened = await new_account(crm)
+    assert isinstance(opened, PipedriveAccount)
+    yield opened
+    opened.calm()

@@ -19,7 +19,7 @@ from uuid import UUID
 import httpx
 
 from providers import client_for
-from providers.base import Credentials, Report
+from providers.credentials import Credentials
 from providers.errors import ProviderError, Stopping
 from providers.models import (
     ActivityDocument,
@@ -33,6 +33,7 @@ from providers.models import (
     ProviderConfig,
     TaskDocument,
 )
+from providers.report import Report
 
 ORGANIZATION = UUID(int=1)
 OCCURRED = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

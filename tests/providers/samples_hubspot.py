@@ -11,7 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 from providers import oauth
-from providers.base import Credentials
+from providers.credentials import Credentials
 from providers.models import Field, Fields, Policy, ProviderConfig
 from sandbox.faults import Fault
 from sandbox.hubspot import HubSpot

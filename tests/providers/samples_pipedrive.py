@@ -11,7 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 from providers import oauth
-from providers.base import Credentials
+from providers.credentials import Credentials
 from providers.models import Company, ContactDocument, Field, Fields, Policy, ProviderConfig
 from sandbox.faults import Fault
 from sandbox.pipedrive import CLIENT_ID, CLIENT_SECRET, Pipedrive
@@ -37,6 +37,7 @@ ERRORS = {
     500: "internal error",
 }
 ADA = "ada@example.com"
+MINE = {"primary": True, "label": "work"}
 DEAL_FACTS = ("title", "value", "currency", "expected_close_date", "status")
 
 
@@ -228,3 +229,8 @@ def contact(number: int = 1, email: str = ADA, fields: Fields | None = None, **m
 def works_at(name: str, external_id: str | None = None) -> Company:
     """A company of that name."""
     return Company(key=f"company-{name}", name=name, external_id=external_id, fields={"name": name})
+
+
+def held_by(company: PipedriveAccount, kind: str = "persons") -> list[dict[str, Any]]:
+    """The account's records of one kind."""
+    return list(company.ledger()[kind])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from providers.base import Credentials
+from providers.credentials import Credentials
 
 
 @pytest.mark.parametrize(

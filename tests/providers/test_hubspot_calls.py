@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from providers.base import Report
 from providers.errors import Unavailable
 from providers.hubspot_rows import Record, Row
 from providers.hubspot_wire import WIDTH, Wire
 from providers.models import ActivityDocument, Company, DealDocument
+from providers.report import Report
 from tests.providers.contract import OCCURRED, batch_of, push
 from tests.providers.people import contact
 from tests.providers.samples_hubspot import HubSpotAccount, HubSpotSample

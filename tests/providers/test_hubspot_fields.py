@@ -11,7 +11,8 @@ from providers import client_for
 from providers.errors import Unexpected
 from providers.hubspot_fields import fields_of, with_pipelines
 from providers.models import CrmField, Option
-from sandbox.hubspot.schema import LEAD_STATUSES, Pipeline, Stage
+from sandbox.hubspot.pipelines import Pipeline, Stage
+from sandbox.hubspot.schema import LEAD_STATUSES
 from tests.providers.contract import Budget, Tokens
 from tests.providers.person import Person
 from tests.providers.samples_hubspot import HubSpotAccount

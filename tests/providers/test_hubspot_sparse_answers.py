@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from providers.base import Report
 from providers.errors import ProviderError, Unexpected
 from providers.hubspot_pipelines import Pipelines
 from providers.hubspot_rows import Pair, Record, Row, joined, record_of
 from providers.hubspot_wire import Wire
 from providers.models import ContactDocument
+from providers.report import Report
 from tests.providers.contract import batch_of, contacts_of
 from tests.providers.samples_hubspot import HubSpotAccount, HubSpotSample
 

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from providers import client_for
-from providers.base import Report
 from providers.errors import CONTACT_GONE, FailureKind
 from providers.models import ActivityDocument, ContactDocument, DealDocument, Field, Outcome
+from providers.report import Report
 from sandbox.hubspot import HubSpot
-from sandbox.hubspot.schema import DEFAULT_PIPELINE, Pipeline, Stage
+from sandbox.hubspot.pipelines import DEFAULT_PIPELINE, Pipeline, Stage
 from sandbox.server import serve
 from tests.providers.contract import OCCURRED, Budget, Tokens, batch_of, new_account, push
 from tests.providers.person import Person

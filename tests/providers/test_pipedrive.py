@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import Iterator
 from uuid import UUID
 
 import httpx
 import pytest
 
-from providers.base import Report
 from providers.errors import FailureKind
 from providers.models import Field, Policy
 from providers.pipedrive import Client
+from providers.report import Report
 from sandbox.pipedrive.fields import Option
-from tests.providers.contract import Budget, Tokens, batch_of, follow_ups, new_account, push
+from tests.providers.contract import Budget, Tokens, batch_of, follow_ups, push
 from tests.providers.samples_pipedrive import (
     ADA,
+    MINE,
     Person,
     PipedriveAccount,
     PipedriveSample,
     contact,
-    open_sample,
+    held_by,
 )
-
-MINE = {"primary": True, "label": "work"}
-
-
-@pytest.fixture(scope="module")
-def crm() -> Iterator[PipedriveSample]:
-    with open_sample(limits=False) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def company(crm: PipedriveSample) -> AsyncIterator[PipedriveAccount]:
-    opened = await new_account(crm)
-    assert isinstance(opened, PipedriveAccount)
-    yield opened
-    opened.calm()
 
 
 @pytest.fixture
@@ -46,10 +30,6 @@ def person(company: PipedriveAccount) -> Iterator[Person]:
     opened = Person(company)
     yield opened
     opened.close()
-
-
-def held_by(company: PipedriveAccount, kind: str = "persons") -> list[dict[str, Any]]:
-    return list(company.ledger()[kind])
 
 
 async def test_what_a_person_wrote_stays_and_what_was_blank_is_filled(

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from providers import pipedrive_wire
-from providers.base import Report
 from providers.errors import FailureKind
 from providers.pipedrive import Client
-from tests.providers.contract import Budget, Tokens, batch_of, follow_ups, new_account, push
+from providers.report import Report
+from tests.providers.contract import Budget, Tokens, batch_of, follow_ups, push
 from tests.providers.samples_pipedrive import (
     ADA,
+    MINE,
     Person,
     PipedriveAccount,
     PipedriveSample,
     contact,
-    open_sample,
+    held_by,
     works_at,
 )
-
-MINE = {"primary": True, "label": "work"}
-
-
-@pytest.fixture(scope="module")
-def crm() -> Iterator[PipedriveSample]:
-    with open_sample(limits=False) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def company(crm: PipedriveSample) -> AsyncIterator[PipedriveAccount]:
-    opened = await new_account(crm)
-    assert isinstance(opened, PipedriveAccount)
-    yield opened
-    opened.calm()
 
 
 @pytest.fixture
@@ -51,10 +35,6 @@ def person(company: PipedriveAccount) -> Iterator[Person]:
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of five, so that a few records make a large account."""
     monkeypatch.setattr(pipedrive_wire, "PAGE", 5)
-
-
-def held_by(company: PipedriveAccount, kind: str = "persons") -> list[dict[str, Any]]:
-    return list(company.ledger()[kind])
 
 
 async def test_what_is_known_and_unchanged_costs_no_call(crm: PipedriveSample, company: PipedriveAccount) -> None:

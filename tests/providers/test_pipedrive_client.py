@@ -10,12 +10,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from providers.base import Credentials, Report
+from providers.credentials import Credentials
 from providers.errors import ProviderError, Unauthorized, Unexpected
 from providers.models import Batch, ProviderConfig
 from providers.pipedrive import Client
 from providers.pipedrive_schema import PERSON, Schema
 from providers.pipedrive_wire import Wire
+from providers.report import Report
 from tests.providers.contract import ORGANIZATION, Budget
 
 CONFIG = ProviderConfig(

@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from providers.base import Report
 from providers.errors import FailureKind
 from providers.models import Company
 from providers.pipedrive import Client
-from tests.providers.contract import Budget, Tokens, batch_of, new_account, push
+from providers.report import Report
+from tests.providers.contract import Budget, Tokens, batch_of, push
 from tests.providers.samples_pipedrive import (
+    MINE,
     Person,
     PipedriveAccount,
     PipedriveSample,
     contact,
-    open_sample,
+    held_by,
     works_at,
 )
-
-MINE = {"primary": True, "label": "work"}
-
-
-@pytest.fixture(scope="module")
-def crm() -> Iterator[PipedriveSample]:
-    with open_sample(limits=False) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def company(crm: PipedriveSample) -> AsyncIterator[PipedriveAccount]:
-    opened = await new_account(crm)
-    assert isinstance(opened, PipedriveAccount)
-    yield opened
-    opened.calm()
 
 
 @pytest.fixture
@@ -45,10 +29,6 @@ def person(company: PipedriveAccount) -> Iterator[Person]:
     opened = Person(company)
     yield opened
     opened.close()
-
-
-def held_by(company: PipedriveAccount, kind: str = "persons") -> list[dict[str, Any]]:
-    return list(company.ledger()[kind])
 
 
 async def test_an_organization_is_adopted_by_its_name_and_made_once(

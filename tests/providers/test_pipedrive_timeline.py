@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -14,8 +14,8 @@ from providers.errors import CONTACT_GONE, FailureKind
 from providers.models import ActivityDocument, CrmField, DealDocument, Field, TaskDocument
 from providers.notes import marker_of
 from providers.pipedrive import Client
-from tests.providers.contract import OCCURRED, Budget, Tokens, new_account, push
-from tests.providers.samples_pipedrive import Person, PipedriveAccount, PipedriveSample, open_sample
+from tests.providers.contract import OCCURRED, Budget, Tokens, push
+from tests.providers.samples_pipedrive import Person, PipedriveAccount, PipedriveSample
 
 FollowUp = TypeVar("FollowUp", DealDocument, ActivityDocument, TaskDocument)
 KINDS = ("deals", "notes", "activities")
@@ -24,20 +24,6 @@ STANDARD = (
     ("company", "name"),
     *(("deal", name) for name in ("title", "value", "currency", "expected_close_date")),
 )
-
-
-@pytest.fixture(scope="module")
-def crm() -> Iterator[PipedriveSample]:
-    with open_sample(limits=False) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def company(crm: PipedriveSample) -> AsyncIterator[PipedriveAccount]:
-    opened = await new_account(crm)
-    assert isinstance(opened, PipedriveAccount)
-    yield opened
-    opened.calm()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -10,29 +9,13 @@ import pytest
 
 from providers.errors import FailureKind, RateLimited, Unauthorized
 from providers.models import Company, ContactDocument, Field, Fields, Policy
-from tests.providers.conftest import Samples
-from tests.providers.contract import Budget, new_account, push
+from tests.providers.contract import Budget, push
 from tests.providers.samples_salesforce import KEY, Person, SalesforceAccount, SalesforceSample
 
 ADA = "ada@example.com"
 RETRIEVE = "/composite/sobjects/Contact$"
 UPDATE = "/composite/sobjects$"
 QUERY = "/query"
-
-
-@pytest.fixture
-def salesforce(samples: Samples) -> SalesforceSample:
-    found = samples["salesforce"]
-    assert isinstance(found, SalesforceSample)
-    return found
-
-
-@pytest.fixture
-async def org(salesforce: SalesforceSample) -> AsyncIterator[SalesforceAccount]:
-    opened = await new_account(salesforce)
-    assert isinstance(opened, SalesforceAccount)
-    yield opened
-    opened.calm()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from uuid import UUID
 import httpx
 import pytest
 
-from providers.base import Report
 from providers.errors import (
     Contended,
     ProviderError,
@@ -20,6 +19,7 @@ from providers.errors import (
     Unexpected,
 )
 from providers.models import ContactDocument
+from providers.report import Report
 from providers.salesforce_errors import error_of, is_gone, row_error
 from providers.salesforce_rows import Row, Written, is_same, joined, typed
 from providers.salesforce_soql import LONGEST_QUERY, Term, encoded, literal, pieces, select

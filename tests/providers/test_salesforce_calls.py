@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
-from providers.base import Report
 from providers.models import ActivityDocument, Company, DealDocument, Field
+from providers.report import Report
 from providers.salesforce import Client
-from tests.providers.conftest import Samples
-from tests.providers.contract import OCCURRED, Budget, Tokens, batch_of, new_account, push
+from tests.providers.contract import OCCURRED, Budget, Tokens, batch_of, push
 from tests.providers.samples_salesforce import KEY, Person, SalesforceAccount, SalesforceSample
 from tests.providers.test_salesforce import contact
 
@@ -24,21 +22,6 @@ MOST = 1_000
 CALLS_FOR_EACH = 0.04
 LONGEST_HEAD = 16_384
 LONGEST_TOKEN = 1_800
-
-
-@pytest.fixture
-def salesforce(samples: Samples) -> SalesforceSample:
-    found = samples["salesforce"]
-    assert isinstance(found, SalesforceSample)
-    return found
-
-
-@pytest.fixture
-async def org(salesforce: SalesforceSample) -> AsyncIterator[SalesforceAccount]:
-    opened = await new_account(salesforce)
-    assert isinstance(opened, SalesforceAccount)
-    yield opened
-    opened.calm()
 
 
 async def test_a_backlog_of_two_thousand_replies_costs_few_calls(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -10,27 +9,11 @@ import pytest
 
 from providers.errors import FailureKind, Unauthorized
 from providers.models import Company, ContactDocument, DealDocument, Field, Policy
-from tests.providers.conftest import Samples
-from tests.providers.contract import OCCURRED, new_account, push
+from tests.providers.contract import OCCURRED, push
 from tests.providers.samples_salesforce import KEY, Person, SalesforceAccount, SalesforceSample
 from tests.providers.test_salesforce_timeline import activity, deal
 
 ADA = "ada@example.com"
-
-
-@pytest.fixture
-def salesforce(samples: Samples) -> SalesforceSample:
-    found = samples["salesforce"]
-    assert isinstance(found, SalesforceSample)
-    return found
-
-
-@pytest.fixture
-async def org(salesforce: SalesforceSample) -> AsyncIterator[SalesforceAccount]:
-    opened = await new_account(salesforce)
-    assert isinstance(opened, SalesforceAccount)
-    yield opened
-    opened.calm()
 
 
 @pytest.fixture

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from providers.errors import FailureKind, Unauthorized
 from providers.models import Company, ContactDocument, DealDocument, Field
-from tests.providers.conftest import Samples
-from tests.providers.contract import new_account, push
+from tests.providers.contract import push
 from tests.providers.samples_salesforce import KEY, Person, SalesforceAccount, SalesforceSample
 from tests.providers.test_salesforce import ADA, company, contact, key_of, only_blank
 from tests.providers.test_salesforce_leads import lead
 from tests.providers.test_salesforce_timeline import activity, deal
-
-
-@pytest.fixture
-def salesforce(samples: Samples) -> SalesforceSample:
-    found = samples["salesforce"]
-    assert isinstance(found, SalesforceSample)
-    return found
-
-
-@pytest.fixture
-async def org(salesforce: SalesforceSample) -> AsyncIterator[SalesforceAccount]:
-    opened = await new_account(salesforce)
-    assert isinstance(opened, SalesforceAccount)
-    yield opened
-    opened.calm()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,27 +13,11 @@ import pytest
 from providers.errors import ProviderError, RateLimited, Unauthorized
 from providers.models import CrmField
 from providers.salesforce import Client
-from tests.providers.conftest import Samples
-from tests.providers.contract import Budget, Tokens, new_account
+from tests.providers.contract import Budget, Tokens
 from tests.providers.samples_salesforce import KEY, SalesforceAccount, SalesforceSample
 
 PACKAGE = Path(__file__).parents[2] / "deploy" / "salesforce"
 XML = "{http://soap.sforce.com/2006/04/metadata}"
-
-
-@pytest.fixture
-def salesforce(samples: Samples) -> SalesforceSample:
-    found = samples["salesforce"]
-    assert isinstance(found, SalesforceSample)
-    return found
-
-
-@pytest.fixture
-async def org(salesforce: SalesforceSample) -> AsyncIterator[SalesforceAccount]:
-    opened = await new_account(salesforce)
-    assert isinstance(opened, SalesforceAccount)
-    yield opened
-    opened.calm()
 
 
 async def ask(org: SalesforceAccount, method: str) -> Any:

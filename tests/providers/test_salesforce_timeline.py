@@ -11,26 +11,10 @@ import pytest
 
 from providers.errors import CONTACT_GONE, FailureKind
 from providers.models import ActivityDocument, DealDocument, Field, TaskDocument
-from tests.providers.conftest import Samples
-from tests.providers.contract import OCCURRED, new_account, push
+from tests.providers.contract import OCCURRED, push
 from tests.providers.samples_salesforce import KEY, Person, SalesforceAccount, SalesforceSample
 
 CREATE = "/composite/sobjects$"
-
-
-@pytest.fixture
-def salesforce(samples: Samples) -> SalesforceSample:
-    found = samples["salesforce"]
-    assert isinstance(found, SalesforceSample)
-    return found
-
-
-@pytest.fixture
-async def org(salesforce: SalesforceSample) -> AsyncIterator[SalesforceAccount]:
-    opened = await new_account(salesforce)
-    assert isinstance(opened, SalesforceAccount)
-    yield opened
-    opened.calm()
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_a_daemon_that_refuses_to_start_is_quoted_and_its_log_is_kept(tmp_path: 
     ("arguments", "words"),
     [
         (("--replies", "3", "--organizations", "4"), "one reply for each organization"),
-        (("--crm", "hubspot,sugar"), "there is no sugar, only hubspot, salesforce, pipedrive"),
+        (("--crm", "hubspot,sugar"), "there is no 'sugar', only hubspot, salesforce, pipedrive"),
     ],
 )
 def test_senseless_arguments_are_refused(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from providers.base import Credentials
+from providers.credentials import Credentials
 from providers.errors import Unauthorized
 from providers.models import Field, Fields, Policy, ProviderConfig
 from sandbox.faults import Fault

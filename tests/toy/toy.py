@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import httpx
 
 from providers import base
-from providers.base import Credentials, Report
+from providers.credentials import Credentials
 from providers.errors import (
     CONTACT_GONE,
     Contended,
@@ -33,6 +33,7 @@ from providers.models import (
 )
 from providers.notes import note_text, task_text
 from providers.ratelimit import retry_after
+from providers.report import Report
 
 NAME = "toy"
 LONGEST_TEXT = 5_000
