@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from time import monotonic
 
 from listener.db import Database
 from providers.errors import RateLimited, Stopping
@@ -15,6 +15,8 @@ from providers.errors import RateLimited, Stopping
 MAX_WAIT_SECONDS = 5.0
 LONG_SECONDS = 600.0
 """A refusal for longer than this is about a limit of a day."""
+OVERSLEPT_SECONDS = 1.0
+"""A wait that took so much longer than it should was that of a process that stood still."""
 
 _batch_id: ContextVar[int | None] = ContextVar("batch_id", default=None)
 
@@ -51,7 +53,7 @@ class IntegrationBudget:
 
     def observe(self, limit: str, used: int, maximum: int) -> None:
         """Remember what the CRM said of a day's limit; the next `spend` takes it along."""
-        self._heard[limit] = _Heard(used, maximum, time.monotonic())
+        self._heard[limit] = _Heard(used, maximum, monotonic())
 
     async def spend(self, costs: Mapping[str, int]) -> None:
         """Wait for room for one call; raises `RateLimited` when that is too far away, and `Stopping`."""
@@ -72,15 +74,24 @@ class IntegrationBudget:
                 retry_after=grant.wait_seconds,
             )
         if grant.wait_seconds > 0:
-            try:
-                await asyncio.wait_for(self._stopping.wait(), grant.wait_seconds)
-            except TimeoutError:
+            await self._wait(grant.wait_seconds)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for room that was granted; raises `Stopping` when the batch was lost in a sleep longer than that."""
+        started = monotonic()
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            if monotonic() < started + seconds + OVERSLEPT_SECONDS:
                 return
-            raise Stopping
+            # others may have taken over meanwhile: a call that costs nothing tells
+            if not (await self._database.spend_budget(self._integration_id, {}, 0.0, _batch_id.get(), None)).is_lost:
+                return
+        raise Stopping
 
     def _take_heard(self, costs: Mapping[str, int]) -> dict[str, dict[str, float]] | None:
         """What was heard of the limits of this call and not passed on yet, with its age in seconds."""
-        now = time.monotonic()
+        now = monotonic()
         heard = {name: self._heard.pop(name) for name in costs if name in self._heard}
         if not heard:
             return None

@@ -19,6 +19,7 @@ class FakeDatabase:
 
     def __init__(self) -> None:
         self.grant = Grant(True, 0.0, None, False)
+        self.again = Grant(True, 0.0, None, False)
         self.asked: list[Asked] = []
 
     async def spend_budget(
@@ -29,9 +30,9 @@ class FakeDatabase:
         batch_id: int | None,
         observed: dict[str, dict[str, float]] | None,
     ) -> Grant:
-        assert (integration_id, max_wait_seconds) == (7, 5.0)
+        assert (integration_id, max_wait_seconds) == (7, 5.0 if costs else 0.0)
         self.asked.append((costs, batch_id, observed))
-        return self.grant
+        return self.grant if costs else self.again
 
 
 @pytest.fixture
@@ -109,3 +110,20 @@ async def test_a_shutdown_ends_the_wait_for_room(
     with pytest.raises(Stopping):
         await budget.spend({"core": 1})
     assert len(database_.asked) == 1
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+async def test_a_process_that_stood_still_in_its_wait_asks_again_whose_batch_it_is(
+    budget: IntegrationBudget, database_: FakeDatabase, monkeypatch: pytest.MonkeyPatch, is_lost: bool
+) -> None:
+    database_.grant = Grant(True, 0.01, "core", False)
+    database_.again = Grant(not is_lost, 0.0, None, is_lost)
+    moments = iter([100.0, 100.0, 170.0])
+    monkeypatch.setattr("listener.budget.monotonic", lambda: next(moments, 170.0))
+    with on_behalf_of(5):
+        if is_lost:
+            with pytest.raises(Stopping):
+                await budget.spend({"core": 1})
+        else:
+            await budget.spend({"core": 1})
+    assert [(costs, batch) for costs, batch, _ in database_.asked] == [({"core": 1}, 5), ({}, 5)]
