@@ -1,5 +1,5 @@
 -- Two kinds of limits. One of less than a day is a token bucket as one timestamp: calls are spaced evenly at 92 % of the
--- limit, with a burst of 5 % of it (none in a window so short that calls bunch up on their way), so that no window of any
+-- limit (less in a window of a second, where calls that are late by 170 ms would meet those of the next), with a burst of 5 % of it (none in a window so short that calls bunch up on their way), so that no window of any
 -- position holds more than the CRM allows; a wait is reserved when it is granted: nobody has to come back. A day's limit is a
 -- count that ends at midnight UTC, of which we leave a share to other apps and to people; where the CRM tells what all of
 -- them have used, that counts as well. A call that costs of several limits gets all of them or takes none.
@@ -81,7 +81,7 @@ begin
         coalesce((v_limits -> b.name ->> 'share')::double precision, 0.8) as share
     ) as l
     cross join lateral (select greatest((p_costs ->> b.name)::bigint, 0) as cost) as c
-    cross join lateral (select make_interval(secs => l.seconds / (0.92 * l.calls)) as step) as s
+    cross join lateral (select make_interval(secs => greatest(l.seconds / 0.92, l.seconds + 0.17) / l.calls) as step) as s
   )
   select a.name, w.wait, case when a.seconds < 86400 then w.wait > p_max_wait else w.wait > interval '0' end as is_refused into v_verdict
   from asked as a
@@ -108,7 +108,7 @@ begin
   update crm_sync.budgets as b
   set theoretical_at = case when a.seconds < 86400
       -- calls that are made all at once need room after them as well
-      then greatest(b.theoretical_at, v_now + v_wait) + make_interval(secs => a.cost * a.seconds / (0.92 * a.calls))
+      then greatest(b.theoretical_at, v_now + v_wait) + make_interval(secs => a.cost * greatest(a.seconds / 0.92, a.seconds + 0.17) / a.calls)
       else b.theoretical_at
     end,
     spent = b.spent + a.cost,
