@@ -27,8 +27,15 @@ begin
   -- one lane's lock in a transaction, or two claims could wait for each other: when this lane has nothing, ask again
   if cardinality(v_candidates) > 0 then
     v_batch_id := crm_sync.claim_lane(p_worker_id, v_candidates[1], p_limit, p_lease);
-    v_candidates := v_candidates[2:] || case when v_batch_id = 0 then v_candidates[1:1] else '{}' end;
-    v_next := case when v_batch_id = 0 then clock_timestamp() else v_next end;
+    if v_batch_id is null then
+      v_candidates := v_candidates[2:];
+    elsif crm_sync.skip_unsendable(v_batch_id) > 0 then
+      v_candidates := v_candidates[2:];
+    else
+      v_batch_id := null; -- all of it was skipped, and there may be more
+      v_candidates := v_candidates[2:] || v_candidates[1];
+      v_next := clock_timestamp();
+    end if;
   end if;
   return query select crm_sync.compose_batch(v_batch_id), v_candidates, v_next;
 end;

@@ -1,3 +1,4 @@
+-- The queue alone: what a row is about, and whether a CRM could take it, is no business of this function.
 create or replace function crm_sync.claim_lane(p_worker_id uuid, p_integration_id bigint, p_limit integer, p_lease interval) returns bigint
 language plpgsql
 set search_path = ''
@@ -6,20 +7,18 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
-set plan_cache_mode = force_custom_plan
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_lane crm_sync.lanes;
   v_limit integer;
   v_provider record;
+  v_under_way record;
   v_looks_behind boolean;
-  v_cursors bigint[];
-  v_priority integer;
-  v_ids bigint[];
+  v_found record;
   v_contacts uuid[];
-  v_found_ids bigint[];
-  v_found_contacts uuid[];
+  v_ids bigint[] := '{}';
   v_batch_id bigint;
 begin
   -- connection before lane, the order in which a connection is changed or deleted; the batch's foreign key takes this lock anyway
@@ -42,9 +41,11 @@ begin
   if crm_sync.take_over_expired(v_lane.organization_id, v_lane.integration_id) > 0 then
     v_lane.look_behind_at := '-infinity';
   end if;
-  if (select count(*) from crm_sync.batches as b where b.organization_id = v_lane.organization_id and b.integration_id = v_lane.integration_id)
-    >= v_provider.allowed
-  then
+  select count(distinct b.id) as batches, coalesce(array_agg(u.contact_id) filter (where u.contact_id is not null), '{}') as contacts into v_under_way
+  from crm_sync.batches as b
+  left join lateral unnest(b.contact_ids) as u (contact_id) on true
+  where b.organization_id = v_lane.organization_id and b.integration_id = v_lane.integration_id;
+  if v_under_way.batches >= v_provider.allowed then
     return null;
   end if;
 
@@ -65,71 +66,71 @@ begin
   v_limit := least(p_limit, coalesce(v_lane.batch_limit, p_limit));
   loop
     v_looks_behind := v_lane.look_behind_at <= v_now;
-    v_cursors := v_lane.cursors;
-    v_ids := '{}';
-    v_contacts := '{}';
-    for v_priority in 1..10 loop
-      select coalesce(array_agg(x.id), '{}'), coalesce(array_agg(x.contact_id), '{}') into v_found_ids, v_found_contacts
-      from (
+    -- one priority after the other, each from its cursor on, until there are enough
+    select array_agg(f.contact_id) as contacts, array_agg(f.priority) as priorities, array_agg(f.id) as ids into v_found
+    from (
+      select p.priority, r.id, r.contact_id
+      from generate_series(1, 10) as p (priority)
+      cross join lateral (
         select q.id, q.contact_id from public.sync_queue as q
-        where q.integration_id = p_integration_id and q.priority = v_priority and q.id > case when v_looks_behind then 0 else v_cursors[v_priority] end
+        where q.integration_id = p_integration_id and q.priority = p.priority
+          and q.id > case when v_looks_behind then 0 else v_lane.cursors[p.priority] end
           and q.status in ('pending', 'retry') and q.next_attempt_at is null
-          -- a probe for each row, not an anti-join: that might read every open row of the connection
-          and (
-            select o.id from public.sync_queue as o
-            where o.integration_id = p_integration_id and o.contact_id = q.contact_id
-              and o.status in ('pending', 'retry', 'processing') and o.batch_id is not null
-            limit 1
-          ) is null
+          -- a contact that is being worked on waits; looked up in a hash table, not held against each
+          and (q.contact_id in (select u.contact_id from unnest(v_under_way.contacts) as u (contact_id))) is not true
         order by q.id
-        limit v_limit - cardinality(v_ids)
-        for update skip locked
-      ) as x;
-      if cardinality(v_found_ids) > 0 then
-        v_cursors[v_priority] := v_found_ids[cardinality(v_found_ids)];
-        v_ids := v_ids || v_found_ids;
-        v_contacts := v_contacts || v_found_contacts;
-      end if;
-      exit when cardinality(v_ids) >= v_limit;
-    end loop;
-    exit when cardinality(v_ids) > 0 or v_looks_behind;
+        limit v_limit
+      ) as r
+      limit v_limit
+    ) as f;
+    exit when v_found.ids is not null or v_looks_behind;
     v_lane.look_behind_at := '-infinity'; -- nothing ahead of the cursors: be sure before saying so
   end loop;
 
-  if cardinality(v_ids) > 0 then
+  if v_found.ids is not null then
     -- whatever else waits for these contacts comes along: one order, and the newest state is sent once. Should that be
     -- too much, the oldest of a contact go first and the last contacts wait: looking behind finds again what was found above
-    v_ids := array(
-      select w.id
-      from (select c.contact_id from unnest(v_contacts) with ordinality as c (contact_id, place) group by c.contact_id order by min(c.place)) as c
+    select coalesce(array_agg(w.id), '{}'), array_agg(distinct w.contact_id) into v_ids, v_contacts
+    from (
+      select r.id, c.contact_id
+      from (
+        select f.contact_id from unnest(v_found.contacts) with ordinality as f (contact_id, place) group by f.contact_id order by min(f.place)
+      ) as c
       cross join lateral (
         select q.id from public.sync_queue as q
         where q.integration_id = p_integration_id and q.contact_id = c.contact_id
-          and q.status in ('pending', 'retry', 'processing') and q.batch_id is null
+          and q.status in ('pending', 'retry') and q.batch_id is null
         order by q.id
         limit p_limit
         for update skip locked
-      ) as w
+      ) as r
       limit 5 * p_limit
-    );
-    v_ids := crm_sync.withhold_shared_addresses(v_lane.organization_id, p_integration_id, v_ids);
-    v_found_ids := v_ids;
-    v_ids := crm_sync.skip_unsendable(v_lane.organization_id, p_integration_id, v_ids);
+    ) as w;
+    if v_under_way.batches > 0 then
+      v_ids := crm_sync.withhold_shared_addresses(v_lane.organization_id, p_integration_id, v_ids);
+    end if;
   end if;
 
   update crm_sync.lanes as l
-  set cursors = v_cursors, last_claimed_at = v_now,
+  set last_claimed_at = v_now,
+    cursors = array(
+      select coalesce(f.id, l.cursors[p.priority])
+      from generate_series(1, 10) as p (priority)
+      left join (
+        select f.priority, max(f.id) as id from unnest(v_found.ids, v_found.priorities) as f (id, priority) group by f.priority
+      ) as f on f.priority = p.priority
+      order by p.priority
+    ),
     -- looking behind may be dear while an old snapshot keeps dead index entries: spend a fiftieth of the time on it
     look_behind_at = case when v_looks_behind
       then v_now + greatest(interval '1 second', 50 * (clock_timestamp() - v_now)) else l.look_behind_at end
   where l.organization_id = v_lane.organization_id and l.integration_id = v_lane.integration_id;
 
   if cardinality(v_ids) = 0 then
-    return case when cardinality(v_found_ids) > 0 then 0 end;
+    return null;
   end if;
-
-  insert into crm_sync.batches (organization_id, integration_id, worker_id, row_ids, lease_until)
-  values (v_lane.organization_id, p_integration_id, p_worker_id, v_ids, clock_timestamp() + p_lease)
+  insert into crm_sync.batches (organization_id, integration_id, worker_id, row_ids, contact_ids, took_all, lease_until)
+  values (v_lane.organization_id, p_integration_id, p_worker_id, v_ids, v_contacts, cardinality(v_found.ids) < v_limit, clock_timestamp() + p_lease)
   returning id into v_batch_id;
   update public.sync_queue as q
   set status = 'processing', batch_id = v_batch_id, attempts = q.attempts + 1, started_at = now(), next_attempt_at = null
@@ -138,4 +139,4 @@ begin
   return v_batch_id;
 end;
 $$;
-comment on function crm_sync.claim_lane(uuid, bigint, integer, interval) is 'Worker: claims a batch of one connection; null when there is nothing to take from it now, 0 when it only skipped rows and may hold more.';
+comment on function crm_sync.claim_lane(uuid, bigint, integer, interval) is 'Worker: claims a batch of one connection; null when there is nothing to take from it now.';

@@ -6,7 +6,7 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
-set plan_cache_mode = force_custom_plan
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_batch crm_sync.batches;
@@ -37,15 +37,7 @@ begin
     p_outcomes := crm_sync.excuse_gone_contacts(p_outcomes);
   end if;
 
-  select coalesce(array_agg(s.row_id), '{}') into v_settled from crm_sync.settle_rows(v_batch, v_lane, p_outcomes) as s (row_id);
-  -- rows nobody spoke of go back unharmed
-  update public.sync_queue as q
-  set status = case when q.attempts > 1 or q.last_error is not null then 'retry' else 'pending' end,
-    batch_id = null, attempts = q.attempts - 1, next_attempt_at = null
-  from (
-    select v_batch.organization_id as organization_id, u.id from unnest(v_batch.row_ids) as u (id) where u.id <> all (v_settled) offset 0
-  ) as c
-  where q.organization_id = c.organization_id and q.id = c.id and q.batch_id = v_batch.id;
+  v_settled := crm_sync.settle_rows(v_batch, v_lane, p_outcomes);
   delete from crm_sync.batches as b where b.id = p_batch_id;
 
   perform crm_sync.record_contacts(v_batch, p_outcomes);

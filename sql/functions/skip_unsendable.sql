@@ -1,15 +1,22 @@
-create or replace function crm_sync.skip_unsendable(p_organization_id uuid, p_integration_id bigint, p_row_ids bigint[]) returns bigint[]
-language sql
+create or replace function crm_sync.skip_unsendable(p_batch_id bigint) returns integer
+language plpgsql
 set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
+declare
+  v_batch crm_sync.batches;
+  v_kept bigint[];
+begin
+  select * into v_batch from crm_sync.batches as b where b.id = p_batch_id;
   with claimed as materialized (
-    select p_organization_id as organization_id, p_integration_id as integration_id, u.id from unnest(p_row_ids) as u (id)
+    select v_batch.organization_id as organization_id, v_batch.integration_id as integration_id, u.id, u.place
+    from unnest(v_batch.row_ids) with ordinality as u (id, place)
   ),
   judged as materialized (
-    select q.organization_id, q.id, case
+    select q.organization_id, q.id, u.place, case
       when k.id is null then 'the contact does not exist any more'
       when coalesce(btrim(k.email), '') = '' then 'the contact has no e-mail address'
       when length(btrim(k.email)) > 254 or btrim(k.email) !~ '^[^@[:space:]<>,;]+@[^@[:space:]<>,;]+\.[^@[:space:]<>,;.]+$' then 'the contact''s e-mail address is malformed'
@@ -22,17 +29,28 @@ as $$
     left join public.contacts as k on k.organization_id = u.organization_id and k.id = q.contact_id
     left join lateral (
       select m.external_contact_id, m.conflict_data from public.contact_sync_mappings as m
-      where m.organization_id = u.organization_id and m.integration_id = u.integration_id and m.contact_id = q.contact_id
+      where m.organization_id = u.organization_id and m.integration_id = u.integration_id and m.contact_id = q.contact_id and q.queue_type <> 'contact_sync'
       offset 0 -- by its whole key, not all mappings of the connection
     ) as m on true
-    left join public.inbox_messages as g on g.organization_id = u.organization_id and g.id = q.message_id
+    left join lateral (
+      select g.id from public.inbox_messages as g where g.organization_id = u.organization_id and g.id = q.message_id and q.queue_type = 'activity_sync'
+      offset 0
+    ) as g on true
   ),
   skipped as (
     update public.sync_queue as q
-    set status = 'skipped', last_error = j.reason, failure = null, completed_at = now(), next_attempt_at = null
+    set status = 'skipped', last_error = j.reason, failure = null, completed_at = now(), next_attempt_at = null, batch_id = null, attempts = q.attempts - 1
     from judged as j
     where j.reason is not null and q.organization_id = j.organization_id and q.id = j.id
   )
-  select coalesce(array_agg(j.id order by j.id), '{}') from judged as j where j.reason is null
+  select array_agg(j.id order by j.place) into v_kept from judged as j where j.reason is null;
+
+  if v_kept is null then
+    delete from crm_sync.batches as b where b.id = p_batch_id;
+  elsif cardinality(v_kept) < cardinality(v_batch.row_ids) then
+    update crm_sync.batches as b set row_ids = v_kept where b.id = p_batch_id;
+  end if;
+  return coalesce(cardinality(v_kept), 0);
+end;
 $$;
-comment on function crm_sync.skip_unsendable(uuid, bigint, bigint[]) is 'Worker: skips, with a reason, the rows that no CRM could take; returns the others.';
+comment on function crm_sync.skip_unsendable(bigint) is 'Worker: takes the rows that no CRM could take out of a batch and skips them, with a reason; returns how many are left, and with none the batch is gone.';

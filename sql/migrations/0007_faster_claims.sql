@@ -1,0 +1,24 @@
+-- What claims of one connection need to know of each other, with the batch instead of in its rows.
+
+alter table crm_sync.batches
+  add column contact_ids uuid[] not null default '{}',
+  add column took_all boolean not null default false;
+comment on column crm_sync.batches.contact_ids is 'Whose rows they are: no other batch may take work of these contacts.';
+comment on column crm_sync.batches.took_all is 'When it was claimed, it was all there was to take from the connection.';
+update crm_sync.batches as b
+set contact_ids = array(
+  select distinct q.contact_id from unnest(b.row_ids) as u (id) join public.sync_queue as q on q.organization_id = b.organization_id and q.id = u.id
+);
+
+-- functions that take or return something else from now on
+drop function if exists crm_sync.skip_unsendable(uuid, bigint, bigint[]);
+drop function if exists crm_sync.settle_rows(crm_sync.batches, crm_sync.lanes, jsonb);
+
+-- The log's partitions are days, weeks or months now, by what is retained; and what waits in the default one is purged by age.
+drop function if exists crm_sync.purge(integer);
+drop function if exists crm_sync.make_log_partitions(integer);
+create index sync_activity_logs_default_created_at_idx on public.sync_activity_logs_default (created_at);
+comment on index public.sync_activity_logs_default_created_at_idx is 'Finds what time the default partition has entries of; it is nearly always empty.';
+comment on table public.sync_activity_logs is 'Every effect and every failure, append-only, partitioned by time.';
+comment on column crm_sync.config.retain_logs is
+  'Partitions of the activity log are dropped after this time: days up to 14 days, weeks up to 120 days, months beyond.';
