@@ -8,6 +8,7 @@ returns table (batch jsonb, due bigint[], next_due_at timestamptz)
 language plpgsql
 security definer
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_candidates bigint[] := p_integration_ids;

@@ -29,8 +29,9 @@ begin
     return null;
   end if;
   -- as many rows as the CRM's own batches make worth while; one batch at a time where the CRM enforces no key of ours
-  select crm_sync.whole_number(p.config -> 'batch_rows', 1, 10000) as batch_rows, crm_sync.allowed_in_flight(p.config, v_lane.failures) as allowed into v_provider
-  from public.user_integrations as i
+  select crm_sync.whole_number(p.config -> 'batch_rows', 1, 10000) as batch_rows, crm_sync.allowed_in_flight(p.config, v_lane.failures, c.batches_in_flight) as allowed into v_provider
+  from crm_sync.config as c
+  cross join public.user_integrations as i
   join public.integration_providers as p on p.id = i.provider_id and p.is_active
   where i.organization_id = v_lane.organization_id and i.id = v_lane.integration_id and i.status in ('connected', 'syncing');
   if not found then

@@ -1,11 +1,15 @@
 -- Two loose index scans: one probe for each connection that has waiting rows, however many rows wait.
 create or replace function crm_sync.due_lanes(p_now timestamptz default clock_timestamp())
 returns table (integration_id bigint, is_due boolean, due_at timestamptz, last_claimed_at timestamptz)
-language sql stable
+language plpgsql stable
 set search_path = ''
 set enable_seqscan = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   with recursive ready as (
     (
       select q.integration_id from public.sync_queue as q
@@ -59,11 +63,13 @@ as $$
   join public.user_integrations as i
     on i.organization_id = l.organization_id and i.id = l.integration_id and i.status in ('connected', 'syncing')
   join public.integration_providers as p on p.id = i.provider_id and p.is_active
+  cross join crm_sync.config as c
   cross join lateral (
     select count(*) as in_flight, min(b.lease_until) as lease_until,
-      crm_sync.allowed_in_flight(p.config, l.failures) as allowed
+      crm_sync.allowed_in_flight(p.config, l.failures, c.batches_in_flight) as allowed
     from crm_sync.batches as b
     where b.organization_id = l.organization_id and b.integration_id = l.integration_id and b.lease_until > p_now
-  ) as f
+  ) as f;
+end;
 $$;
 comment on function crm_sync.due_lanes(timestamptz) is 'Worker: the connections with work: whether it may be taken now, and from when on.';

@@ -8,6 +8,7 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
+set plan_cache_mode = force_generic_plan -- planning the INSERT anew costs more than running it
 as $$
 declare
   v_has_work boolean;

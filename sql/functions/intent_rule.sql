@@ -1,7 +1,6 @@
 create or replace function crm_sync.intent_rule(p_organization_id uuid, p_intent text)
 returns table (intent text, contact_status text, create_deal boolean)
-language sql stable
-set search_path = ''
+language sql stable -- and no setting: so it is planned once, with the statement that asks
 as $$
   select r.intent, r.contact_status, r.create_deal and not crm_sync.is_machine_intent(r.intent)
   from crm_sync.intent_rules as r

@@ -1,6 +1,7 @@
 create or replace function crm_sync.take_over_expired(p_organization_id uuid, p_integration_id bigint) returns integer
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_batch crm_sync.batches;

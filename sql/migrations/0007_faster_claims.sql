@@ -22,3 +22,4 @@ comment on index public.sync_activity_logs_default_created_at_idx is 'Finds what
 comment on table public.sync_activity_logs is 'Every effect and every failure, append-only, partitioned by time.';
 comment on column crm_sync.config.retain_logs is
   'Partitions of the activity log are dropped after this time: days up to 14 days, weeks up to 120 days, months beyond.';
+drop function if exists crm_sync.allowed_in_flight(jsonb, integer);
