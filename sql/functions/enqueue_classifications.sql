@@ -1,5 +1,6 @@
 -- Runs inside the producers' transactions: no lock on anybody's rows, nothing that can fail on content. The planner is
--- held to index lookups, because a plan that was cached while the host's tables were small would scan them when they are not.
+-- held to index lookups, because a plan that was cached while the host's tables were small would scan them when they are
+-- not; and plans are kept, because nearly every statement brings one row, and planning costs ten times what that row does.
 create or replace function crm_sync.enqueue_classifications(p_classification_ids uuid[]) returns void
 language plpgsql
 security definer
@@ -8,10 +9,10 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
-set plan_cache_mode = force_generic_plan -- planning the INSERT anew costs more than running it
+set plan_cache_mode = force_generic_plan
 as $$
 declare
-  v_has_work boolean;
+  v_enqueued record;
 begin
   with enqueued as (
     insert into public.sync_queue (
@@ -28,48 +29,41 @@ begin
     from unnest(p_classification_ids) with ordinality as u (id, position)
     join public.message_classifications as c on c.id = u.id
     join public.inbox_messages as m on m.id = c.message_id and m.organization_id is not null
-    left join lateral (
-      select ui.id, ui.sync_settings, ui.sync_filters, ui.sync_frequency
-      from public.user_integrations as ui
-      join public.integration_providers as p on p.id = ui.provider_id and p.is_active
-      where ui.organization_id = m.organization_id and ui.status <> 'disconnected'
-    ) as i on true
+    left join (
+      public.user_integrations as i
+      join public.integration_providers as p on p.id = i.provider_id and p.is_active
+    ) on i.organization_id = m.organization_id and i.status <> 'disconnected'
     cross join lateral (
-      -- whoever works by the hour or day may let the interested go ahead
-      select case when i.sync_frequency <> 'realtime' and i.sync_settings ->> 'interested_overtake' = 'true'
-          and exists (select from crm_sync.intent_rule(m.organization_id, c.intent::text) as r where r.create_deal)
-        then null else crm_sync.next_slot(i.sync_frequency, now()) end as slot
+      -- what few connections have is in functions of its own: each part of this statement is paid for by every insert
+      select case when i.sync_frequency <> 'realtime'
+        then crm_sync.queue_slot(i.sync_frequency, i.sync_settings, m.organization_id, c.intent::text)
+      end as slot
     ) as s
     cross join lateral (
       select case
         when i.id is null then 'the organization has no connected CRM'
         when m.contact_id is null then 'the message belongs to no contact'
         when i.sync_settings ->> 'auto_sync_contacts' = 'false' then 'auto_sync_contacts is switched off for this connection'
-        when i.sync_filters <> '{}' then crm_sync.filter_reason(i.sync_filters, (
-          select jsonb_build_object(
-            'intent', crm_sync.normalize_intent(c.intent::text), 'sentiment', c.sentiment, 'priority', c.priority, 'confidence', c.confidence,
-            'requires_human_attention', c.requires_human_attention, 'next_action', c.next_action,
-            'email_domain', substring(lower(crm_sync.trim_blanks(k.email)) from '@([^@]+)$'), 'contact', to_jsonb(k)
-          )
-          from (select m.contact_id) as x
-          left join public.contacts as k on k.organization_id = m.organization_id and k.id = x.contact_id
-        ))
+        when i.sync_filters <> '{}' then crm_sync.filter_reason(i.sync_filters, crm_sync.filter_facts(c.id, m.organization_id, m.contact_id))
       end as reason
     ) as r
     order by u.position, i.id
-    returning status
+    returning classification_id, status
   )
-  select bool_or(e.status = 'pending') into v_has_work from enqueued as e;
+  select count(distinct e.classification_id) as classifications, bool_or(e.status = 'pending') as has_work into v_enqueued
+  from enqueued as e;
 
-  insert into crm_sync.orphans (classification_id, message_id, reason)
-  select c.id, c.message_id, case when exists (select from public.inbox_messages as m where m.id = c.message_id)
-    then 'the message belongs to no organization (yet)' else 'the message does not exist (yet)' end
-  from unnest(p_classification_ids) as u (id)
-  join public.message_classifications as c on c.id = u.id
-  where not exists (select from public.inbox_messages as m where m.id = c.message_id and m.organization_id is not null)
-  on conflict do nothing;
+  if v_enqueued.classifications < cardinality(p_classification_ids) then
+    insert into crm_sync.orphans (classification_id, message_id, reason)
+    select c.id, c.message_id, case when exists (select from public.inbox_messages as m where m.id = c.message_id)
+      then 'the message belongs to no organization (yet)' else 'the message does not exist (yet)' end
+    from unnest(p_classification_ids) as u (id)
+    join public.message_classifications as c on c.id = u.id
+    where not exists (select from public.inbox_messages as m where m.id = c.message_id and m.organization_id is not null)
+    on conflict do nothing;
+  end if;
 
-  if v_has_work then
+  if v_enqueued.has_work then
     perform crm_sync.ring();
   end if;
 end;

@@ -1,18 +1,21 @@
 create or replace function crm_sync.queue_priority(p_intent text, p_priority text) returns smallint
-language sql immutable parallel safe
+language plpgsql immutable parallel safe
+set search_path = ''
 as $$
-  select greatest(1, least(10,
-    case
-      when crm_sync.is_machine_intent(p_intent) then 9
-      else case crm_sync.normalize_intent(p_intent)
-        when 'interested' then 3
-        when 'question' then 5
-        when 'objection' then 5
-        when 'not_interested' then 7
-        else 6
-      end
-    end
-    + case lower(btrim(p_priority)) when 'urgent' then -2 when 'critical' then -2 when 'high' then -1 when 'low' then 1 else 0 end
-  ))::smallint
+declare
+  v_place integer := case crm_sync.normalize_intent(p_intent)
+    when 'interested' then 3
+    when 'question' then 5
+    when 'objection' then 5
+    when 'not_interested' then 7
+  end;
+begin
+  if v_place is null then
+    v_place := case when crm_sync.is_machine_intent(p_intent) then 9 else 6 end;
+  end if;
+  return greatest(1, least(10,
+    v_place + case lower(btrim(p_priority)) when 'urgent' then -2 when 'critical' then -2 when 'high' then -1 when 'low' then 1 else 0 end
+  ));
+end;
 $$;
 comment on function crm_sync.queue_priority(text, text) is 'Trigger: place in the queue, 1 (first) to 10: interested and urgent replies go first, machines'' last.';
