@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 SQL    := $(wildcard sql/*.sql sql/*/*.sql)
+LOCK   := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run migrate test check bench docs install-sql format lock clean
@@ -34,8 +35,13 @@ check: $(BIN)/.dev ## ruff, mypy, import rules, SQL lint, stale generated files
 	@$(BIN)/squawk --config .squawk.toml sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql sql/views/*.sql
 	@$(BIN)/python -m docs.build --check
 
-bench: $(BIN)/.sandbox ## measure: producers, drain, calls (ARGS=NAME --json for one)
+bench: $(BIN)/.sandbox ## measure beside the peers and write docs/benchmarks.md, 15 minutes (ARGS="NAME --json" for one)
+ifdef ARGS
 	@$(BIN)/python -m bench $(ARGS)
+else
+	@mkdir -p .state/bench && $(BIN)/python -m bench | tee .state/bench/output.txt
+	@grep '^{' .state/bench/output.txt >> .state/bench/results.jsonl && $(BIN)/python -m bench.report
+endif
 
 docs: $(BIN)/.dev ## write the generated pages again (docs/schema.md, the README's output)
 	@$(BIN)/python -m docs.build
@@ -49,8 +55,8 @@ format: $(BIN)/.dev ## format the Python
 lock: $(BIN)/.dev ## pin the dependencies anew, with hashes
 	@$(BIN)/python -m pip install --quiet uv
 	@for extra in run sandbox dev; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    $$(test $$extra = run || echo --extra $$extra -c requirements/run.txt) pyproject.toml -o requirements/$$extra.txt; done
+	  $(BIN)/uv pip compile $(LOCK) $$(test $$extra = run || echo --extra $$extra -c requirements/run.txt) pyproject.toml -o requirements/$$extra.txt; done
+	@$(BIN)/uv pip compile $(LOCK) bench/peers/requirements.in -o bench/peers/requirements.txt
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build .state *.egg-info

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -17,12 +17,16 @@ KEY = "a-key-for-the-benchmarks-only-0123456789"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running server; `say` prints progress unless it was asked to be quiet."""
+    """A running server; `say` prints progress unless it was asked to be quiet.
+
+    `more` is what the result line holds beside the figures: `bench.report` says which keys it knows.
+    """
 
     url: str
     bin_dir: Path
     version: str
     quiet: bool
+    more: dict[str, object] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
         if not self.quiet:
@@ -64,10 +68,10 @@ vacuum analyze;
 """
 
 
-def furnish(running: Cluster, organizations: int, contacts: int) -> None:
+def furnish(url: str, organizations: int, contacts: int) -> None:
     """Organizations with one connection each, contacts, and one message for each contact."""
     script = HOST.format(key=KEY, organizations=organizations, contacts=contacts)
-    with psycopg.connect(running.url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         for statement in script.split(";\n"):
             if statement.strip():
                 connection.execute(statement.encode())

@@ -1,66 +1,81 @@
-"""Rows per second from a backlog, the full way: claim, compose, null provider, mapping, log, counters, follow-ups."""
+"""Rows per second from a backlog: the queue's core beside the peers, and the full way, with one and two daemons."""
 
 from __future__ import annotations
 
-import os
-import statistics
-import subprocess
-import sys
-import time
+from collections.abc import Mapping
 
-from bench.cluster import KEY, Cluster, furnish
+from bench.cluster import Cluster
+from bench.measure import Spread, spread
+from bench.ours import CORE, FULL
+from bench.peers import PEERS, Peer
+from bench.peers.contest import Drained, drain, installed
 
-ORGANIZATIONS = 20
-CONTACTS = 500
 ROUNDS = 3
+ROWS = 150_000
+FEWER_ROWS = {FULL.name: 45_000, "procrastinate": 1_500}
+"""Who would take minutes gets less to do, which is no disadvantage."""
+PROCESSES = (1, 2)
+NAMES = {CORE.name: "pg-crm-sync", FULL.name: "pg-crm-sync full"}
+
+Found = dict[tuple[str, int], list[Drained]]
+Rates = dict[tuple[str, int], Spread]
 
 
-def run(running: Cluster) -> dict[str, float | int | None]:
-    """Settled rows per second with one and two daemons."""
-    furnish(running, ORGANIZATIONS, CONTACTS)
-    rates: dict[int, list[float]] = {1: [], 2: []}
-    for round_number in range(ROUNDS):
-        for daemons, found in rates.items():
-            rate = _drain(running, daemons)
-            found.append(rate)
-            running.say(f"round {round_number + 1}: {daemons} daemon(s) {rate:8,.0f} rows/s")
-    return {
-        "full_rows_per_s": round(statistics.median(rates[1])),
-        "full_rows_per_s_2": round(statistics.median(rates[2])),
-    }
+def run(running: Cluster) -> Mapping[str, float | None]:
+    """Rows per second. A ratio is that of the best rates: ours by the peer's, each with as many processes as suit it."""
+    peers = installed(PEERS, running)
+    found: Found = {}
+    for number in range(ROUNDS):
+        for contender in (CORE, *peers, FULL):
+            for processes in PROCESSES:
+                drained = drain(contender, running, FEWER_ROWS.get(contender.name, ROWS), processes)
+                found.setdefault((contender.name, processes), []).append(drained)
+                running.say(f"round {number + 1}: {_words(contender, processes, drained)}")
+    rates = {key: spread(each.rate for each in drained) for key, drained in found.items()}
+    best = {"core_rows_per_s": _best(CORE, rates), "full_rows_per_s": _best(FULL, rates)}
+    running.more["spread"] = {name: (round(each.low), round(each.high)) for name, each in best.items()}
+    running.more["series"] = {"rates": _series(found)}
+    return {**{name: round(each.median) for name, each in best.items()}, **_ratios(rates), **_costs(found)}
 
 
-def _drain(running: Cluster, daemons: int) -> float:
-    running.execute(
-        "truncate public.message_classifications, public.sync_queue, public.contact_sync_mappings, crm_sync.effects, "
-        "public.sync_activity_logs"
+def _best(contender: Peer, rates: Rates) -> Spread:
+    return max((rates[contender.name, processes] for processes in PROCESSES), key=lambda each: each.median)
+
+
+def _ratios(rates: Rates) -> Mapping[str, float | None]:
+    figures: dict[str, float | None] = {}
+    for processes in PROCESSES:
+        figures[f"core_rows_per_s_{processes}"] = round(rates[CORE.name, processes].median)
+        figures[f"full_rows_per_s_{processes}"] = round(rates[FULL.name, processes].median)
+    for peer in PEERS:
+        is_there = (peer.name, 1) in rates
+        ours = _best(CORE, rates).median
+        figures[f"vs_{peer.name}"] = round(ours / _best(peer, rates).median, 2) if is_there else None
+        for processes in PROCESSES if is_there else ():
+            ratio = rates[CORE.name, processes].median / rates[peer.name, processes].median
+            figures[f"vs_{peer.name}_{processes}"] = round(ratio, 2)
+    return figures
+
+
+def _costs(found: Found) -> Mapping[str, float | None]:
+    """Microseconds of a core and bytes of WAL for each row, with one process: these hardly vary."""
+    figures: dict[str, float | None] = {}
+    for (name, processes), drained in found.items():
+        if processes == 1:
+            figures[f"{name}_cpu_us"] = round(spread(each.cpu_us for each in drained).median, 1)
+            figures[f"{name}_wal_bytes"] = round(spread(each.wal_bytes / each.jobs for each in drained).median)
+    return figures
+
+
+def _series(found: Found) -> dict[str, dict[str, list[float]]]:
+    series: dict[str, dict[str, list[float]]] = {}
+    for (name, processes), drained in found.items():
+        series.setdefault(NAMES.get(name, name), {})[str(processes)] = [round(each.rate) for each in drained]
+    return series
+
+
+def _words(contender: Peer, processes: int, drained: Drained) -> str:
+    return (
+        f"{contender.name:16} {processes} process(es) {drained.rate:8,.0f} rows/s"
+        f" {drained.cpu_us:7,.1f} us of a core and {drained.wal_bytes / drained.jobs:6,.0f} bytes of WAL a row"
     )
-    running.execute(
-        "insert into public.message_classifications (message_id, intent) "
-        "select id, case when random() < 0.25 then 'interested' else 'question' end from public.inbox_messages"
-    )
-    running.execute("vacuum analyze public.sync_queue")
-    environ = {
-        **os.environ,
-        "DATABASE_URL": running.url,
-        "INTEGRATION_ENCRYPTION_KEY": KEY,
-        "CRM_SYNC_LOG_LEVEL": "error",
-        "CRM_SYNC_BATCH_SIZE": "500",
-    }
-    started = time.monotonic()
-    workers = [subprocess.Popen([sys.executable, "-m", "bench.null_daemon"], env=environ) for _ in range(daemons)]
-    try:
-        deadline = started + 300
-        while running.value(
-            "select exists (select from public.sync_queue where status in ('pending', 'processing', 'retry'))"
-        ):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the backlog was not drained")
-            time.sleep(0.05)
-        elapsed = time.monotonic() - started
-    finally:
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.wait(10)
-    return int(str(running.value("select count(*) from public.sync_queue where status = 'completed'"))) / elapsed

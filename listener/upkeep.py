@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -11,14 +13,20 @@ import structlog
 from listener.db import Database
 from listener.errors import DatabaseTrouble
 from listener.settings import Settings
-from providers.models import Batch
 
 BEAT_SECONDS = 20.0
 BEAT_AGAIN_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 60.0
-HOUSEKEEPING_PAUSE_SECONDS = 0.05
+PURGE_PAUSE_SECONDS = 0.05
 
 log = structlog.get_logger()
+
+
+class Held(NamedTuple):
+    """A batch that is under way; its documents are its carrier's, and gone as soon as he is done with them."""
+
+    id: int
+    integration_id: int
 
 
 class Upkeep:
@@ -29,7 +37,7 @@ class Upkeep:
         settings: Settings,
         database: Database,
         worker_id: UUID,
-        running: dict[asyncio.Task[None], Batch],
+        running: dict[asyncio.Task[None], Held],
         announce: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings = settings
@@ -67,15 +75,41 @@ class Upkeep:
                 task.cancel()
 
     async def keep_house(self) -> None:
-        """Adopt, make, move on and purge what the database wants treated so, until cancelled."""
+        """Once a minute adopt, make, move on and purge what the database wants treated so, until cancelled."""
         while True:
-            try:
-                await self._database.make_log_partitions()
-                await self._database.advance_slots()
-                while await self._database.adopt_orphans():
-                    pass
-                while await self._database.purge():
-                    await asyncio.sleep(HOUSEKEEPING_PAUSE_SECONDS)
-            except DatabaseTrouble as trouble:
-                log.warning("housekeeping_failed", error=str(trouble))
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            begun = time.monotonic()
+            # each by itself: what fails for one must not let the others wait
+            for chore in (
+                self._database.make_log_partitions,
+                self._database.advance_slots,
+                self._adopt_orphans,
+                self._drop_log_partitions,
+                self._purge_remains,
+                self._purge,
+            ):
+                try:
+                    await chore()
+                except DatabaseTrouble as trouble:
+                    log.warning("housekeeping_failed", chore=chore.__name__.lstrip("_"), error=str(trouble))
+            await asyncio.sleep(HOUSEKEEPING_SECONDS - (time.monotonic() - begun))
+
+    async def _adopt_orphans(self) -> None:
+        while await self._database.adopt_orphans():
+            pass
+
+    async def _drop_log_partitions(self) -> None:
+        while await self._database.drop_log_partitions():
+            pass
+
+    async def _purge_remains(self) -> None:
+        while await self._database.purge_remains():
+            await asyncio.sleep(PURGE_PAUSE_SECONDS)
+
+    async def _purge(self) -> None:
+        """For as long as the next round is not due, which goes on where this one ends."""
+        begun, reached = time.monotonic(), None
+        while time.monotonic() - begun < HOUSEKEEPING_SECONDS:
+            reached = await self._database.purge(reached)
+            if reached is None:
+                break
+            await asyncio.sleep(PURGE_PAUSE_SECONDS)

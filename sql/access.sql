@@ -13,7 +13,7 @@ begin
       c.relnamespace = 'crm_sync'::regnamespace
       or (c.relnamespace = 'public'::regnamespace and (
         c.relname in ('integration_providers', 'user_integrations', 'contact_sync_mappings', 'sync_queue', 'sync_activity_logs')
-        or c.relname ~ '^sync_activity_logs_(default|\d{4}_\d{2})$'
+        or c.relname ~ '^sync_activity_logs_(default|\d{4}_\d{2}(_\d{2})?)$'
       ))
     )
     union all
@@ -30,7 +30,7 @@ begin
       c.relnamespace = 'crm_sync'::regnamespace
       or (c.relnamespace = 'public'::regnamespace and (
         c.relname in ('integration_providers', 'user_integrations', 'contact_sync_mappings', 'sync_queue', 'sync_activity_logs')
-        or c.relname ~ '^sync_activity_logs_(default|\d{4}_\d{2})$'
+        or c.relname ~ '^sync_activity_logs_(default|\d{4}_\d{2}(_\d{2})?)$'
       ))
     )
     union all
@@ -88,8 +88,10 @@ grant execute on function
   crm_sync.end_refresh(bigint),
   crm_sync.store_credentials(bigint, bigint, text),
   crm_sync.adopt_orphans(integer),
-  crm_sync.make_log_partitions(integer),
-  crm_sync.purge(integer),
+  crm_sync.make_log_partitions(interval),
+  crm_sync.drop_log_partitions(),
+  crm_sync.purge(timestamptz, integer),
+  crm_sync.purge_remains(integer),
   crm_sync.advance_slots(),
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),

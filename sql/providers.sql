@@ -101,7 +101,7 @@ select crm_sync.register_provider('pipedrive', 'Pipedrive', 'Persons, organizati
     "search": {"calls": 10, "seconds": 2},
     "daily": {"calls": 30000, "seconds": 86400}
   },
-  "batch_rows": 100,
+  "batch_rows": 200,
   "batches_in_flight": 1,
   "default_settings": {"deal_pipeline": "default", "deal_stage": "default"},
   "field_mappings": {

@@ -1,75 +1,83 @@
-create or replace function crm_sync.purge(p_limit integer default 5000) returns integer
+-- Each call goes on where the last one ended: while an old snapshot keeps dead index entries, beginning anew would mean to
+-- wade through everything that was purged before.
+create or replace function crm_sync.purge(p_since timestamptz default '-infinity', p_limit integer default 1000) returns timestamptz
 language plpgsql
 security definer
 set search_path = ''
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 declare
-  v_lane record;
-  v_count integer := 0;
-  v_gone record;
-  v_partition record;
+  v_before timestamptz := now() - (select c.retain_finished from crm_sync.config as c);
+  v_due record;
+  v_lanes bigint[];
+  v_busy bigint[];
+  v_count integer;
 begin
-  for v_lane in
-    select q.organization_id, q.integration_id, array_agg(q.id) as ids
-    from (
-      select q.organization_id, q.integration_id, q.id
-      from public.sync_queue as q
-      where q.completed_at < now() - (select c.retain_finished from crm_sync.config as c)
-      order by q.completed_at
-      limit p_limit
+  select array_agg(q.organization_id) as organization_ids, array_agg(q.id) as ids, array_agg(distinct q.integration_id) as integration_ids,
+    (array_agg(q.integration_id))[1] as first_integration_id, max(q.completed_at) as reached
+  into v_due
+  from (
+    select q.organization_id, q.integration_id, q.id, q.completed_at
+    from public.sync_queue as q
+    where q.completed_at >= coalesce(p_since, '-infinity') and q.completed_at < v_before
+    order by q.completed_at
+    limit p_limit
+  ) as q;
+  if v_due.ids is null then
+    return null;
+  end if;
+
+  -- the rows are of many connections: the lane of the first is waited for while nothing is held, the others are taken where
+  -- they are free
+  perform from crm_sync.lanes as l where l.integration_id = v_due.first_integration_id for no key update;
+  v_lanes := array(
+    select l.integration_id from crm_sync.lanes as l where l.integration_id = any (v_due.integration_ids) for no key update skip locked
+  );
+  if cardinality(v_lanes) < cardinality(v_due.integration_ids) then
+    v_busy := array(
+      select l.integration_id from crm_sync.lanes as l where l.integration_id = any (v_due.integration_ids) and l.integration_id <> all (v_lanes)
+    );
+  end if;
+  -- looked up by their keys alone, one after the other, and judged then: by its age a planner would find the rows again, and
+  -- hold each against each
+  with found as materialized (
+    select q.*
+    from unnest(v_due.organization_ids, v_due.ids) as u (organization_id, id)
+    cross join lateral (
+      select q.organization_id, q.id, q.integration_id, q.completed_at from public.sync_queue as q
+      where q.organization_id = u.organization_id and q.id = u.id
+      for update skip locked
     ) as q
-    group by q.organization_id, q.integration_id
-    order by q.integration_id
-  loop
-    perform from crm_sync.lanes as l
-    where l.organization_id = v_lane.organization_id and l.integration_id = v_lane.integration_id
-    for no key update;
-    with gone as (
-      delete from public.sync_queue as q
-      using unnest(v_lane.ids) as u (id)
-      where q.organization_id = v_lane.organization_id and q.id = u.id and q.completed_at is not null
-      returning q.status
-    )
-    -- counted from what went, not from what was found: a row may have been put back in between
-    select count(*) as rows, count(*) filter (where g.status = 'failed') as failed, count(*) filter (where g.status = 'skipped') as skipped
-    into v_gone
-    from gone as g;
+  ),
+  doomed as materialized (
+    select f.organization_id, f.id from found as f where f.completed_at < v_before and (f.integration_id = any (v_busy)) is not true
+  ),
+  gone as (
+    delete from public.sync_queue as q
+    using doomed as d
+    where q.organization_id = d.organization_id and q.id = d.id
+    returning q.organization_id, q.integration_id, q.status
+  ),
+  counts as (
+    select g.organization_id, g.integration_id, count(*) as rows,
+      count(*) filter (where g.status = 'failed') as failed, count(*) filter (where g.status = 'skipped') as skipped
+    from gone as g
+    group by g.organization_id, g.integration_id
+  ),
+  counted as (
     update crm_sync.lanes as l
-    set purged = l.purged + v_gone.rows, purged_failed = l.purged_failed + v_gone.failed, purged_skipped = l.purged_skipped + v_gone.skipped
-    where l.organization_id = v_lane.organization_id and l.integration_id = v_lane.integration_id;
-    v_count := v_count + v_gone.rows;
-    exit; -- one lane's lock in a transaction; the next call takes the next lane
-  end loop;
-
-  -- rows that a producer committed while their connection was being deleted: no lane leads to them any more
-  with recursive open as (
-    (select q.integration_id from public.sync_queue as q where q.status in ('pending', 'retry') and q.next_attempt_at is null order by q.integration_id limit 1)
-    union all
-    select (
-      select q.integration_id from public.sync_queue as q
-      where q.status in ('pending', 'retry') and q.next_attempt_at is null and q.integration_id > o.integration_id
-      order by q.integration_id limit 1
-    )
-    from open as o
-    where o.integration_id is not null
+    set purged = l.purged + c.rows, purged_failed = l.purged_failed + c.failed, purged_skipped = l.purged_skipped + c.skipped
+    from counts as c
+    where l.organization_id = c.organization_id and l.integration_id = c.integration_id
   )
-  delete from public.sync_queue as q
-  using open as o
-  where o.integration_id is not null and q.integration_id = o.integration_id and q.status in ('pending', 'retry')
-    and not exists (select from public.user_integrations as i where i.id = o.integration_id);
-
-  delete from crm_sync.orphans as o where o.seen_at < now() - (select c.retain_finished from crm_sync.config as c);
-
-  for v_partition in
-    select c.relname
-    from pg_catalog.pg_inherits as h
-    join pg_catalog.pg_class as c on c.oid = h.inhrelid
-    where h.inhparent = 'public.sync_activity_logs'::regclass and c.relname ~ '_\d{4}_\d{2}$'
-      and to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' < now() - (select f.retain_logs from crm_sync.config as f)
-  loop
-    execute format('drop table public.%I', v_partition.relname);
-  end loop;
-  return v_count;
+  select sum(c.rows) into v_count from counts as c;
+  -- rows and counters are lost together or not at all, so nobody has to wait for the disk
+  perform pg_catalog.set_config('synchronous_commit', 'off', true);
+  return case when v_count > 0 or v_due.reached > p_since then v_due.reached end;
 end;
 $$;
-comment on function crm_sync.purge(integer) is 'Worker: deletes finished rows of one connection and months of the log that are past their retention; call it until it returns 0.';
+comment on function crm_sync.purge(timestamptz, integer) is
+  'Worker: deletes finished rows that are past their retention, those first that were finished first; returns where to go on, null when there are no more.';

@@ -10,16 +10,24 @@ set contact_ids = array(
   select distinct q.contact_id from unnest(b.row_ids) as u (id) join public.sync_queue as q on q.organization_id = b.organization_id and q.id = u.id
 );
 
+create index sync_queue_skipped_idx on public.sync_queue (integration_id) where status = 'skipped';
+comment on index public.sync_queue_skipped_idx is 'Skipped rows of a connection, for the views.';
+
 -- functions that take or return something else from now on
+-- squawk-ignore ban-drop-function
 drop function if exists crm_sync.skip_unsendable(uuid, bigint, bigint[]);
+-- squawk-ignore ban-drop-function
 drop function if exists crm_sync.settle_rows(crm_sync.batches, crm_sync.lanes, jsonb);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.allowed_in_flight(jsonb, integer);
 
 -- The log's partitions are days, weeks or months now, by what is retained; and what waits in the default one is purged by age.
+-- squawk-ignore ban-drop-function
 drop function if exists crm_sync.purge(integer);
+-- squawk-ignore ban-drop-function
 drop function if exists crm_sync.make_log_partitions(integer);
 create index sync_activity_logs_default_created_at_idx on public.sync_activity_logs_default (created_at);
 comment on index public.sync_activity_logs_default_created_at_idx is 'Finds what time the default partition has entries of; it is nearly always empty.';
 comment on table public.sync_activity_logs is 'Every effect and every failure, append-only, partitioned by time.';
 comment on column crm_sync.config.retain_logs is
   'Partitions of the activity log are dropped after this time: days up to 14 days, weeks up to 120 days, months beyond.';
-drop function if exists crm_sync.allowed_in_flight(jsonb, integer);

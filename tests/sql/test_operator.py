@@ -1,15 +1,14 @@
-"""pause, resume, retry_failed, purge, make_log_partitions: what they do, and for whom."""
+"""pause, resume, retry_failed: what they do, and for whom."""
 
 from __future__ import annotations
 
-import threading
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from tests.house import House, eventually
-from tests.sql.daemon import Daemon, assert_books_balance, connect, documents, elapse, failed, queue, somebody_waits
+from tests.house import House
+from tests.sql.daemon import Daemon, assert_books_balance, documents, elapse, failed, queue
 
 
 def fail_all(daemon: Daemon, message: str = "no") -> None:
@@ -91,94 +90,6 @@ def test_a_cause_or_a_time_chooses_what_is_retried(
     assert daemon.call(retry, integration, None, "1 hour") == 0
     assert daemon.call(retry, integration, "phone", "3 hours") == 1
     assert queue(house, "status, last_error") == [("retry", "Invalid PHONE number"), ("failed", "no such option")]
-
-
-def test_finished_rows_are_purged_after_their_time_and_open_ones_never(
-    house: House, daemon: Daemon, organization: UUID, integration: int
-) -> None:
-    for n in range(3):
-        house.reply(organization, house.contact(organization, f"c{n}@example.com"), "x")
-    fail_all(daemon)
-    house.reply(organization, house.contact(organization, "open@example.com"), "x")
-    elapse(house, "13 days")
-    assert daemon.call("select crm_sync.purge()") == 0
-    elapse(house, "2 days")
-    assert [daemon.call("select crm_sync.purge(2)") for _ in range(3)] == [2, 1, 0]
-    assert queue(house, "status") == [("pending",)]
-    assert house.rows("select committed, failed, waiting from crm_sync.accounting") == [(4, 3, 1)]
-    assert_books_balance(house)
-
-
-def test_the_books_balance_when_a_row_is_put_back_while_it_is_purged(
-    house: House, daemon: Daemon, database: str, organization: UUID, integration: int
-) -> None:
-    house.reply(organization, house.contact(organization), "x")
-    fail_all(daemon)
-    elapse(house, "20 days")
-    purged: list[int] = []
-
-    def purge() -> None:
-        with connect(database) as connection:
-            purged.append(Daemon(House(connection)).call("select crm_sync.purge()"))
-
-    thread = threading.Thread(target=purge)
-    with house.connection.transaction():
-        assert house.value("select crm_sync.retry_failed(%s)", integration) == 1
-        thread.start()
-        eventually(lambda: somebody_waits(house), "the purge waits for the lane")
-    thread.join(30)
-    assert purged == [0]
-    assert queue(house, "status") == [("retry",)]
-    assert_books_balance(house)
-
-
-def test_orphans_are_forgotten_after_their_time(house: House, daemon: Daemon) -> None:
-    house.classify(uuid4())
-    assert daemon.call("select crm_sync.purge()") == 0
-    assert house.value("select count(*) from crm_sync.orphans") == 1
-    house.connection.execute("update crm_sync.orphans set seen_at = seen_at - interval '15 days'")
-    daemon.call("select crm_sync.purge()")
-    assert house.value("select count(*) from crm_sync.orphans") == 0
-
-
-def test_log_partitions_are_made_ahead_and_dropped_after_their_time(
-    house: House, daemon: Daemon, organization: UUID, integration: int
-) -> None:
-    assert daemon.call("select crm_sync.make_log_partitions()") == 3
-    assert daemon.call("select crm_sync.make_log_partitions()") == 0
-    house.reply(organization, house.contact(organization), "x")
-    fail_all(daemon)
-    month = house.value("select 'sync_activity_logs_' || to_char(now() at time zone 'UTC', 'YYYY_MM')")
-    assert house.rows("select tableoid::regclass::text from public.sync_activity_logs") == [(month,)]
-    old = (
-        "create table public.sync_activity_logs_2020_01 partition of public.sync_activity_logs "
-        "for values from ('2020-01-01+00') to ('2020-02-01+00')"
-    )
-    house.connection.execute(old.encode())
-    house.connection.execute("alter table public.sync_activity_logs_2020_01 owner to crm_sync_owner")
-    daemon.call("select crm_sync.purge()")
-    assert house.value("select to_regclass('public.sync_activity_logs_2020_01')") is None
-    assert house.value("select count(*) from public.sync_activity_logs") == 1
-
-
-def test_a_new_log_partition_is_as_closed_as_the_log(house: House, daemon: Daemon, organization: UUID) -> None:
-    daemon.call("select crm_sync.make_log_partitions(0)")
-    assert house.rows(
-        "select relrowsecurity, relforcerowsecurity, pg_get_userbyid(relowner), "
-        "has_table_privilege('authenticated', oid, 'select') or has_table_privilege('anon', oid, 'select') "
-        "from pg_class where relname ~ '^sync_activity_logs_[0-9]{4}_[0-9]{2}$'"
-    ) == [(True, True, "crm_sync_owner", False)]
-
-
-def test_a_month_that_has_entries_already_stays_where_it_is(
-    house: House, daemon: Daemon, organization: UUID, integration: int
-) -> None:
-    house.reply(organization, house.contact(organization), "x")
-    fail_all(daemon)
-    assert daemon.call("select crm_sync.make_log_partitions(1)") == 1
-    assert house.rows("select tableoid::regclass::text from public.sync_activity_logs") == [
-        ("sync_activity_logs_default",)
-    ]
 
 
 def test_the_contact_status_of_a_large_organization_is_asked_in_a_moment(

@@ -1,0 +1,52 @@
+"""The database's house, kept by a daemon that has nothing else to do."""
+
+from __future__ import annotations
+
+import psycopg
+
+from tests.house import House, eventually
+from tests.listener.daemons import daemon
+
+FINISHED = """
+insert into public.sync_queue (organization_id, integration_id, queue_type, status, completed_at)
+select i.organization_id, i.id, 'contact_sync', 'completed', now() - interval '20 days' + n * interval '1 second'
+from public.user_integrations as i, generate_series(1, 2500) as n
+"""
+OLD_PARTITION = """
+create table public.sync_activity_logs_2020_01 partition of public.sync_activity_logs
+for values from ('2020-01-01+00') to ('2020-02-01+00')
+"""
+
+
+def furnish(house: House) -> None:
+    house.integration(house.organization())
+    house.connection.execute(FINISHED.encode())
+    house.connection.execute(OLD_PARTITION.encode())
+    house.connection.execute("alter table public.sync_activity_logs_2020_01 owner to crm_sync_owner")
+
+
+def is_kept(house: House) -> bool:
+    """Partitions made, the old one dropped, and all that is past its time purged, in several batches."""
+    return bool(
+        house.value(
+            "select not exists (select from public.sync_queue) and to_regclass('public.sync_activity_logs_2020_01') "
+            "is null and exists (select from crm_sync.log_partitions())"
+        )
+    )
+
+
+def test_a_daemon_keeps_the_house_by_itself(house: House, database: str) -> None:
+    furnish(house)
+    with daemon(database):
+        eventually(lambda: is_kept(house), "a kept house")
+    assert house.value("select sum(purged) from crm_sync.lanes") == 2500
+
+
+def test_what_fails_for_one_chore_does_not_let_the_others_wait(house: House, database: str) -> None:
+    furnish(house)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "create or replace function crm_sync.advance_slots() returns integer language sql as 'select 1 / 0'"
+        )
+    with daemon(database):
+        eventually(lambda: is_kept(house), "a kept house")
