@@ -6,8 +6,8 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Self
 from uuid import UUID
 
 import asyncpg
@@ -98,7 +98,7 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, settings: Settings) -> Database:
+    async def open(cls, settings: Settings) -> Self:
         """Open the pool; raises a `Refusal` when the database cannot be reached or does not let us in."""
         deadline = asyncio.get_running_loop().time() + settings.connect_timeout_seconds
         while True:
@@ -278,8 +278,17 @@ class Database:
     async def advance_slots(self) -> None:
         await self._value("select crm_sync.advance_slots()")
 
-    async def purge(self) -> int:
-        answer: int = await self._value("select crm_sync.purge()")
+    async def drop_log_partitions(self) -> int:
+        answer: int = await self._value("select crm_sync.drop_log_partitions()")
+        return answer
+
+    async def purge(self, since: datetime | None) -> datetime | None:
+        """Purge a batch of finished rows; returns where to go on, None when there are no more."""
+        answer: datetime | None = await self._value("select crm_sync.purge($1)", since)
+        return answer
+
+    async def purge_remains(self) -> int:
+        answer: int = await self._value("select crm_sync.purge_remains()")
         return answer
 
     async def ring_worker(self, worker_id: UUID) -> None:
