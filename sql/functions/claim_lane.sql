@@ -54,7 +54,7 @@ begin
   set next_attempt_at = null
   from (
     select d.organization_id, d.id from public.sync_queue as d
-    where d.integration_id = p_integration_id and d.status in ('pending', 'retry') and d.next_attempt_at is not null and d.next_attempt_at <= v_now
+    where d.integration_id = p_integration_id and d.completed_at is null and d.batch_id is null and d.next_attempt_at is not null and d.next_attempt_at <= v_now
     order by d.next_attempt_at
     limit p_limit
     for update skip locked
@@ -76,7 +76,7 @@ begin
         select q.id, q.contact_id from public.sync_queue as q
         where q.integration_id = p_integration_id and q.priority = p.priority
           and q.id > case when v_looks_behind then 0 else v_lane.cursors[p.priority] end
-          and q.status in ('pending', 'retry') and q.next_attempt_at is null
+          and q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
           -- a contact that is being worked on waits; looked up in a hash table, not held against each
           and (q.contact_id in (select u.contact_id from unnest(v_under_way.contacts) as u (contact_id))) is not true
         order by q.id
@@ -100,7 +100,7 @@ begin
       cross join lateral (
         select q.id from public.sync_queue as q
         where q.integration_id = p_integration_id and q.contact_id = c.contact_id
-          and q.status in ('pending', 'retry') and q.batch_id is null
+          and q.completed_at is null and q.batch_id is null
         order by q.id
         limit p_limit
         for update skip locked

@@ -39,7 +39,7 @@ begin
   -- carried to the row that people look at when the work is done, and every few seconds while it is not
   if v_lane.folded_at < now() - interval '5 seconds' or not exists (
     select from public.sync_queue as q
-    where q.integration_id = p_batch.integration_id and q.status in ('pending', 'retry') and q.next_attempt_at is null
+    where q.integration_id = p_batch.integration_id and q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
   ) then
     perform crm_sync.fold_counters(p_batch.organization_id, p_batch.integration_id);
   end if;

@@ -4,6 +4,7 @@ returns table (integration_id bigint, is_due boolean, due_at timestamptz, last_c
 language plpgsql stable
 set search_path = ''
 set enable_seqscan = off
+set enable_bitmapscan = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -13,14 +14,14 @@ begin
   with recursive ready as (
     (
       select q.integration_id from public.sync_queue as q
-      where q.status in ('pending', 'retry') and q.next_attempt_at is null
-      order by q.integration_id limit 1
+      where q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
+      order by q.integration_id, q.priority, q.id limit 1
     )
     union all
     select (
       select q.integration_id from public.sync_queue as q
-      where q.status in ('pending', 'retry') and q.next_attempt_at is null and q.integration_id > r.integration_id
-      order by q.integration_id limit 1
+      where q.completed_at is null and q.next_attempt_at is null and q.batch_id is null and q.integration_id > r.integration_id
+      order by q.integration_id, q.priority, q.id limit 1
     )
     from ready as r
     where r.integration_id is not null
@@ -28,7 +29,7 @@ begin
   deferred as (
     (
       select q.integration_id, q.next_attempt_at from public.sync_queue as q
-      where q.status in ('pending', 'retry') and q.next_attempt_at is not null
+      where q.completed_at is null and q.next_attempt_at is not null and q.batch_id is null
       order by q.integration_id, q.next_attempt_at limit 1
     )
     union all
@@ -36,7 +37,7 @@ begin
     from deferred as d
     cross join lateral (
       select q.integration_id, q.next_attempt_at from public.sync_queue as q
-      where q.status in ('pending', 'retry') and q.next_attempt_at is not null and q.integration_id > d.integration_id
+      where q.completed_at is null and q.next_attempt_at is not null and q.batch_id is null and q.integration_id > d.integration_id
       order by q.integration_id, q.next_attempt_at limit 1
     ) as n
   ),

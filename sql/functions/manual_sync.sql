@@ -27,7 +27,7 @@ begin
         when coalesce(btrim(k.email), '') = '' then 'the contact has no e-mail address'
         when exists (
           select from public.sync_queue as q
-          where q.integration_id = i.id and q.contact_id = a.contact_id and q.status in ('pending', 'retry', 'processing') and q.queue_type = 'contact_sync'
+          where q.integration_id = i.id and q.contact_id = a.contact_id and q.completed_at is null and q.queue_type = 'contact_sync'
         ) then 'it is waiting already'
       end as reason
     from asked as a

@@ -17,12 +17,12 @@ begin
   -- rows that a producer committed while their connection was being deleted: no lane leads to them any more
   v_strays := array(
     with recursive open as (
-      (select q.integration_id from public.sync_queue as q where q.status in ('pending', 'retry') order by q.integration_id limit 1)
+      (select q.integration_id from public.sync_queue as q where q.completed_at is null and q.batch_id is null order by q.integration_id, q.contact_id limit 1)
       union all
       select (
         select q.integration_id from public.sync_queue as q
-        where q.status in ('pending', 'retry') and q.integration_id > o.integration_id
-        order by q.integration_id limit 1
+        where q.completed_at is null and q.batch_id is null and q.integration_id > o.integration_id
+        order by q.integration_id, q.contact_id limit 1
       )
       from open as o
       where o.integration_id is not null
@@ -31,7 +31,7 @@ begin
     where o.integration_id is not null and not exists (select from public.user_integrations as i where i.id = o.integration_id)
   );
   if cardinality(v_strays) > 0 then
-    delete from public.sync_queue as q where q.integration_id = any (v_strays) and q.status in ('pending', 'retry');
+    delete from public.sync_queue as q where q.integration_id = any (v_strays) and q.completed_at is null and q.batch_id is null;
     get diagnostics v_total = row_count;
   end if;
 

@@ -29,7 +29,7 @@ as $$
   from gone as g
   where not exists (
     select from public.sync_queue as q
-    where q.integration_id = g.integration_id and q.contact_id = g.contact_id and q.status in ('pending', 'retry') and q.queue_type = 'contact_sync'
+    where q.integration_id = g.integration_id and q.contact_id = g.contact_id and q.completed_at is null and q.batch_id is null and q.queue_type = 'contact_sync'
   )
 $$;
 comment on function crm_sync.resync_gone_contacts(crm_sync.batches, jsonb) is

@@ -10,7 +10,7 @@ begin
   perform from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
   update public.sync_queue as q
   set status = 'retry', attempts = 0, losses = 0, next_attempt_at = null, completed_at = null, stumbled_at = null, scheduled_at = now()
-  where q.integration_id = p_integration_id and q.status = 'failed'
+  where q.integration_id = p_integration_id and q.completed_at is not null and q.failure is not null and q.status = 'failed'
     and (p_cause is null or q.last_error ilike '%' || p_cause || '%')
     and (p_failed_since is null or q.completed_at >= now() - p_failed_since);
   get diagnostics v_count = row_count;

@@ -17,7 +17,7 @@ begin
     set status = case when q.losses >= 9 then 'failed' else 'retry' end,
       batch_id = null, losses = q.losses + 1, attempts = q.attempts - 1, uncertain = true, next_attempt_at = null,
       completed_at = case when q.losses >= 9 then now() end,
-      failure = null,
+      failure = case when q.losses >= 9 then '{"kind": "other"}'::jsonb end,
       last_error = case when q.losses >= 9
         then 'ten daemons vanished while they worked on this row; look at their logs, then retry it'
         else 'the daemon that worked on it vanished' end

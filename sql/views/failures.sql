@@ -32,9 +32,9 @@ from (
       max(q.id) as newest_id
     from (
       -- apart, because each has an index of its own
-      select * from public.sync_queue as q where q.status = 'failed'
+      select * from public.sync_queue as q where q.completed_at is not null and q.failure is not null
       union all
-      select * from public.sync_queue as q where q.status = 'retry'
+      select * from public.sync_queue as q where q.completed_at is null and q.status = 'retry'
     ) as q
     where q.integration_id is not null and q.last_error is not null
     group by q.organization_id, q.integration_id, 3, q.queue_type, 5, 6,

@@ -29,13 +29,13 @@ cross join lateral (
     count(*) filter (where q.status = 'retry') as retrying,
     min(q.created_at) as oldest
   from public.sync_queue as q
-  where q.integration_id = i.id and q.status in ('pending', 'retry', 'processing')
+  where q.integration_id = i.id and q.completed_at is null
 ) as o
 cross join lateral (
-  select count(*) as failed from public.sync_queue as q where q.integration_id = i.id and q.status = 'failed'
+  select count(*) as failed from public.sync_queue as q where q.integration_id = i.id and q.completed_at is not null and q.failure is not null
 ) as f
 cross join lateral (
-  select count(*) as skipped from public.sync_queue as q where q.integration_id = i.id and q.status = 'skipped'
+  select count(*) as skipped from public.sync_queue as q where q.integration_id = i.id and q.completed_at is not null and q.failure is null and q.last_error is not null
 ) as s;
 comment on view crm_sync.status is 'Reader: one row for each connection: what waits, runs, failed, since when, and why.';
 comment on column crm_sync.status.organization_id is 'Whose connection it is.';
