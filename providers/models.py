@@ -6,12 +6,14 @@ answers one `Outcome` for each document, which `crm_sync.finish_batch` takes bac
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_type_hints
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from providers.errors import FailureKind, ProviderError
 
@@ -30,8 +32,8 @@ class Policy(StrEnum):
     """Only to a value of the same or a later rank in `Field.ranks`; a value of no rank is a person's."""
 
 
-class Field(Frozen):
-    """One value for one field of the CRM.
+class Field(NamedTuple):
+    """One value for one field of the CRM. Tens of thousands are under way at once, and pydantic's models are heavy.
 
     Attributes:
         value: as text, never blank.
@@ -55,6 +57,19 @@ class Field(Frozen):
 
     def _rank(self, value: str) -> int | None:
         return next((rank for rank, values in enumerate(self.ranks) if value in values), None)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        optional = cls._field_defaults
+        given = core_schema.typed_dict_schema(
+            {
+                name: core_schema.typed_dict_field(handler.generate_schema(hint), required=name not in optional)
+                for name, hint in get_type_hints(cls).items()
+            }
+        )
+        made = core_schema.no_info_after_validator_function(lambda values: cls(**values), given)
+        python = core_schema.union_schema([core_schema.is_instance_schema(cls), made])
+        return core_schema.json_or_python_schema(made, python)
 
 
 Fields = dict[str, Field]
@@ -267,7 +282,8 @@ class Failure(Frozen):
         )
 
 
-class Outcome(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
     """What became of one document.
 
     Attributes:
@@ -290,4 +306,4 @@ class Outcome(Frozen):
     failure: Failure | None = None
     uncertain: bool = False
     duration_ms: int = 0
-    echo: dict[str, Any] = {}
+    echo: dict[str, Any] = field(default_factory=dict)

@@ -131,7 +131,7 @@ def comparable(field: Field, definition: Definition | None, name: str) -> tuple[
             return text
 
     ranks = tuple(tuple(same(text) for text in rank) for rank in field.ranks)
-    return value, field.model_copy(update={"value": canonical(value) or field.value, "ranks": ranks})
+    return value, field._replace(value=canonical(value) or field.value, ranks=ranks)
 
 
 def _custom(definition: Definition, text: str) -> Any:

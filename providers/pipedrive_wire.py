@@ -20,7 +20,7 @@ MAX_CUSTOM_FIELDS = 15
 PAGE = 500
 NOTES_PATH = "/api/v1/notes"
 TASKS_PATH = "/api/v2/activities"
-WIDTH = 8
+WIDTH = 16
 """Calls under way at a time: concurrency within the budget stands in for batches."""
 
 # What calls cost of the daily budget of tokens.

@@ -61,7 +61,7 @@ class Person:
         for name, field in fields.items():
             value, word = cut(object_name, name, field.value, lengths)
             if word is not None:
-                fields[name] = field.model_copy(update={"value": value})
+                fields[name] = field._replace(value=value)
                 remarks.append(word)
         return cls(document, fields, external_id, joined(*remarks))
 

@@ -4,7 +4,7 @@ create or replace function crm_sync.claim_batch(
   p_integration_ids bigint[] default null,
   p_lease interval default '60 seconds'
 )
-returns table (batch jsonb, due bigint[], next_due_at timestamptz)
+returns table (batch json, due bigint[], next_due_at timestamptz)
 language plpgsql
 security definer
 set search_path = ''

@@ -5,6 +5,7 @@ as $$
 declare
   v record;
   v_lane crm_sync.lanes;
+  v_first_id bigint := (select min(u.id) from unnest(p_batch.row_ids) as u (id));
 begin
   select
     count(*) filter (where q.status = 'completed' and q.superseded_by is null) as synced,
@@ -38,8 +39,16 @@ begin
 
   -- carried to the row that people look at when the work is done, and every few seconds while it is not
   if v_lane.folded_at < now() - interval '5 seconds' or not exists (
-    select from public.sync_queue as q
-    where q.integration_id = p_batch.integration_id and q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
+    -- from this batch's rows on: before them an old snapshot may keep dead index entries of all the rows that ever were
+    select
+    from generate_series(1, 10) as p (priority)
+    cross join lateral (
+      select from public.sync_queue as q
+      where q.integration_id = p_batch.integration_id and q.priority = p.priority and q.id >= v_first_id
+        and q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
+      order by q.id
+      limit 1
+    ) as q
   ) then
     perform crm_sync.fold_counters(p_batch.organization_id, p_batch.integration_id);
   end if;

@@ -1,7 +1,16 @@
 create or replace function crm_sync.enqueue_follow_ups(p_batch crm_sync.batches, p_outcomes jsonb) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+declare
+  v_wants record;
+begin
+  select i.sync_settings ->> 'auto_create_deals' = 'true' as deals, i.sync_settings ->> 'log_activities' = 'true' as activities,
+    i.sync_settings ->> 'attention_tasks' = 'true' as tasks
+  into v_wants
+  from public.user_integrations as i
+  where i.organization_id = p_batch.organization_id and i.id = p_batch.integration_id;
+
   with outcomes as materialized (
     select p_batch.organization_id as organization_id, x.row_id::bigint as row_id, coalesce(o.takes_deals, true) as takes_deals
     from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text, takes_deals boolean)
@@ -15,10 +24,10 @@ as $$
       and not q.payload ? 'because' -- what hangs on a contact that is made again waits in the queue already
   ),
   synced as materialized (
-    select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, i.sync_settings, r.intent as rule, coalesce(r.create_deal, false) and q.takes_deals as create_deal, coalesce(c.requires_human_attention, false) as needs_person
+    select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, r.intent as rule,
+      v_wants.deals and q.takes_deals and r.create_deal as create_deal, v_wants.tasks and c.requires_human_attention as create_task
     from done as q
-    join public.user_integrations as i on i.organization_id = q.organization_id and i.id = q.integration_id
-    join public.inbox_messages as g on g.organization_id = q.organization_id and g.id = q.message_id
+    cross join lateral crm_sync.message_of(q.organization_id, q.message_id) as g
     left join public.message_classifications as c on c.id = q.classification_id
     left join lateral crm_sync.intent_rule(q.organization_id, c.intent::text) as r on true
   ),
@@ -27,7 +36,7 @@ as $$
     select distinct on (s.contact_id, s.rule)
       p_batch.organization_id, p_batch.integration_id, 'deal', 'deal:' || s.contact_id || ':' || s.rule, s.contact_id, s.message_id, s.rule
     from synced as s
-    where s.create_deal and s.sync_settings ->> 'auto_create_deals' = 'true'
+    where s.create_deal
     order by s.contact_id, s.rule, s.id
     on conflict do nothing -- there is a deal for this contact and rule already
     returning key
@@ -36,14 +45,14 @@ as $$
     insert into crm_sync.effects (organization_id, integration_id, object_type, key, contact_id, message_id)
     select distinct p_batch.organization_id, p_batch.integration_id, 'activity', 'message:' || s.message_id, s.contact_id, s.message_id
     from synced as s
-    where s.sync_settings ->> 'log_activities' = 'true'
+    where v_wants.activities
     on conflict do nothing
   ),
   tasks as (
     insert into crm_sync.effects (organization_id, integration_id, object_type, key, contact_id, message_id)
     select distinct p_batch.organization_id, p_batch.integration_id, 'task', 'task:' || s.message_id, s.contact_id, s.message_id
     from synced as s
-    where s.needs_person and s.sync_settings ->> 'attention_tasks' = 'true'
+    where s.create_task
     on conflict do nothing -- people work with the task there is
     returning key
   )
@@ -61,16 +70,17 @@ as $$
     union all
     select s.id, 2, s.contact_id, s.message_id, s.classification_id, 'activity_sync', s.priority, 'message:' || s.message_id
     from synced as s
-    where s.sync_settings ->> 'log_activities' = 'true'
+    where v_wants.activities
     union all
     select t.* from (
       select distinct on (k.key) s.id, 3 as step, s.contact_id, s.message_id, s.classification_id, 'activity_sync' as queue_type, s.priority, k.key
       from synced as s
       cross join lateral (select 'task:' || s.message_id as key) as k
-      where s.needs_person and (k.key in (select t.key from tasks as t)) is true
+      where s.create_task and (k.key in (select t.key from tasks as t)) is true
       order by k.key, s.id desc
     ) as t
   ) as w
-  order by w.id, w.step
+  order by w.id, w.step;
+end;
 $$;
 comment on function crm_sync.enqueue_follow_ups(crm_sync.batches, jsonb) is 'Worker: enqueues the deals, timeline activities and tasks that synced contacts ask for, each at most once.';

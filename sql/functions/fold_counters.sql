@@ -8,12 +8,7 @@ begin
   if not found then
     return;
   end if;
-  update crm_sync.lanes as l
-  set folded_at = now(),
-    synced_contacts = (
-      select count(*) from public.contact_sync_mappings as m
-      where m.organization_id = p_organization_id and m.integration_id = p_integration_id and m.last_synced_at is not null
-    )
+  update crm_sync.lanes as l set folded_at = now()
   where l.organization_id = p_organization_id and l.integration_id = p_integration_id;
   update public.user_integrations as i
   set total_synced_contacts = l.synced_contacts, total_synced_deals = l.synced_deals,

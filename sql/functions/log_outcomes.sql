@@ -1,7 +1,8 @@
 create or replace function crm_sync.log_outcomes(p_batch crm_sync.batches, p_outcomes jsonb) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   with outcomes as materialized (
     select p_batch.organization_id as organization_id, o.*
     from jsonb_to_recordset(p_outcomes) as o (
@@ -34,14 +35,14 @@ as $$
       case q.queue_type when 'contact_sync' then 'sync_contact' when 'deal_sync' then 'sync_deal' else 'sync_activity' end as activity_type,
       case when q.queue_type = 'contact_sync' then 'Contact' when q.queue_type = 'deal_sync' then 'Deal' when q.payload ->> 'key' like 'task:%' then 'Task' else 'Activity' end as noun
   ) as t
-  left join public.contact_sync_mappings as m
-    on m.organization_id = q.organization_id and m.integration_id = q.integration_id and m.contact_id = q.contact_id;
+  left join lateral crm_sync.mapping_of(q.organization_id, q.integration_id, q.contact_id) as m on true;
 
   -- a field that the CRM complains about may not be what we take it for any more
   update crm_sync.lanes as l
   set described_at = null
   where l.organization_id = p_batch.organization_id and l.integration_id = p_batch.integration_id and l.described_at < now() - interval '1 minute'
-    and p_outcomes @? '$[*].failure ? (@.kind == "rejected" && @.field != null)'
+    and p_outcomes @? '$[*].failure ? (@.kind == "rejected" && @.field != null)';
+end;
 $$;
 comment on function crm_sync.log_outcomes(crm_sync.batches, jsonb) is
   'Worker: one log entry for each outcome; has the CRM''s fields read again when it complains about one.';

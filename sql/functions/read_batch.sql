@@ -1,4 +1,4 @@
-create or replace function crm_sync.read_batch(p_batch_id bigint) returns jsonb
+create or replace function crm_sync.read_batch(p_batch_id bigint) returns json
 language sql
 security definer
 set search_path = ''

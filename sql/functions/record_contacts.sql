@@ -2,6 +2,8 @@ create or replace function crm_sync.record_contacts(p_batch crm_sync.batches, p_
 language plpgsql
 set search_path = ''
 as $$
+declare
+  v_new bigint;
 begin
   -- companies that the CRM confirmed along with their contacts
   insert into crm_sync.effects as e (organization_id, integration_id, object_type, key, external_id, confirmed_at)
@@ -33,36 +35,46 @@ begin
     where m.organization_id = p_batch.organization_id and m.integration_id = p_batch.integration_id
       and m.external_contact_id = any (array(select s.external_id from settled as s where s.external_id is not null))
   ),
-  judged as (
-    select s.*, g.id as message_id, coalesce(h.contact_id, nullif(s.first_contact_id, s.contact_id)) as owner_id
+  judged as materialized (
+    select s.*, g.id as message_id, coalesce(h.contact_id, nullif(s.first_contact_id, s.contact_id)) as owner_id,
+      s.status = 'synced' and b.last_synced_at is null as is_new
     from settled as s
-    join public.contacts as k on k.organization_id = s.organization_id and k.id = s.contact_id
-    left join public.inbox_messages as g on g.organization_id = s.organization_id and g.id = s.asked_by -- it may be gone by now
+    cross join lateral crm_sync.contact_of(s.organization_id, s.contact_id) as k
+    left join lateral crm_sync.message_of(s.organization_id, s.asked_by) as g on true -- it may be gone by now
+    left join lateral crm_sync.mapping_of(s.organization_id, s.integration_id, s.contact_id) as b on true
     -- one record of the CRM belongs to one contact of ours: the one that had it, else the first of this batch
     left join holders as h on h.external_contact_id = s.external_id and h.contact_id <> s.contact_id
+  ),
+  recorded as (
+    insert into public.contact_sync_mappings as m (
+      organization_id, integration_id, contact_id, message_id, external_contact_id, external_company_id, sync_status, last_synced_at, sync_data, conflict_data
+    )
+    select
+      p_batch.organization_id, p_batch.integration_id, j.contact_id, j.message_id,
+      case when j.status = 'synced' and j.owner_id is null then j.external_id end,
+      case when j.status = 'synced' then j.company_external_id end,
+      case when j.status <> 'synced' then 'error' when j.owner_id is not null then 'conflict' else 'synced' end,
+      case when j.status = 'synced' then now() end,
+      case when j.status = 'synced' then coalesce(j.echo, '{}') - 'company_key' else '{}' end,
+      case when j.owner_id is not null then jsonb_build_object('external_contact_id', j.external_id, 'owner_contact_id', j.owner_id,
+        'reason', 'another contact of ours has this e-mail address and owns the record in the CRM') end
+    from judged as j
+    order by j.contact_id
+    on conflict (organization_id, integration_id, contact_id) do update
+    set message_id = coalesce(excluded.message_id, m.message_id),
+      sync_status = excluded.sync_status,
+      external_contact_id = case when excluded.sync_status = 'error' then m.external_contact_id else excluded.external_contact_id end,
+      external_company_id = coalesce(excluded.external_company_id, m.external_company_id),
+      last_synced_at = coalesce(excluded.last_synced_at, m.last_synced_at),
+      sync_data = case when excluded.sync_status = 'error' then m.sync_data else excluded.sync_data end,
+      conflict_data = case when excluded.sync_status = 'error' then m.conflict_data else excluded.conflict_data end
   )
-  insert into public.contact_sync_mappings as m (
-    organization_id, integration_id, contact_id, message_id, external_contact_id, external_company_id, sync_status, last_synced_at, sync_data, conflict_data
-  )
-  select
-    p_batch.organization_id, p_batch.integration_id, j.contact_id, j.message_id,
-    case when j.status = 'synced' and j.owner_id is null then j.external_id end,
-    case when j.status = 'synced' then j.company_external_id end,
-    case when j.status <> 'synced' then 'error' when j.owner_id is not null then 'conflict' else 'synced' end,
-    case when j.status = 'synced' then now() end,
-    case when j.status = 'synced' then coalesce(j.echo, '{}') - 'company_key' else '{}' end,
-    case when j.owner_id is not null then jsonb_build_object('external_contact_id', j.external_id, 'owner_contact_id', j.owner_id,
-      'reason', 'another contact of ours has this e-mail address and owns the record in the CRM') end
-  from judged as j
-  order by j.contact_id
-  on conflict (organization_id, integration_id, contact_id) do update
-  set message_id = coalesce(excluded.message_id, m.message_id),
-    sync_status = excluded.sync_status,
-    external_contact_id = case when excluded.sync_status = 'error' then m.external_contact_id else excluded.external_contact_id end,
-    external_company_id = coalesce(excluded.external_company_id, m.external_company_id),
-    last_synced_at = coalesce(excluded.last_synced_at, m.last_synced_at),
-    sync_data = case when excluded.sync_status = 'error' then m.sync_data else excluded.sync_data end,
-    conflict_data = case when excluded.sync_status = 'error' then m.conflict_data else excluded.conflict_data end;
+  select count(*) into v_new from judged as j where j.is_new;
+  -- counted here: to count the mappings themselves takes as long as there are contacts
+  if v_new > 0 then
+    update crm_sync.lanes as l set synced_contacts = l.synced_contacts + v_new
+    where l.organization_id = p_batch.organization_id and l.integration_id = p_batch.integration_id;
+  end if;
 
   perform crm_sync.enqueue_follow_ups(p_batch, p_outcomes);
 end;

@@ -26,16 +26,9 @@ begin
     end as reason
     from claimed as u
     join public.sync_queue as q on q.organization_id = u.organization_id and q.id = u.id
-    left join public.contacts as k on k.organization_id = u.organization_id and k.id = q.contact_id
-    left join lateral (
-      select m.external_contact_id, m.conflict_data from public.contact_sync_mappings as m
-      where m.organization_id = u.organization_id and m.integration_id = u.integration_id and m.contact_id = q.contact_id and q.queue_type <> 'contact_sync'
-      offset 0 -- by its whole key, not all mappings of the connection
-    ) as m on true
-    left join lateral (
-      select g.id from public.inbox_messages as g where g.organization_id = u.organization_id and g.id = q.message_id and q.queue_type = 'activity_sync'
-      offset 0
-    ) as g on true
+    left join lateral crm_sync.contact_of(u.organization_id, q.contact_id) as k on true
+    left join lateral crm_sync.mapping_of(u.organization_id, u.integration_id, q.contact_id) as m on q.queue_type <> 'contact_sync'
+    left join lateral crm_sync.message_of(u.organization_id, q.message_id) as g on q.queue_type = 'activity_sync'
   ),
   skipped as (
     update public.sync_queue as q

@@ -49,3 +49,28 @@ comment on index public.sync_activity_logs_default_created_at_idx is 'Finds what
 comment on table public.sync_activity_logs is 'Every effect and every failure, append-only, partitioned by time.';
 comment on column crm_sync.config.retain_logs is
   'Partitions of the activity log are dropped after this time: days up to 14 days, weeks up to 120 days, months beyond.';
+
+-- What is composed is carried as text: json, and a rule of a mapping with what is the same for all records of a batch worked out.
+create type crm_sync.mapping_rule as (
+  target text, source text, constant text, words jsonb, only_mapped boolean, options jsonb, substitute text, keeps_unknown boolean, policy text, ranks json
+);
+alter type crm_sync.mapping_rule owner to crm_sync_owner;
+comment on type crm_sync.mapping_rule is 'A rule of a mapping, with all that is the same for each record of a batch.';
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.mapping_rules(uuid, bigint, text);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.compose_fields(jsonb, jsonb, jsonb);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.compose_contacts(uuid, bigint, bigint[]);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.compose_deals(uuid, bigint, bigint[]);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.compose_activities(uuid, bigint, bigint[]);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.compose_tasks(uuid, bigint, bigint[]);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.compose_batch(bigint);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.read_batch(bigint);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.claim_batch(uuid, integer, bigint[], interval);
