@@ -14,11 +14,12 @@ set contact_ids = array(
 -- row is open is therefore asked of completed_at, which only the end of its work sets; the constraint ties it to the status.
 update public.sync_queue set failure = '{"kind": "other"}' where status = 'failed' and failure is null;
 alter table public.sync_queue set (fillfactor = 70);
--- squawk-ignore constraint-missing-not-valid
 alter table public.sync_queue
+  -- squawk-ignore constraint-missing-not-valid
   add constraint sync_queue_finished_is_what_has_ended check (
     (completed_at is not null) = (status in ('completed', 'failed', 'skipped')) and (status <> 'failed' or failure is not null)
   );
+-- squawk-ignore require-concurrent-index-deletion
 drop index public.sync_queue_ready_idx, public.sync_queue_deferred_idx, public.sync_queue_open_idx, public.sync_queue_failed_idx;
 create index sync_queue_ready_idx on public.sync_queue (integration_id, priority, id) where completed_at is null and next_attempt_at is null;
 create index sync_queue_deferred_idx on public.sync_queue (integration_id, next_attempt_at) where completed_at is null and next_attempt_at is not null;

@@ -143,7 +143,7 @@ def test_looking_for_due_connections_probes_and_does_not_count(
     database = postgres.create_database(backlog)
     with connect(database) as connection:
         prepare(connection, statistics)
-        connection.execute("select crm_sync.due_lanes()")  # the first to come by marks the entries of finished rows dead
+        connection.execute("select crm_sync.due_lanes()")  # the first to pass entries of finished rows marks them dead
         before = visited(connection)["sync_queue"]
         for _ in range(10):
             assert connection.execute("select count(*) from crm_sync.due_lanes()").fetchone() == (1,)
