@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -48,13 +48,25 @@ class _Load:
 
 
 class Carrier:
-    """Keeps one client for each integration: its tokens, its budget, what it has learnt about the account."""
+    """Keeps one client for each integration: its tokens, its budget, what it has learnt about the account.
 
-    def __init__(self, database: Database, settings: Settings, http: Http, stopping: asyncio.Event) -> None:
+    `client_for` finds the client of a provider by its name, or raises `LookupError`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        http: Http,
+        stopping: asyncio.Event,
+        *,
+        client_for: Callable[[str], type[Client]] = client_for,
+    ) -> None:
         self._database = database
         self._settings = settings
         self._http = http
         self._stopping = stopping
+        self._client_for = client_for
         self._connections: dict[int, _Connection] = {}
         self._last_words: set[asyncio.Task[object]] = set()
         self._afterthoughts: set[asyncio.Task[None]] = set()
@@ -67,6 +79,7 @@ class Carrier:
         error: ProviderError | None = None
         try:
             with on_behalf_of(batch.id):
+                del batch  # a thousand documents are megabytes: composed anew, they replace these
                 error = await self._try_push(load)
         except asyncio.CancelledError:
             cancelled = True
@@ -125,7 +138,6 @@ class Carrier:
 
     async def _try_push(self, load: _Load) -> ProviderError | None:
         """Push; returns what becomes of the documents that the push did not speak of, None to hand them back."""
-        batch = load.batch
         try:
             await self._push(load)
         except ProviderError as failure:
@@ -133,21 +145,21 @@ class Carrier:
         except Stopping:
             return None
         except DatabaseTrouble as trouble:
-            log.warning("database_trouble_during_push", integration_id=batch.integration_id, error=str(trouble))
+            log.warning("database_trouble_during_push", integration_id=load.batch.integration_id, error=str(trouble))
             if trouble.is_lost:
                 return None
             # our own database refuses something: backing off beats trying the same again at once
-            return Unavailable(f"our own database: {trouble}", provider=batch.provider)
+            return Unavailable(f"our own database: {trouble}", provider=load.batch.provider)
         except Exception as failure:  # noqa: BLE001 - a fault of one batch must not end the daemon
             # the type and the places are enough to find it; the message might hold a person's data
             log.error(
                 "push_failed_unexpectedly",
-                integration_id=batch.integration_id,
+                integration_id=load.batch.integration_id,
                 error=type(failure).__name__,
                 places=places(failure),
             )
-            return Unexpected(f"a fault of ours: {type(failure).__name__}", provider=batch.provider)
-        return Unexpected("the provider's module said nothing of this row", provider=batch.provider)
+            return Unexpected(f"a fault of ours: {type(failure).__name__}", provider=load.batch.provider)
+        return Unexpected("the provider's module said nothing of this row", provider=load.batch.provider)
 
     async def _push(self, load: _Load) -> None:
         connection = self._connection(load.batch)
@@ -167,7 +179,7 @@ class Carrier:
             known.tokens.expect_version(batch.credentials_version)
             return known
         try:
-            make = client_for(batch.provider)
+            make = self._client_for(batch.provider)
         except LookupError as error:
             raise Unauthorized(
                 f"this version of the daemon cannot speak to it: {error}", provider=batch.provider

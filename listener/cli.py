@@ -2,209 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from importlib import import_module
 
 import click
-import psycopg
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from listener import __version__, service
-from listener.errors import EX_CONFIG, EX_UNAVAILABLE, Refusal
-from listener.settings import Settings, database_url
-from sql import ask
-from sql.migrate import MigrationError, install_script, migrate, pending
+from listener import __version__
 
-NOT_A_URL = (
-    "DATABASE_URL is not a connection string. Write it as postgresql://user:password@host:5432/database, with reserved "
-    "characters of the password percent-encoded."
-)
-NOT_MIGRATED = (
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.UndefinedColumn,
-    psycopg.errors.InvalidSchemaName,
-    psycopg.errors.InvalidParameterValue,  # the role that the migration makes is not there
-)
+MODULES = {
+    "demo": "listener.console",
+    "install-sql": "listener.console",
+    "migrate": "listener.console",
+    "run": "listener.run",
+    "status": "listener.console",
+}
+"""Where each command is. Imported when it is asked for: the daemon starts without what only an operator needs."""
 
 
-WIDE = 200
-MIGRATED = """"$0" -m listener.cli migrate >&2 && exec "$0" -m listener.cli "$@\""""
-"""The embedded database is this user's own: it is brought up to date before anything is asked of it."""
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in MODULES:
+            return None
+        command: click.Command = getattr(import_module(MODULES[cmd_name]), cmd_name.replace("-", "_"))
+        return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="crm-sync")
 def main() -> None:
     """Carries classified replies from Postgres to CRMs.
 
     DATABASE_URL says which database; without it, the commands that work with one use an embedded Postgres.
     """
-
-
-@main.command("run")
-def run_command() -> None:
-    """Run the daemon until SIGTERM or Ctrl-C.
-
-    Example: INTEGRATION_ENCRYPTION_KEY_FILE=/etc/crm-sync/key crm-sync run
-    """
-    _require_database()
-    try:
-        asyncio.run(service.run(Settings.from_environment()))
-    except Refusal as refusal:
-        _fail(str(refusal), refusal.exit_status)
-
-
-@main.command("migrate")
-@click.option("--check", is_flag=True, help="Only say what would be applied; exit with 1 if there is anything.")
-def migrate_command(check: bool) -> None:
-    """Bring the database up to this version.
-
-    Example: DATABASE_URL=postgresql://postgres@localhost/app crm-sync migrate
-    """
-    url = _require_database()
-    with _clear_words():
-        if check:
-            names = list(pending(url))
-            click.echo("\n".join(names) if names else "up to date")
-            sys.exit(1 if names else 0)
-        try:
-            applied = migrate(url).applied
-        except MigrationError as error:
-            if isinstance(error.__context__, psycopg.OperationalError):
-                raise error.__context__ from None
-            _fail(str(error), 1)
-        click.echo(f"applied {len(applied)} files" if applied else "up to date")
-
-
-@main.command("install-sql")
-@click.argument("target", type=click.Path(dir_okay=False, path_type=Path), default="-")
-def install_sql_command(target: Path) -> None:
-    """Write all of the SQL as one script, for those who deploy with psql or another tool.
-
-    Example: crm-sync install-sql install.sql && psql -1 -v ON_ERROR_STOP=1 -f install.sql app
-    """
-    if str(target) == "-":
-        click.echo(install_script(), nl=False)
-    else:
-        target.write_text(install_script())
-
-
-@main.command("status")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each connection.")
-def status_command(as_json: bool) -> None:
-    """Show every connection: what waits, runs, failed, since when, and why.
-
-    Example: crm-sync status --json | jq 'select(.failed > 0)'
-    """
-    url = _require_database()
-    with _clear_words():
-        found = ask.rows(url, ask.STATUS)
-    if as_json:
-        for row in found:
-            click.echo(json.dumps(row, default=str))
-        return
-    # in a pipe or a log there is no width to obey, and half a name helps nobody
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
-    console.print(status_table(found) if found else "No CRM is connected yet.")
-
-
-def status_table(found: list[dict[str, Any]]) -> Table:
-    """The status view as a table for people."""
-    table = Table(header_style="bold", row_styles=["", "dim"])
-    for column in ("#", "connection", "state"):
-        table.add_column(column, no_wrap=True)
-    for column in ("waiting", "running", "retrying", "failed", "skipped", "oldest wait", "last success"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("last error", overflow="fold")
-    for row in found:
-        wait = row["oldest_wait"]
-        table.add_row(
-            str(row["integration_id"]),
-            escape(f"{row['provider']}/{row['name']}"),
-            row["state"],
-            *(f"{row[name]:,}" for name in ("waiting", "running", "retrying", "failed", "skipped")),
-            "" if wait is None else str(timedelta(seconds=round(wait.total_seconds()))),
-            "" if row["last_success"] is None else f"{row['last_success']:%Y-%m-%d %H:%M:%S}",
-            escape(row["last_error"] or ""),
-        )
-    return table
-
-
-@main.command("demo", context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def demo_command(arguments: tuple[str, ...]) -> None:
-    """Show the whole way on an embedded Postgres and a CRM sandbox.
-
-    Example: crm-sync demo --replies 200
-    """
-    _replace_by("sandbox.demo", *arguments)
-
-
-def _require_database() -> str:
-    """DATABASE_URL; without one the same command starts again under an embedded Postgres."""
-    try:
-        url = database_url()
-    except Refusal as refusal:
-        _fail(str(refusal), refusal.exit_status)
-    if url is None:
-        _replace_by("sandbox.postgres", "--", "sh", "-c", MIGRATED, sys.executable, *sys.argv[1:])
-    try:
-        _ = urlsplit(url).port  # a reserved character in the password makes a piece of it the port
-    except ValueError:
-        _fail(NOT_A_URL, EX_CONFIG)
-    return url
-
-
-@contextmanager
-def _clear_words() -> Iterator[None]:
-    """What can be wrong with a database, in words that say what to do, and never with a piece of the password."""
-    try:
-        yield
-    except NOT_MIGRATED:
-        _fail("this database has not been migrated to this version; run: crm-sync migrate", EX_CONFIG)
-    except psycopg.errors.InsufficientPrivilege as error:
-        _fail(
-            f"the role in DATABASE_URL lacks a right: {error.diag.message_primary}\n"
-            "To look, it needs: grant crm_sync_reader to <role>. To migrate, it must be the owner or a superuser.",
-            EX_CONFIG,
-        )
-    except psycopg.OperationalError as error:
-        if re.search("invalid (port|integer|URI)|connection option", str(error)):
-            _fail(NOT_A_URL, EX_CONFIG)
-        _fail(f"the database cannot be reached: {str(error).strip()}", EX_UNAVAILABLE)
-    except psycopg.ProgrammingError as error:
-        if error.sqlstate is None:
-            _fail(NOT_A_URL, EX_CONFIG)
-        raise
-
-
-def _replace_by(module: str, *arguments: str) -> NoReturn:
-    # a process of its own: the daemon imports nothing of the sandbox, which need not be installed
-    import importlib.util  # noqa: PLC0415
-    import os  # noqa: PLC0415
-
-    try:
-        is_installed = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        is_installed = False
-    if not is_installed:
-        _fail("DATABASE_URL is not set, and the sandbox with its embedded Postgres is not installed.", EX_CONFIG)
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - ourselves, with our own arguments
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    click.echo(f"crm-sync: {message}", err=True)
-    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,11 @@ async def connect(settings: Settings) -> asyncpg.Connection:
         command_timeout=settings.connect_timeout_seconds,
         server_settings=_server_settings(settings),
     )
-    await _silence(connection)
+    try:
+        await _silence(connection)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 

@@ -20,7 +20,7 @@ from listener.documents import Claim
 from listener.doorbell import Doorbell
 from listener.errors import DatabaseTrouble
 from listener.settings import Settings
-from listener.upkeep import Upkeep
+from listener.upkeep import Held, Upkeep
 from providers.models import Batch
 
 log = structlog.get_logger()
@@ -28,6 +28,10 @@ log = structlog.get_logger()
 DISCOVER_SECONDS = 0.25
 BUSY_SECONDS = 0.02
 LONGEST_BUSY_SECONDS = 0.25
+ROWS_AT_ONCE = 3_000
+"""As many as a daemon carries for several integrations together: each row is kilobytes of memory."""
+HEAD_START_SECONDS = 0.01
+"""For the calls of what woke us: nothing else of ours competes with them so long."""
 LINGER_LOOKS = 3
 LINGER_SECONDS = 0.01
 OLDER_SECONDS = 0.003
@@ -55,7 +59,7 @@ class Worker:
         self._carrier = carrier
         self._stopping = stopping
         self._on_ready = on_ready
-        self._running: dict[asyncio.Task[None], Batch] = {}
+        self._running: dict[asyncio.Task[None], Held] = {}
         self._doorbell = Doorbell(settings, database, self.id, self._announce)
         self._upkeep = Upkeep(settings, database, self.id, self._running, self._announce)
         self._due: deque[int] = deque()
@@ -121,13 +125,14 @@ class Worker:
         count = 0
         while len(self._running) < self._settings.concurrency and not self._stopping.is_set():
             claim = await self._claim()
+            if claim.unreadable is not None:
+                log.error("batch_unreadable", batch_id=claim.unreadable.batch_id, places=claim.unreadable.places)
+                await self._database.finish(claim.unreadable.batch_id, claim.unreadable.outcomes)
+                continue
             if claim.batch is not None:
                 count += 1
                 self._start(claim.batch)
-            elif claim.unreadable is not None:
-                log.error("batch_unreadable", batch_id=claim.unreadable.batch_id, places=claim.unreadable.places)
-                await self._database.finish(claim.unreadable.batch_id, claim.unreadable.outcomes)
-            elif not self._due:
+            if not self._due:
                 break
         if not self._is_ready and (self._doorbell.was_tried or not self._settings.listen):
             self._is_ready = True
@@ -138,26 +143,33 @@ class Worker:
         """Of the next integration that is known to be due; discover them anew now and then, and when none is known."""
         now = time.monotonic()
         if self._due and now < self._discover_at:
-            integration_id = self._due.popleft()
-            claim = await self._database.claim(
-                self.id, self._settings.batch_size, self._settings.lease_seconds, [integration_id]
-            )
-            if claim.batch is not None:
-                self._due.append(integration_id)
+            limit = self._limit()
+            claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, [self._due.popleft()])
+            self._expect_more_of(claim.batch, limit)
             return claim
-        claim = await self._database.claim(self.id, self._settings.batch_size, self._settings.lease_seconds)
+        limit = self._limit()
+        claim = await self._database.claim(self.id, limit, self._settings.lease_seconds)
         # where looking is dear (an old snapshot keeps dead index entries), look less often
         elapsed = time.monotonic() - now
         self._discover_at = now + max(DISCOVER_SECONDS, 20 * elapsed)
         self._due = deque(claim.due)
         self._next_due_at = claim.next_due_at
-        if claim.batch is not None:
-            self._due.append(claim.batch.integration_id)
+        self._expect_more_of(claim.batch, limit)
         return claim
+
+    def _limit(self) -> int:
+        """Rows of the next batch: fewer when others are under way or due, so that all together are not too many."""
+        others = min(len(self._running) + len(self._due), self._settings.concurrency)
+        return min(self._settings.batch_size, ROWS_AT_ONCE // max(others, 1))
+
+    def _expect_more_of(self, batch: Batch | None, limit: int) -> None:
+        """An integration whose batch is full has more to give; of another nothing is known until the next look."""
+        if batch is not None and sum(len(document.rows) for document in batch.documents) >= limit:
+            self._due.append(batch.integration_id)
 
     def _start(self, batch: Batch) -> None:
         task = asyncio.create_task(self._carrier.carry(batch))
-        self._running[task] = batch
+        self._running[task] = Held(batch.id, batch.integration_id)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -170,6 +182,7 @@ class Worker:
     async def _wait_while_busy(self, claimed: int) -> None:
         """Something is under way: look again when it ends or the bell rings, and every moment in any case."""
         if self._is_armed:
+            await self._rung_within(HEAD_START_SECONDS)
             await self._disarm()
         self._busy_pause = BUSY_SECONDS if claimed else min(2 * self._busy_pause, LONGEST_BUSY_SECONDS)
         await self._rung_within(self._busy_pause)

@@ -1,6 +1,7 @@
--- A range and an order instead of an equation: of all indexes only one that ends with this column gives the order, so that even a
--- plan made while the table was empty, when every index costs the same, finds each row by its whole key. So in message_of and
--- mapping_of. No SET clause: the planner makes them part of the query that asks.
+-- One lookup by the whole key for each row that asks, even by a plan that was made while the tables were empty and is kept for the
+-- session: when every index costs the same, a range and an order speak for the one that ends with this column, and the limit
+-- keeps the planner from starting at the other end. So in message_of, mapping_of and row_of. No SET clause: it is planned
+-- as a part of the query that asks.
 create or replace function crm_sync.contact_of(p_organization_id uuid, p_contact_id uuid) returns setof public.contacts
 language sql stable parallel safe rows 1
 as $$

@@ -12,8 +12,8 @@ begin
     count(*) filter (where q.status = 'completed' and q.superseded_by is not null) as superseded,
     count(*) filter (where q.status = 'completed' and q.queue_type = 'deal_sync') as deals
   into v
-  from (select p_batch.organization_id as organization_id, u.id from unnest(p_settled) as u (id) offset 0) as c
-  join public.sync_queue as q on q.organization_id = c.organization_id and q.id = c.id;
+  from unnest(p_settled) as u (id)
+  cross join lateral crm_sync.row_of(p_batch.organization_id, u.id) as q;
 
   update crm_sync.lanes as l
   set synced = l.synced + v.synced,

@@ -20,8 +20,8 @@ begin
   done as materialized (
     select q.*, o.takes_deals
     from outcomes as o
-    join public.sync_queue as q on q.organization_id = o.organization_id and q.id = o.row_id and q.queue_type = 'contact_sync'
-      and not q.payload ? 'because' -- what hangs on a contact that is made again waits in the queue already
+    cross join lateral crm_sync.row_of(o.organization_id, o.row_id) as q
+    where q.queue_type = 'contact_sync' and not q.payload ? 'because' -- what hangs on a contact that is made again waits in the queue already
   ),
   synced as materialized (
     select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, r.intent as rule,

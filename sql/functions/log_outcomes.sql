@@ -29,7 +29,7 @@ begin
     case when o.status = 'synced' then jsonb_strip_nulls(jsonb_build_object('id', o.external_id, 'company_id', o.company_external_id)) end,
     o.failure
   from outcomes as o
-  join public.sync_queue as q on q.organization_id = o.organization_id and q.id = (o.rows ->> -1)::bigint
+  cross join lateral crm_sync.row_of(o.organization_id, (o.rows ->> -1)::bigint) as q
   cross join lateral (
     select
       case q.queue_type when 'contact_sync' then 'sync_contact' when 'deal_sync' then 'sync_deal' else 'sync_activity' end as activity_type,

@@ -25,15 +25,8 @@ begin
     select o.organization_id, o.integration_id, q.contact_id, q.message_id as asked_by, o.external_id, o.company_external_id, o.echo, o.status, o.failure,
       case when o.status = 'synced' then first_value(q.contact_id) over (partition by o.external_id order by q.id) end as first_contact_id
     from outcomes as o
-    join public.sync_queue as q
-      on q.organization_id = o.organization_id and q.id = (o.rows ->> -1)::bigint and q.queue_type = 'contact_sync'
-  ),
-  holders as materialized (
-    -- asked for once for the whole batch: row by row, a planner without statistics might read every mapping each time
-    select m.external_contact_id, m.contact_id
-    from public.contact_sync_mappings as m
-    where m.organization_id = p_batch.organization_id and m.integration_id = p_batch.integration_id
-      and m.external_contact_id = any (array(select s.external_id from settled as s where s.external_id is not null))
+    cross join lateral crm_sync.row_of(o.organization_id, (o.rows ->> -1)::bigint) as q
+    where q.queue_type = 'contact_sync'
   ),
   judged as materialized (
     select s.*, g.id as message_id, coalesce(h.contact_id, nullif(s.first_contact_id, s.contact_id)) as owner_id,
@@ -43,7 +36,13 @@ begin
     left join lateral crm_sync.message_of(s.organization_id, s.asked_by) as g on true -- it may be gone by now
     left join lateral crm_sync.mapping_of(s.organization_id, s.integration_id, s.contact_id) as b on true
     -- one record of the CRM belongs to one contact of ours: the one that had it, else the first of this batch
-    left join holders as h on h.external_contact_id = s.external_id and h.contact_id <> s.contact_id
+    left join lateral (
+      select m.contact_id from public.contact_sync_mappings as m
+      where m.organization_id = s.organization_id and m.integration_id = s.integration_id and m.contact_id <> s.contact_id
+        and m.external_contact_id between s.external_id and s.external_id -- as in contact_of
+      order by m.external_contact_id
+      limit 1
+    ) as h on true
   ),
   recorded as (
     insert into public.contact_sync_mappings as m (

@@ -1,6 +1,7 @@
 create or replace function crm_sync.record_effects(p_batch crm_sync.batches, p_outcomes jsonb) returns void
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_custom_plan -- an update cannot say where to start: a plan made for an empty table would read it all
 as $$
 begin
   with confirmed as materialized (

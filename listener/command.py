@@ -1,0 +1,53 @@
+"""What the commands share: which database, and how they end."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import click
+
+from listener.errors import EX_CONFIG, Refusal
+from listener.settings import database_url
+
+NOT_A_URL = (
+    "DATABASE_URL is not a connection string. Write it as postgresql://user:password@host:5432/database, with reserved "
+    "characters of the password percent-encoded."
+)
+MIGRATED = """"$0" -m listener.cli migrate >&2 && exec "$0" -m listener.cli "$@\""""
+"""The embedded database is this user's own: it is brought up to date before anything is asked of it."""
+
+
+def require_database() -> str:
+    """DATABASE_URL; without one the same command starts again under an embedded Postgres."""
+    try:
+        url = database_url()
+    except Refusal as refusal:
+        fail(str(refusal), refusal.exit_status)
+    if url is None:
+        replace_by("sandbox.postgres", "--", "sh", "-c", MIGRATED, sys.executable, *sys.argv[1:])
+    try:
+        _ = urlsplit(url).port  # a reserved character in the password makes a piece of it the port
+    except ValueError:
+        fail(NOT_A_URL, EX_CONFIG)
+    return url
+
+
+def replace_by(module: str, *arguments: str) -> NoReturn:
+    """Become another program of ours: the daemon imports nothing of the sandbox, which need not be installed."""
+    try:
+        is_installed = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        is_installed = False
+    if not is_installed:
+        fail("DATABASE_URL is not set, and the sandbox with its embedded Postgres is not installed.", EX_CONFIG)
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - ourselves, with our own arguments
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """Say why, and end."""
+    click.echo(f"crm-sync: {message}", err=True)
+    sys.exit(status)
