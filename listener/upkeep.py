@@ -27,6 +27,7 @@ class Held(NamedTuple):
 
     id: int
     integration_id: int
+    rows: int
 
 
 class Upkeep:

@@ -28,8 +28,10 @@ log = structlog.get_logger()
 DISCOVER_SECONDS = 0.25
 BUSY_SECONDS = 0.02
 LONGEST_BUSY_SECONDS = 0.25
-ROWS_AT_ONCE = 3_000
-"""As many as a daemon carries for several integrations together: each row is kilobytes of memory."""
+ROWS_AT_ONCE = 2_500
+"""Of all batches under way together: each row is kilobytes of memory."""
+FEWEST_ROWS = 100
+"""Of a batch, however many rows are under way: nobody waits for others' batches as long as there is a slot."""
 HEAD_START_SECONDS = 0.01
 """For the calls of what woke us: nothing else of ours competes with them so long."""
 LINGER_LOOKS = 3
@@ -158,18 +160,19 @@ class Worker:
         return claim
 
     def _limit(self) -> int:
-        """Rows of the next batch: fewer when others are under way or due, so that all together are not too many."""
-        others = min(len(self._running) + len(self._due), self._settings.concurrency)
-        return min(self._settings.batch_size, ROWS_AT_ONCE // max(others, 1))
+        """Rows of the next batch: of what is left of `ROWS_AT_ONCE`, as much for each of those that are due."""
+        left = ROWS_AT_ONCE - sum(held.rows for held in self._running.values())
+        takers = min(len(self._due), self._settings.concurrency - len(self._running))
+        return min(self._settings.batch_size, max(left // max(takers, 1), FEWEST_ROWS))
 
     def _expect_more_of(self, batch: Batch | None, limit: int) -> None:
         """An integration whose batch is full has more to give; of another nothing is known until the next look."""
-        if batch is not None and sum(len(document.rows) for document in batch.documents) >= limit:
+        if batch is not None and _rows_of(batch) >= limit:
             self._due.append(batch.integration_id)
 
     def _start(self, batch: Batch) -> None:
         task = asyncio.create_task(self._carrier.carry(batch))
-        self._running[task] = Held(batch.id, batch.integration_id)
+        self._running[task] = Held(batch.id, batch.integration_id, _rows_of(batch))
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -259,6 +262,10 @@ class Worker:
         self._is_announced = True
         self._is_armed = False
         self._doorbell.rung.set()
+
+
+def _rows_of(batch: Batch) -> int:
+    return sum(len(document.rows) for document in batch.documents)
 
 
 async def _end(*tasks: asyncio.Task[object]) -> None:

@@ -110,8 +110,14 @@ class Client(ABC):
         """
         credentials = await self._tokens.current()
         for is_last in (False, True):
-            await self._budget.spend(self.costs_of(limit, cost, credentials))
-            response = await self._send(method, path, credentials, json, params)
+            spending = asyncio.create_task(self._budget.spend(self.costs_of(limit, cost, credentials)))
+            try:
+                await asyncio.sleep(0)  # the budget is being asked; the request is made meanwhile
+                request = self._request(method, path, credentials, json, params)
+                await spending
+            finally:
+                spending.cancel()
+            response = await self._send(request)
             self.observe(response)
             if response.is_success:
                 return self._decode(response)
@@ -132,10 +138,10 @@ class Client(ABC):
         """The headers that carry the token."""
         return {"authorization": f"Bearer {credentials.access_token.get_secret_value()}"}
 
-    async def _send(
+    def _request(
         self, method: str, path: str, credentials: Credentials, json: Any, params: Mapping[str, str] | None
-    ) -> httpx.Response:
-        request = self._http.build_request(
+    ) -> httpx.Request:
+        return self._http.build_request(
             method,
             self.base_url(credentials).rstrip("/") + path,
             json=json,
@@ -143,6 +149,8 @@ class Client(ABC):
             headers={"accept": "application/json", **self.authorize(credentials)},
             timeout=self.config.timeout_seconds,
         )
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
         try:
             # httpx bounds each read; a body that drips in is bounded here.
             async with asyncio.timeout(2 * self.config.timeout_seconds):
