@@ -1,10 +1,6 @@
 create or replace function crm_sync.compose_activities(p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[]) returns json
 language plpgsql stable strict
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set plan_cache_mode = force_generic_plan
 as $$
 begin
   return (
@@ -33,7 +29,7 @@ begin
       offset 0 -- by its whole key, whatever the statistics say
     ) as a
     cross join lateral crm_sync.message_of(p_organization_id, n.message_id) as g
-    left join public.message_classifications as c on c.id = n.classification_id
+    left join lateral crm_sync.classification_of(n.classification_id) as c on true
   );
 end;
 $$;

@@ -1,9 +1,12 @@
+-- The settings hold for all that is called from here, where plans are made once for a session: see contact_of.
 create or replace function crm_sync.compose_batch(p_batch_id bigint) returns json
 language plpgsql stable
 set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set random_page_cost = 1000
+set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare

@@ -1,10 +1,6 @@
 create or replace function crm_sync.compose_contacts(p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[]) returns json
 language plpgsql stable strict
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v record;
@@ -24,7 +20,7 @@ begin
       select q.id, q.contact_id, q.uncertain, q.created_at, r.contact_status,
         c.intent, c.sentiment, c.priority, c.confidence, c.requires_human_attention, c.next_action
       from unnest(p_rows) as q
-      left join public.message_classifications as c on c.id = q.classification_id
+      left join lateral crm_sync.classification_of(q.classification_id) as c on true
       left join lateral crm_sync.intent_rule(p_organization_id, c.intent::text) as r on true
     ),
     newest as materialized (

@@ -1,10 +1,6 @@
 create or replace function crm_sync.compose_deals(p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[]) returns json
 language plpgsql stable strict
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_rules crm_sync.mapping_rule[] := crm_sync.mapping_rules(p_organization_id, p_integration_id, 'deal');

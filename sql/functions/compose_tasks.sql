@@ -1,10 +1,6 @@
 create or replace function crm_sync.compose_tasks(p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[]) returns json
 language plpgsql stable strict
 set search_path = ''
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_due_days integer := (
@@ -47,7 +43,7 @@ begin
     ) as a
     cross join lateral crm_sync.contact_of(p_organization_id, n.contact_id) as k
     cross join lateral crm_sync.message_of(p_organization_id, n.message_id) as g
-    left join public.message_classifications as c on c.id = n.classification_id
+    left join lateral crm_sync.classification_of(n.classification_id) as c on true
     cross join lateral (
       select left(regexp_replace(coalesce(
         nullif(crm_sync.trim_blanks(concat_ws(' ', nullif(crm_sync.trim_blanks(k.first_name), ''), crm_sync.trim_blanks(k.last_name))), ''), lower(btrim(k.email))

@@ -28,7 +28,7 @@ begin
       v_wants.deals and q.takes_deals and r.create_deal as create_deal, v_wants.tasks and c.requires_human_attention as create_task
     from done as q
     cross join lateral crm_sync.message_of(q.organization_id, q.message_id) as g
-    left join public.message_classifications as c on c.id = q.classification_id
+    left join lateral crm_sync.classification_of(q.classification_id) as c on true
     left join lateral crm_sync.intent_rule(q.organization_id, c.intent::text) as r on true
   ),
   deals as (

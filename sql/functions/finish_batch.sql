@@ -5,6 +5,7 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set random_page_cost = 1000
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$

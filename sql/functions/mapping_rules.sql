@@ -3,7 +3,6 @@
 create or replace function crm_sync.mapping_rules(p_organization_id uuid, p_integration_id bigint, p_object text) returns crm_sync.mapping_rule[]
 language plpgsql stable
 set search_path = ''
-set plan_cache_mode = force_generic_plan
 as $$
 declare
   v record;

@@ -1,6 +1,7 @@
 create or replace function crm_sync.record_contacts(p_batch crm_sync.batches, p_outcomes jsonb) returns void
 language plpgsql
 set search_path = ''
+set plan_cache_mode = auto -- the plans of foreign keys' checks are made in here: not for good with the first row
 as $$
 declare
   v_new bigint;
@@ -38,9 +39,8 @@ begin
     -- one record of the CRM belongs to one contact of ours: the one that had it, else the first of this batch
     left join lateral (
       select m.contact_id from public.contact_sync_mappings as m
-      where m.organization_id = s.organization_id and m.integration_id = s.integration_id and m.contact_id <> s.contact_id
-        and m.external_contact_id between s.external_id and s.external_id -- as in contact_of
-      order by m.external_contact_id
+      where m.external_contact_id = s.external_id -- as in contact_of
+        and (m.integration_id = s.integration_id) is true and (m.organization_id = s.organization_id) is true and m.contact_id <> s.contact_id
       limit 1
     ) as h on true
   ),

@@ -4,6 +4,9 @@ set search_path = ''
 set plan_cache_mode = force_custom_plan -- an update cannot say where to start: a plan made for an empty table would read it all
 as $$
 begin
+  if not p_outcomes @? '$[*].echo.key' then
+    return;
+  end if;
   with confirmed as materialized (
     select p_batch.organization_id as organization_id, p_batch.integration_id as integration_id, o.external_id, o.echo ->> 'key' as key,
       case split_part(o.echo ->> 'key', ':', 1) when 'deal' then 'deal' when 'task' then 'task' else 'activity' end as object_type
@@ -20,7 +23,8 @@ begin
   update public.contact_sync_mappings as m
   set external_deal_id = e.external_id
   from effects as e
-  where e.object_type = 'deal' and m.organization_id = e.organization_id and m.integration_id = e.integration_id and m.contact_id = e.contact_id;
+  where e.object_type = 'deal' and m.contact_id = e.contact_id
+    and (m.integration_id = e.integration_id) is true and (m.organization_id = e.organization_id) is true; -- as in contact_of
 end;
 $$;
 comment on function crm_sync.record_effects(crm_sync.batches, jsonb) is 'Worker: remembers the CRM''s ids of the deals, activities and tasks that it confirmed.';

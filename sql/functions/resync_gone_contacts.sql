@@ -21,7 +21,7 @@ as $$
     update public.contact_sync_mappings as m
     set sync_data = m.sync_data - 'fields'
     from gone as g
-    where m.organization_id = g.organization_id and m.integration_id = g.integration_id and m.contact_id = g.contact_id
+    where m.contact_id = g.contact_id and (m.integration_id = g.integration_id) is true and (m.organization_id = g.organization_id) is true -- as in contact_of
   )
   insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority, payload)
   select g.organization_id, g.integration_id, g.contact_id, g.message_id, g.classification_id, 'contact_sync', g.priority,

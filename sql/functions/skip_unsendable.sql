@@ -4,6 +4,8 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set random_page_cost = 1000
+set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
@@ -25,7 +27,7 @@ begin
       when q.queue_type = 'activity_sync' and g.id is null then 'the message does not exist any more'
     end as reason
     from claimed as u
-    join public.sync_queue as q on q.organization_id = u.organization_id and q.id = u.id
+    cross join lateral crm_sync.row_of(u.organization_id, u.id) as q
     left join lateral crm_sync.contact_of(u.organization_id, q.contact_id) as k on true
     left join lateral crm_sync.mapping_of(u.organization_id, u.integration_id, q.contact_id) as m on q.queue_type <> 'contact_sync'
     left join lateral crm_sync.message_of(u.organization_id, q.message_id) as g on q.queue_type = 'activity_sync'

@@ -1,7 +1,6 @@
 create or replace function crm_sync.status_ranks(p_words jsonb, p_ranks jsonb) returns jsonb
 language plpgsql immutable parallel safe strict
 set search_path = ''
-set plan_cache_mode = force_generic_plan
 as $$
 begin
   return (

@@ -1,7 +1,6 @@
 create or replace function crm_sync.status_words(p_status_values jsonb, p_options jsonb) returns jsonb
 language plpgsql immutable parallel safe
 set search_path = ''
-set plan_cache_mode = force_generic_plan
 as $$
 begin
   return (

@@ -216,6 +216,31 @@ def test_counters_reach_the_row_that_people_look_at(
     ]
 
 
+def test_the_counters_are_up_to_date_when_the_last_batch_ends_in_whichever_order(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    house.connection.execute(
+        "update public.user_integrations set sync_settings = sync_settings || '{\"log_activities\": false}'"
+    )
+    people(house, organization, 4)
+    batches = [daemon.claim(limit=2), daemon.claim(limit=2)]
+    for batch in reversed(batches):
+        daemon.confirm(batch)
+    assert house.value("select total_synced_contacts from public.user_integrations") == 4
+
+
+def test_a_contact_is_counted_once_when_it_arrives_for_the_first_time(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    contact = house.contact(organization)
+    for kind in ("rejected", None, None):
+        house.reply(organization, contact, "x")
+        batch = daemon.claim()
+        daemon.confirm(batch) if kind is None else daemon.fail(batch, kind)
+        daemon.work()
+    assert house.value("select total_synced_contacts from public.user_integrations") == 1
+
+
 def test_the_accounts_balance_in_every_state(
     house: House, daemon: Daemon, organization: UUID, integration: int
 ) -> None:

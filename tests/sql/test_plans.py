@@ -1,12 +1,11 @@
 """No plan may hang on the statistics of a table whose contents turn over in seconds.
 
-A backlog of many rows, and statistics that say nothing, say "empty", or tell the truth: claims, finishes and the
+A backlog of many rows, and statistics that say nothing, say "empty", speak of rows that are gone, or tell the truth: claims, finishes and the
 producer's trigger must visit a number of rows that depends on the batch and never on the table.
 """
 
 from __future__ import annotations
 
-from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -18,9 +17,18 @@ from tests.sql.daemon import KINDS, Daemon, connect, failed, synced
 
 BACKLOG = 6_000
 BATCH = 50
-STATISTICS = ("never", "when empty", "now")
-TABLES: LiteralString = (
-    "('sync_queue', 'contacts', 'inbox_messages', 'message_classifications', 'contact_sync_mappings', 'effects')"
+STATISTICS = ("never", "when empty", "before a truncate", "now")
+KEYED = ("contacts", "inbox_messages", "message_classifications", "contact_sync_mappings", "effects")
+"""Tables that claims and finishes look into by key only."""
+MOST_PAGES = 30
+"""Of a table's indexes, read for each row of a batch: a handful of lookups and of entries written, three pages each."""
+TABLES = (
+    "public.sync_queue",
+    "public.contacts",
+    "public.inbox_messages",
+    "public.message_classifications",
+    "public.contact_sync_mappings",
+    "crm_sync.effects",
 )
 
 FILL = """
@@ -53,6 +61,17 @@ def backlog(postgres: TestServer, template: str) -> str:
     return url
 
 
+def walked(connection: psycopg.Connection) -> dict[str, int]:
+    """For each table the pages of its indexes that were read so far: only here shows an index that is read whole."""
+    connection.execute("select pg_stat_force_next_flush()")
+    connection.execute("select pg_stat_clear_snapshot()")
+    return dict(
+        connection.execute(
+            "select relname, sum(idx_blks_hit + idx_blks_read)::integer from pg_statio_user_indexes group by relname"
+        ).fetchall()
+    )
+
+
 def visited(connection: psycopg.Connection) -> dict[str, tuple[int, int]]:
     """For each table the rows read by sequential scans and by indexes so far."""
     connection.execute("select pg_stat_force_next_flush()")
@@ -60,7 +79,8 @@ def visited(connection: psycopg.Connection) -> dict[str, tuple[int, int]]:
     rows = connection.execute(
         "select t.relname, t.seq_tup_read, coalesce((select sum(i.idx_tup_read) from pg_stat_user_indexes "
         "as i where i.relid = t.relid), 0) "
-        "from pg_stat_user_tables as t where t.relname in " + TABLES
+        "from pg_stat_user_tables as t where t.relid = any (%s::regclass[])",
+        [list(TABLES)],
     ).fetchall()
     return {name: (int(seq), int(idx)) for name, seq, idx in rows}
 
@@ -72,15 +92,52 @@ def test_claim_and_finish_visit_a_batchs_rows_only(postgres: TestServer, backlog
         prepare(connection, statistics)
         daemon = Daemon(House(connection))
         before = visited(connection)
+        pages = walked(connection)
         rounds = 12  # more than the five custom plans before a cached plan may become generic
         for _ in range(rounds):
             daemon.confirm(daemon.claim(limit=BATCH))
         after = visited(connection)
+        assert pages_per_row(pages, walked(connection), rounds * BATCH) < MOST_PAGES
         for table, (seq, idx) in after.items():
             assert seq - before[table][0] == 0, f"{table} was scanned"
             assert idx - before[table][1] < rounds * BATCH * 60, (
                 table
             )  # an index on a small table may be read whole once
+    postgres.drop_database(database)
+
+
+@pytest.mark.parametrize("is_analyzed", [False, True])
+def test_plans_that_a_session_made_for_a_nearly_empty_database_hold_when_it_is_full(
+    postgres: TestServer, template: str, is_analyzed: bool
+) -> None:
+    database = postgres.create_database(template)
+    with connect(database) as connection:
+        for table in TABLES:
+            connection.execute(f"alter table {table} set (autovacuum_enabled = off)".encode())
+        house = House(connection)
+        organization = house.organization()
+        house.integration(organization)
+        # what a host may have: to begin with, every index that starts with the organization costs the same
+        connection.execute("create index on public.contacts (organization_id)")
+        contacts = [house.contact(organization, f"first{n}@example.com") for n in range(30)]
+        if is_analyzed:
+            connection.execute("analyze")
+        daemon = Daemon(house)
+        for contact in contacts[:3]:
+            house.reply(organization, contact, "interested")
+            daemon.work()
+        with connect(database) as host:
+            host.execute(FILL.encode(), {"o": organization, "n": BACKLOG})
+            host.execute("select pg_stat_force_next_flush()")
+        before, pages = visited(connection), walked(connection)
+        rounds = 12
+        for _ in range(rounds):
+            daemon.confirm(daemon.claim(limit=BATCH))
+        after = visited(connection)
+        assert pages_per_row(pages, walked(connection), rounds * BATCH) < MOST_PAGES
+        for table, (seq, idx) in after.items():
+            assert seq - before[table][0] == 0, f"{table} was scanned"
+            assert idx - before[table][1] < rounds * BATCH * 60, table
     postgres.drop_database(database)
 
 
@@ -99,7 +156,7 @@ def test_tasks_gone_contacts_and_complaints_visit_a_batchs_rows_only(
         prepare(connection, statistics)
         daemon = Daemon(House(connection))
         rounds = 12
-        before, kinds = visited(connection), set()
+        before, pages, kinds = visited(connection), walked(connection), set()
         for number in range(rounds):
             batch = daemon.claim(limit=BATCH)
             kinds |= {kind for kind in KINDS if batch[kind]}
@@ -110,6 +167,7 @@ def test_tasks_gone_contacts_and_complaints_visit_a_batchs_rows_only(
             daemon.finish(batch, [*gone, *map(synced, rest), *complaints, *map(synced, batch["contacts"][3:])])
         after = visited(connection)
         assert kinds == set(KINDS)
+        assert pages_per_row(pages, walked(connection), rounds * BATCH) < MOST_PAGES
         for table, (seq, idx) in after.items():
             assert seq - before[table][0] == 0, f"{table} was scanned"
             assert idx - before[table][1] < rounds * BATCH * 80, table
@@ -153,9 +211,18 @@ def test_looking_for_due_connections_probes_and_does_not_count(
     postgres.drop_database(database)
 
 
+def pages_per_row(before: dict[str, int], after: dict[str, int], rows: int) -> int:
+    """Of the indexes of the table that has most."""
+    found = {name: (after[name] - before[name]) // rows for name in KEYED}
+    return max(found.values())
+
+
 def prepare(connection: psycopg.Connection, statistics: str) -> None:
     if statistics == "now":
         connection.execute("analyze")
+    elif statistics == "before a truncate":
+        connection.execute("analyze")
+        connection.execute("truncate public.contact_sync_mappings, crm_sync.effects")
     elif statistics == "when empty":
         # what an analysis at the wrong moment leaves behind: it saw a table that had just been drained
         connection.execute("set session_replication_role = replica")

@@ -1,0 +1,18 @@
+-- An effect is written twice, when it is meant and when it is confirmed: the second time in its page, past the indexes.
+alter table crm_sync.effects set (fillfactor = 50);
+
+-- A lookup must not depend on statistics: one index begins with what it looks up, and no other has that column at all.
+alter table public.contact_sync_mappings drop constraint contact_sync_mappings_contact_key;
+-- squawk-ignore disallowed-unique-constraint
+alter table public.contact_sync_mappings add constraint contact_sync_mappings_contact_key unique (contact_id, organization_id, integration_id);
+-- squawk-ignore require-concurrent-index-deletion
+drop index public.contact_sync_mappings_external_contact_key;
+-- squawk-ignore require-concurrent-index-creation
+create unique index contact_sync_mappings_external_contact_key
+  on public.contact_sync_mappings (external_contact_id, integration_id) where external_contact_id is not null;
+comment on index public.contact_sync_mappings_external_contact_key is 'One record of a CRM belongs to one contact.';
+-- squawk-ignore require-concurrent-index-deletion
+drop index public.contact_sync_mappings_contact_idx;
+-- squawk-ignore require-concurrent-index-creation
+create index contact_sync_mappings_integration_idx on public.contact_sync_mappings (organization_id, integration_id);
+comment on index public.contact_sync_mappings_integration_idx is 'The mappings of a connection.';
