@@ -1,7 +1,7 @@
 """No plan may hang on the statistics of a table whose contents turn over in seconds.
 
 A backlog of many rows, and statistics that say nothing, say "empty", speak of rows that are gone, or tell the truth:
-claims, finishes and the producer's trigger must visit a number of rows that depends on the batch and never on the table.
+claims, finishes and the producer's trigger must visit a number of rows that depends on the batch, never on the table.
 """
 
 from __future__ import annotations
