@@ -89,27 +89,32 @@ begin
   end loop;
 
   if v_found.ids is not null then
+    v_contacts := array(select f.contact_id from unnest(v_found.contacts) with ordinality as f (contact_id, place) group by f.contact_id order by min(f.place));
+    if v_under_way.batches > 0 then
+      v_contacts := crm_sync.withhold_shared_addresses(v_lane.organization_id, p_integration_id, v_contacts);
+    end if;
+    v_batch_id := nextval('crm_sync.batches_id_seq');
     -- whatever else waits for these contacts comes along: one order, and the newest state is sent once. Should that be
     -- too much, the oldest of a contact go first and the last contacts wait: looking behind finds again what was found above
-    select coalesce(array_agg(w.id), '{}'), array_agg(distinct w.contact_id) into v_ids, v_contacts
-    from (
-      select r.id, c.contact_id
+    with claimed as (
+      update public.sync_queue as q
+      set status = 'processing', batch_id = v_batch_id, attempts = q.attempts + 1, started_at = now(), next_attempt_at = null
       from (
-        select f.contact_id from unnest(v_found.contacts) with ordinality as f (contact_id, place) group by f.contact_id order by min(f.place)
-      ) as c
-      cross join lateral (
-        select q.id from public.sync_queue as q
-        where q.integration_id = p_integration_id and q.contact_id = c.contact_id
-          and q.completed_at is null and q.batch_id is null
-        order by q.id
-        limit p_limit
-        for update skip locked
+        select r.ctid
+        from unnest(v_contacts) as c (contact_id)
+        cross join lateral (
+          select o.ctid from public.sync_queue as o
+          where o.integration_id = p_integration_id and o.contact_id = c.contact_id and o.completed_at is null and o.batch_id is null
+          order by o.id
+          limit p_limit
+          for update skip locked
+        ) as r
+        limit 5 * p_limit
       ) as r
-      limit 5 * p_limit
-    ) as w;
-    if v_under_way.batches > 0 then
-      v_ids := crm_sync.withhold_shared_addresses(v_lane.organization_id, p_integration_id, v_ids);
-    end if;
+      where q.ctid = r.ctid
+      returning q.id
+    )
+    select coalesce(array_agg(c.id), '{}') into v_ids from claimed as c;
   end if;
 
   update crm_sync.lanes as l
@@ -130,13 +135,9 @@ begin
   if cardinality(v_ids) = 0 then
     return null;
   end if;
-  insert into crm_sync.batches (organization_id, integration_id, worker_id, row_ids, contact_ids, took_all, lease_until)
-  values (v_lane.organization_id, p_integration_id, p_worker_id, v_ids, v_contacts, cardinality(v_found.ids) < v_limit, clock_timestamp() + p_lease)
-  returning id into v_batch_id;
-  update public.sync_queue as q
-  set status = 'processing', batch_id = v_batch_id, attempts = q.attempts + 1, started_at = now(), next_attempt_at = null
-  from (select v_lane.organization_id as organization_id, u.id from unnest(v_ids) as u (id) offset 0) as c
-  where q.organization_id = c.organization_id and q.id = c.id;
+  insert into crm_sync.batches (id, organization_id, integration_id, worker_id, row_ids, contact_ids, took_all, lease_until)
+  overriding system value
+  values (v_batch_id, v_lane.organization_id, p_integration_id, p_worker_id, v_ids, v_contacts, cardinality(v_found.ids) < v_limit, clock_timestamp() + p_lease);
   return v_batch_id;
 end;
 $$;

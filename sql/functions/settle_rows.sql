@@ -16,17 +16,16 @@ declare
   v_failed bigint[];
 begin
   -- nearly always all of them, so this is one lookup for each row
-  with synced as materialized (
-    select p_batch.organization_id as organization_id, p_batch.id as batch_id, r.row_id::bigint as row_id, (o.rows ->> -1)::bigint as leader_id
-    from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text)
-    cross join lateral jsonb_array_elements_text(o.rows) as r (row_id)
-    where o.status = 'synced'
-  ),
-  settled as (
+  with settled as (
     update public.sync_queue as q
     set status = 'completed', batch_id = null, completed_at = now(), next_attempt_at = null, uncertain = false, last_error = null, failure = null,
       superseded_by = case when q.queue_type = 'contact_sync' then nullif(s.leader_id, q.id) end
-    from synced as s
+    from (
+      select p_batch.organization_id as organization_id, p_batch.id as batch_id, unnest(o.rows) as row_id, o.rows[cardinality(o.rows)] as leader_id
+      from jsonb_to_recordset(p_outcomes) as o (rows bigint[], status text)
+      where o.status = 'synced'
+      offset 0
+    ) as s
     where q.organization_id = s.organization_id and q.id = s.row_id and q.batch_id = s.batch_id
     returning q.id
   )
