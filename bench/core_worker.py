@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "4"))
+CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "2"))
 BATCH_ROWS = 1_000
 LEASE = timedelta(seconds=60)
 COUNT_SECONDS = 0.01
