@@ -108,7 +108,7 @@ grant execute on function
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
 to crm_sync_reader, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
-  crm_sync.orphans
+  crm_sync.orphans, crm_sync.routes
 to crm_sync_reader;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to crm_sync_reader;
 grant select (
@@ -120,7 +120,7 @@ grant select (
 grant usage on schema crm_sync, public to authenticated;
 grant execute on function crm_sync.member_organizations() to authenticated;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures to authenticated;
-grant select on crm_sync.lanes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields to authenticated;
+grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields to authenticated;
 grant select, insert, update, delete on crm_sync.intent_rules to authenticated;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to authenticated;
 grant select (

@@ -1,10 +1,39 @@
+-- Nearly every insert is of one row, and every part of a statement is paid for by each of them. So the short way first: what goes
+-- to one connection at once needs no judging. It makes one queue row for a classification, so a shorter count tells of the rest.
 create or replace function crm_sync.message_classifications__insert() returns trigger
 language plpgsql
 security definer
 set search_path = ''
+set enable_seqscan = off -- as in enqueue_classifications
 as $$
+declare
+  v_rows bigint;
 begin
-  perform crm_sync.enqueue_classifications(array(select n.id from inserted as n));
+  insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority)
+  select m.organization_id, r.integration_id, m.contact_id, n.message_id, n.id, 'contact_sync', crm_sync.queue_priority(n.intent::text, n.priority::text)
+  from inserted as n
+  cross join lateral (select m.organization_id, m.contact_id from public.inbox_messages as m where m.id = n.message_id limit 1) as m
+  cross join lateral (select r.integration_id from crm_sync.routes as r where r.organization_id = m.organization_id limit 1) as r
+  where r.integration_id is not null and m.contact_id is not null;
+  get diagnostics v_rows = row_count;
+
+  if v_rows < (select count(*) from inserted) then
+    perform crm_sync.enqueue_classifications(array(
+      select n.id
+      from inserted as n
+      -- asked of the queue: a route may have changed since
+      where not exists (
+        select
+        from public.inbox_messages as m
+        join public.user_integrations as i on i.organization_id = m.organization_id
+        join public.sync_queue as q on q.integration_id = i.id and q.contact_id = m.contact_id and q.completed_at is null and q.classification_id = n.id
+        where m.id = n.message_id
+      )
+    ));
+  end if;
+  if v_rows > 0 then
+    perform crm_sync.ring();
+  end if;
   return null;
 end;
 $$;
