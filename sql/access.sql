@@ -102,7 +102,7 @@ to crm_sync_daemon;
 
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
-grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
+grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
 grant execute on function
   crm_sync.failure_meaning(text, text), crm_sync.option_list(jsonb), crm_sync.our_fields(text),
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)

@@ -7,7 +7,7 @@ set search_path = ''
 as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed'
-    or exists (select from crm_sync.daemons as w where w.armed and w.last_seen_at > clock_timestamp() - interval '2 minutes')
+    or exists (select from crm_sync.sleepers)
   then
     perform pg_catalog.pg_notify('crm_sync', '');
   end if;

@@ -8,6 +8,7 @@ set enable_seqscan = off -- as in enqueue_classifications
 as $$
 declare
   v_rows bigint;
+  v record;
 begin
   insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority)
   select m.organization_id, r.integration_id, m.contact_id, n.message_id, n.id, 'contact_sync', crm_sync.queue_priority(n.intent::text, n.priority::text)
@@ -17,7 +18,8 @@ begin
   where r.integration_id is not null and m.contact_id is not null;
   get diagnostics v_rows = row_count;
 
-  if v_rows < (select count(*) from inserted) then
+  select count(*) as classifications, exists (select from crm_sync.sleepers) as somebody_sleeps into v from inserted; -- one statement is cheaper than two
+  if v_rows < v.classifications then
     perform crm_sync.enqueue_classifications(array(
       select n.id
       from inserted as n
@@ -31,8 +33,8 @@ begin
       )
     ));
   end if;
-  if v_rows > 0 then
-    perform crm_sync.ring();
+  if v_rows > 0 and (v.somebody_sleeps or current_setting('transaction_isolation') <> 'read committed') then -- as in ring
+    perform pg_catalog.pg_notify('crm_sync', '');
   end if;
   return null;
 end;
