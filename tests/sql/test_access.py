@@ -228,7 +228,7 @@ def test_every_view_asks_with_its_readers_rights_and_none_shows_credentials(hous
         + " and c.relkind = 'v'"
     )
     assert sorted(house.rows(views)) == [
-        (n, True) for n in ("accounting", "contact_status", "failures", "status", "workers")
+        (n, True) for n in ("accounting", "contact_status", "failures", "sleepers", "status", "workers")
     ]
     assert (
         house.rows(
