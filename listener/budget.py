@@ -15,6 +15,8 @@ from providers.errors import RateLimited, Stopping
 MAX_WAIT_SECONDS = 5.0
 LONG_SECONDS = 600.0
 """A refusal for longer than this is about a limit of a day."""
+PREPAID_SECONDS = 1.0
+"""So long after the claim a call that was paid with it may be made: nobody else can have taken the batch over."""
 OVERSLEPT_SECONDS = 1.0
 """A wait that took so much longer than it should was that of a process that stood still."""
 
@@ -38,10 +40,20 @@ class _Heard:
     at: float
 
 
+@dataclass(frozen=True)
+class _Prepaid:
+    costs: Mapping[str, int]
+    at: float
+
+
 class IntegrationBudget:
     """`providers.base.Budget` over `crm_sync.spend_budget`.
 
     Raises `Stopping` once `stopping` is set, and when the batch that the call is for belongs to somebody else.
+
+    Attributes:
+        opening: what the first call of the latest batch cost; the next one's will cost the same, and can be paid with
+            its claim.
     """
 
     def __init__(self, database: Database, integration_id: int, provider: str, stopping: asyncio.Event) -> None:
@@ -50,6 +62,13 @@ class IntegrationBudget:
         self._provider = provider
         self._stopping = stopping
         self._heard: dict[str, _Heard] = {}
+        self.opening: Mapping[str, int] | None = None
+        self._latest_batch_id: int | None = None
+        self._prepaid: dict[int, _Prepaid] = {}
+
+    def prepay(self, batch_id: int, costs: Mapping[str, int]) -> None:
+        """The claim of this batch has taken room for one call that costs so much."""
+        self._prepaid[batch_id] = _Prepaid(costs, monotonic())
 
     def observe(self, limit: str, used: int, maximum: int) -> None:
         """Remember what the CRM said of a day's limit; the next `spend` takes it along."""
@@ -59,6 +78,8 @@ class IntegrationBudget:
         """Wait for room for one call; raises `RateLimited` when that is too far away, and `Stopping`."""
         if self._stopping.is_set():
             raise Stopping
+        if self._is_prepaid(costs):
+            return
         grant = await self._database.spend_budget(
             self._integration_id, dict(costs), MAX_WAIT_SECONDS, _batch_id.get(), self._take_heard(costs)
         )
@@ -75,6 +96,15 @@ class IntegrationBudget:
             )
         if grant.wait_seconds > 0:
             await self._wait(grant.wait_seconds)
+
+    def _is_prepaid(self, costs: Mapping[str, int]) -> bool:
+        batch_id = _batch_id.get()
+        if batch_id is None or batch_id == self._latest_batch_id:
+            return False
+        self._latest_batch_id = batch_id
+        self.opening = dict(costs)
+        prepaid = self._prepaid.pop(batch_id, None)
+        return prepaid is not None and prepaid.costs == costs and monotonic() < prepaid.at + PREPAID_SECONDS
 
     async def _wait(self, seconds: float) -> None:
         """Wait for room that was granted; raises `Stopping` when the batch was lost in a sleep longer than that."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -35,6 +35,7 @@ class _Connection:
     config: ProviderConfig
     credentials_version: int
     tokens: IntegrationTokens
+    budget: IntegrationBudget
     client: Client
     account: Account
 
@@ -111,6 +112,17 @@ class Carrier:
             raise asyncio.CancelledError
         if any(outcome.failure is not None and _complains_of_field(outcome.failure) for outcome in outcomes):
             self._describe_afterwards(batch.integration_id)
+
+    def opening_of(self, integration_id: int) -> Mapping[str, int] | None:
+        """What the first call of this integration's next batch will cost of which limits, as far as we know."""
+        connection = self._connections.get(integration_id)
+        return None if connection is None else connection.budget.opening
+
+    def prepay(self, batch: Batch, costs: Mapping[str, int]) -> None:
+        """The claim of a batch has taken room for its opening call."""
+        connection = self._connections.get(batch.integration_id)
+        if connection is not None:
+            connection.budget.prepay(batch.id, costs)
 
     async def close(self, seconds: float) -> None:
         """Wait for what is being said to the database or a token endpoint just now, as long as that."""
@@ -191,7 +203,7 @@ class Carrier:
         budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping)
         client = make(batch.config, tokens, budget, self._http)
         account = Account(self._database, client, batch.integration_id, batch.provider)
-        connection = _Connection(batch.config, batch.credentials_version, tokens, client, account)
+        connection = _Connection(batch.config, batch.credentials_version, tokens, budget, client, account)
         self._connections[batch.integration_id] = connection
         return connection
 

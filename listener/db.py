@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -189,17 +189,26 @@ class Database:
         return answer
 
     async def claim(
-        self, worker_id: UUID, limit: int, lease_seconds: float, integration_ids: Iterable[int] | None = None
+        self,
+        worker_id: UUID,
+        limit: int,
+        lease_seconds: float,
+        integration_ids: Iterable[int] | None = None,
+        opening: Mapping[str, int] | None = None,
     ) -> Claim:
-        """Claim a batch: of the first of the given integrations, or of the one that waited longest."""
+        """Claim a batch: of the first of the given integrations, or of the one that waited longest.
+
+        `opening` is what its first call will cost of which limits; it is taken along if there is room at once.
+        """
         row = await self._row(
-            "select * from crm_sync.claim_batch($1, $2, $3, $4)",
+            "select * from crm_sync.claim_batch($1, $2, $3, $4, $5)",
             worker_id,
             limit,
             None if integration_ids is None else list(integration_ids),
             timedelta(seconds=lease_seconds),
+            None if opening is None else json.dumps(dict(opening)),
         )
-        return claim_of(row["batch"], tuple(row["due"] or ()), row["next_due_at"])
+        return claim_of(row["batch"], tuple(row["due"] or ()), row["next_due_at"], is_prepaid=row["is_prepaid"])
 
     async def read_batch(self, batch_id: int) -> Batch | None:
         """A batch of ours, composed from what is true now; None when the claim was lost."""

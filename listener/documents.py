@@ -39,23 +39,25 @@ class Claim:
         batch: the work, or None when there is none to take.
         due: ids of other integrations that have work now.
         next_due_at: when the next work is due that is not due yet.
+        is_prepaid: room for the opening call that was asked for has been taken from the budget.
         unreadable: instead of `batch`, work that this version does not understand.
     """
 
     batch: Batch | None
     due: tuple[int, ...]
     next_due_at: datetime | None
+    is_prepaid: bool = False
     unreadable: Unreadable | None = None
 
 
-def claim_of(text: str | None, due: tuple[int, ...], next_due_at: datetime | None) -> Claim:
+def claim_of(text: str | None, due: tuple[int, ...], next_due_at: datetime | None, *, is_prepaid: bool) -> Claim:
     """A claim from the batch's JSON text."""
     if text is None:
         return Claim(None, due, next_due_at)
     try:
-        return Claim(Batch.model_validate_json(text), due, next_due_at)
+        return Claim(Batch.model_validate_json(text), due, next_due_at, is_prepaid)
     except ValidationError as error:
-        return Claim(None, due, next_due_at, _unreadable(text, error))
+        return Claim(None, due, next_due_at, unreadable=_unreadable(text, error))
 
 
 def json_of(outcomes: list[Outcome]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from listener.errors import DatabaseTrouble
 from listener.settings import Settings
 
 CHANNEL = "crm_sync"
+DUE_CHANNEL = "crm_sync_due"
+MOST_HINTS = 100
 SHORTEST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 
@@ -28,6 +31,7 @@ class Doorbell:
     ourselves now and then; a ring that does not arrive means a new connection.
 
     Attributes:
+        hints: ids of integrations that somebody said have work; it may be done by now, and others may have some too.
         rung: somebody rang, or may have rung unheard: look at the queue. Whoever looks clears it first.
         is_listening: a ring would be heard.
         was_tried: the first attempt to listen is over, whatever came of it.
@@ -36,6 +40,7 @@ class Doorbell:
     def __init__(
         self, settings: Settings, database: Database, worker_id: UUID, on_change: Callable[[], Awaitable[None]]
     ) -> None:
+        self.hints: deque[int] = deque(maxlen=MOST_HINTS)
         self.rung = asyncio.Event()
         self.is_listening = False
         self.was_tried = False
@@ -67,6 +72,7 @@ class Doorbell:
         connection = await connect(self._settings)
         try:
             connection.add_termination_listener(lambda *_: self._lost.set())
+            await connection.add_listener(DUE_CHANNEL, self._on_hint)
             await connection.add_listener(CHANNEL, self._on_ring)
             self.is_listening = True
             await self._on_change()
@@ -93,6 +99,10 @@ class Doorbell:
             self.rung.set()
         elif payload == str(self._worker_id):
             self._heard.set()
+
+    def _on_hint(self, _connection: asyncpg.Connection, _pid: int, _channel: str, payload: str) -> None:
+        if payload.isdecimal():
+            self.hints.append(int(payload))
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

@@ -143,12 +143,13 @@ class Worker:
 
     async def _claim(self) -> Claim:
         """Of the next integration that is known to be due; discover them anew now and then, and when none is known."""
+        while self._doorbell.hints:
+            claim = await self._claim_of(self._doorbell.hints.popleft())
+            if claim.batch is not None or claim.unreadable is not None:
+                return claim
         now = time.monotonic()
         if self._due and now < self._discover_at:
-            limit = self._limit()
-            claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, [self._due.popleft()])
-            self._expect_more_of(claim.batch, limit)
-            return claim
+            return await self._claim_of(self._due.popleft())
         limit = self._limit()
         claim = await self._database.claim(self.id, limit, self._settings.lease_seconds)
         # where looking is dear (an old snapshot keeps dead index entries), look less often
@@ -156,6 +157,15 @@ class Worker:
         self._discover_at = now + max(DISCOVER_SECONDS, 20 * elapsed)
         self._due = deque(claim.due)
         self._next_due_at = claim.next_due_at
+        self._expect_more_of(claim.batch, limit)
+        return claim
+
+    async def _claim_of(self, integration_id: int) -> Claim:
+        limit = self._limit()
+        opening = self._carrier.opening_of(integration_id)
+        claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, [integration_id], opening)
+        if claim.batch is not None and claim.is_prepaid and opening is not None:
+            self._carrier.prepay(claim.batch, opening)
         self._expect_more_of(claim.batch, limit)
         return claim
 

@@ -75,7 +75,7 @@ grant execute on function
   crm_sync.ring_worker(uuid),
   crm_sync.current_xmax(),
   crm_sync.older_transactions_run(text),
-  crm_sync.claim_batch(uuid, integer, bigint[], interval),
+  crm_sync.claim_batch(uuid, integer, bigint[], interval, jsonb),
   crm_sync.read_batch(bigint),
   crm_sync.finish_batch(bigint, jsonb),
   crm_sync.release_batch(bigint),

@@ -2,9 +2,10 @@ create or replace function crm_sync.claim_batch(
   p_worker_id uuid,
   p_limit integer default 100,
   p_integration_ids bigint[] default null,
-  p_lease interval default '60 seconds'
+  p_lease interval default '60 seconds',
+  p_opening jsonb default null
 )
-returns table (batch json, due bigint[], next_due_at timestamptz)
+returns table (batch json, due bigint[], next_due_at timestamptz, is_prepaid boolean)
 language plpgsql
 security definer
 set search_path = ''
@@ -14,6 +15,7 @@ declare
   v_candidates bigint[] := p_integration_ids;
   v_next timestamptz;
   v_batch_id bigint;
+  v_is_prepaid boolean := false;
 begin
   if p_limit not between 1 and 10000 then
     raise exception using errcode = 'CS020', message = format('a batch has 1 to 10000 rows, not %s', p_limit);
@@ -31,6 +33,9 @@ begin
     if v_batch_id is null then
       v_candidates := v_candidates[2:];
     elsif crm_sync.skip_unsendable(v_batch_id) > 0 then
+      if p_opening is not null then
+        v_is_prepaid := crm_sync.prepay(v_candidates[1], p_opening);
+      end if;
       v_candidates := v_candidates[2:];
     else
       v_batch_id := null; -- all of it was skipped, and there may be more
@@ -38,8 +43,8 @@ begin
       v_next := clock_timestamp();
     end if;
   end if;
-  return query select crm_sync.compose_batch(v_batch_id), v_candidates, v_next;
+  return query select crm_sync.compose_batch(v_batch_id), v_candidates, v_next, v_is_prepaid;
 end;
 $$;
-comment on function crm_sync.claim_batch(uuid, integer, bigint[], interval) is
-  'Worker: claims a batch, of the first of the given connections or of the one that waited longest; also returns the other connections that are due, and the time of the next work.';
+comment on function crm_sync.claim_batch(uuid, integer, bigint[], interval, jsonb) is
+  'Worker: claims a batch, of the first of the given connections or of the one that waited longest, and takes what its first call costs of the rate limits; also returns the other connections that are due, and the time of the next work.';

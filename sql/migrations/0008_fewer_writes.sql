@@ -31,6 +31,8 @@ alter table crm_sync.batches alter column row_ids set storage external, alter co
 -- functions that take something else from now on
 -- squawk-ignore ban-drop-function
 drop function if exists crm_sync.withhold_shared_addresses(uuid, bigint, bigint[]);
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.claim_batch(uuid, integer, bigint[], interval);
 
 -- A check's list is a constant and no expression to be folded again by every statement that writes one row.
 alter table public.sync_queue
