@@ -22,7 +22,7 @@ from bench.peers.contest import PAUSE_SECONDS, WARM_UP, installed, latency
 from bench.portal import portal
 
 SINGLES = 300
-PEER_SINGLES = 150
+PEER_SINGLES = 90
 ROUNDS = 3
 LOOK_SECONDS = 0.005
 LONGEST_SECONDS = 20.0

@@ -15,8 +15,8 @@ from providers.errors import RateLimited, Stopping
 MAX_WAIT_SECONDS = 5.0
 LONG_SECONDS = 600.0
 """A refusal for longer than this is about a limit of a day."""
-PREPAID_SECONDS = 1.0
-"""So long after the claim a call that was paid with it may be made: nobody else can have taken the batch over."""
+PREPAID_SECONDS = 0.1
+"""So long after the claim a call that was paid with it may be made; later ones would meet those of a next window."""
 OVERSLEPT_SECONDS = 1.0
 """A wait that took so much longer than it should was that of a process that stood still."""
 
@@ -42,6 +42,7 @@ class _Heard:
 
 @dataclass(frozen=True)
 class _Prepaid:
+    batch_id: int
     costs: Mapping[str, int]
     at: float
 
@@ -64,11 +65,11 @@ class IntegrationBudget:
         self._heard: dict[str, _Heard] = {}
         self.opening: Mapping[str, int] | None = None
         self._latest_batch_id: int | None = None
-        self._prepaid: dict[int, _Prepaid] = {}
+        self._prepaid: _Prepaid | None = None
 
     def prepay(self, batch_id: int, costs: Mapping[str, int]) -> None:
-        """The claim of this batch has taken room for one call that costs so much."""
-        self._prepaid[batch_id] = _Prepaid(costs, monotonic())
+        """The claim of this batch, the latest, has taken room for one call that costs so much."""
+        self._prepaid = _Prepaid(batch_id, costs, monotonic())
 
     def observe(self, limit: str, used: int, maximum: int) -> None:
         """Remember what the CRM said of a day's limit; the next `spend` takes it along."""
@@ -103,8 +104,12 @@ class IntegrationBudget:
             return False
         self._latest_batch_id = batch_id
         self.opening = dict(costs)
-        prepaid = self._prepaid.pop(batch_id, None)
-        return prepaid is not None and prepaid.costs == costs and monotonic() < prepaid.at + PREPAID_SECONDS
+        prepaid, self._prepaid = self._prepaid, None
+        return (
+            prepaid is not None
+            and (prepaid.batch_id, prepaid.costs) == (batch_id, costs)
+            and monotonic() < prepaid.at + PREPAID_SECONDS
+        )
 
     async def _wait(self, seconds: float) -> None:
         """Wait for room that was granted; raises `Stopping` when the batch was lost in a sleep longer than that."""

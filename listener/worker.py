@@ -144,12 +144,15 @@ class Worker:
     async def _claim(self) -> Claim:
         """Of the next integration that is known to be due; discover them anew now and then, and when none is known."""
         while self._doorbell.hints:
-            claim = await self._claim_of(self._doorbell.hints.popleft())
+            claim = await self._claim_hinted(self._doorbell.hints.popleft())
             if claim.batch is not None or claim.unreadable is not None:
                 return claim
         now = time.monotonic()
         if self._due and now < self._discover_at:
-            return await self._claim_of(self._due.popleft())
+            limit = self._limit()
+            claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, [self._due.popleft()])
+            self._expect_more_of(claim.batch, limit)
+            return claim
         limit = self._limit()
         claim = await self._database.claim(self.id, limit, self._settings.lease_seconds)
         # where looking is dear (an old snapshot keeps dead index entries), look less often
@@ -160,7 +163,8 @@ class Worker:
         self._expect_more_of(claim.batch, limit)
         return claim
 
-    async def _claim_of(self, integration_id: int) -> Claim:
+    async def _claim_hinted(self, integration_id: int) -> Claim:
+        """Of an integration that was rung for: its CRM has been at rest, so the first call is paid with the claim."""
         limit = self._limit()
         opening = self._carrier.opening_of(integration_id)
         claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, [integration_id], opening)

@@ -127,3 +127,38 @@ async def test_a_process_that_stood_still_in_its_wait_asks_again_whose_batch_it_
         else:
             await budget.spend({"core": 1})
     assert [(costs, batch) for costs, batch, _ in database_.asked] == [({"core": 1}, 5), ({}, 5)]
+
+
+async def test_a_first_call_that_was_paid_with_the_claim_asks_nobody(
+    budget: IntegrationBudget, database_: FakeDatabase
+) -> None:
+    with on_behalf_of(1):
+        await budget.spend({"core": 1})
+    assert budget.opening == {"core": 1}
+    budget.prepay(2, {"core": 1})
+    with on_behalf_of(2):
+        await budget.spend({"core": 1})
+        await budget.spend({"core": 1})
+    assert [batch_id for _, batch_id, _ in database_.asked] == [1, 2]
+
+
+async def test_a_first_call_that_costs_something_else_or_comes_late_pays_for_itself(
+    budget: IntegrationBudget, database_: FakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget.prepay(1, {"core": 1})
+    with on_behalf_of(1):
+        await budget.spend({"search": 1})
+    budget.prepay(2, {"core": 1})
+    monkeypatch.setattr("listener.budget.PREPAID_SECONDS", 0.0)
+    with on_behalf_of(2):
+        await budget.spend({"core": 1})
+    assert [(costs, batch_id) for costs, batch_id, _ in database_.asked] == [({"search": 1}, 1), ({"core": 1}, 2)]
+
+
+async def test_a_daemon_that_stops_makes_no_call_that_was_paid(
+    budget: IntegrationBudget, stopping: asyncio.Event
+) -> None:
+    budget.prepay(1, {"core": 1})
+    stopping.set()
+    with on_behalf_of(1), pytest.raises(Stopping):
+        await budget.spend({"core": 1})

@@ -220,3 +220,34 @@ def test_a_batch_that_was_taken_over_is_given_no_more_calls(
     assert fence(first, batch["id"]) == (False, True)
     assert fence(second, other["id"]) == (True, False)
     assert house.rows("select spent from crm_sync.budgets") == [(2,)]
+
+
+CLAIM = "select batch is not null, is_prepaid from crm_sync.claim_batch(gen_random_uuid(), 1, array[%s], '60 s', %s)"
+
+
+def test_a_claim_takes_what_its_first_call_costs_if_there_is_room_at_once(
+    house: House, organization: UUID, integration: int
+) -> None:
+    allow(house, 30, 10)
+    for number in range(4):
+        house.reply(organization, house.contact(organization, f"c{number}@example.com"))
+    with house.as_role("crm_sync_daemon") as connection:
+        assert connection.execute(CLAIM, [integration, core(1)]).fetchone() == (True, True)
+        assert connection.execute(CLAIM, [integration, core(20)]).fetchone() == (True, False)
+    assert house.value("select spent from crm_sync.budgets") == 1
+
+
+def test_a_claim_that_finds_nothing_takes_nothing(house: House, integration: int) -> None:
+    allow(house, 30, 10)
+    with house.as_role("crm_sync_daemon") as connection:
+        assert connection.execute(CLAIM, [integration, core(1)]).fetchone() == (False, False)
+    assert house.value("select coalesce(sum(spent), 0) from crm_sync.budgets") == 0
+
+
+def test_a_claim_that_pays_is_as_durable_as_any(house: House, organization: UUID, integration: int) -> None:
+    allow(house, 30, 10)
+    house.reply(organization, house.contact(organization))
+    with house.connection.transaction():
+        house.connection.execute("set local synchronous_commit = on")
+        assert house.connection.execute(CLAIM, [integration, core(1)]).fetchone() == (True, True)
+        assert house.value("show synchronous_commit") == "on"

@@ -187,3 +187,18 @@ def test_the_workers_view_says_who_is_alive_and_who_sleeps(house: House, daemon:
     assert house.rows(query) == [(daemon.id, False, False, False, True)]
     daemon.call("select crm_sync.unregister_worker(%s)", daemon.id)
     assert house.rows(query) == []
+
+
+def test_who_rings_for_one_row_says_where_the_work_is(
+    house: House, daemon: Daemon, ears: psycopg.Connection, message: UUID, integration: int
+) -> None:
+    ears.execute("listen crm_sync_due")
+    house.connection.execute(INSERT, [message])
+    sleep(house, daemon)
+    house.connection.execute(INSERT, [message])
+    told = [(n.channel, n.payload) for n in ears.notifies(timeout=15, stop_after=2)]
+    assert sorted(told) == [("crm_sync", ""), ("crm_sync_due", str(integration))]
+    house.connection.execute(INSERT + ", (%s, 'question')", [message, message])
+    house.connection.execute("select pg_notify('crm_sync', 'the end')")
+    told = [(n.channel, n.payload) for n in ears.notifies(timeout=15, stop_after=2)]
+    assert told == [("crm_sync", ""), ("crm_sync", "the end")]
