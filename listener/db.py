@@ -208,7 +208,13 @@ class Database:
             timedelta(seconds=lease_seconds),
             None if opening is None else json.dumps(dict(opening)),
         )
-        return claim_of(row["batch"], tuple(row["due"] or ()), row["next_due_at"], is_prepaid=row["is_prepaid"])
+        return claim_of(
+            row["batch"],
+            due=tuple(row["due"] or ()),
+            next_due_at=row["next_due_at"],
+            look_seconds=row["look_seconds"],
+            is_prepaid=row["is_prepaid"],
+        )
 
     async def read_batch(self, batch_id: int) -> Batch | None:
         """A batch of ours, composed from what is true now; None when the claim was lost."""

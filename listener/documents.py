@@ -39,6 +39,7 @@ class Claim:
         batch: the work, or None when there is none to take.
         due: ids of other integrations that have work now.
         next_due_at: when the next work is due that is not due yet.
+        look_seconds: how long it took to look who is due; 0 when the integrations were given.
         is_prepaid: room for the opening call that was asked for has been taken from the budget.
         unreadable: instead of `batch`, work that this version does not understand.
     """
@@ -46,18 +47,19 @@ class Claim:
     batch: Batch | None
     due: tuple[int, ...]
     next_due_at: datetime | None
+    look_seconds: float = 0.0
     is_prepaid: bool = False
     unreadable: Unreadable | None = None
 
 
-def claim_of(text: str | None, due: tuple[int, ...], next_due_at: datetime | None, *, is_prepaid: bool) -> Claim:
-    """A claim from the batch's JSON text."""
+def claim_of(text: str | None, **answer: Any) -> Claim:
+    """A claim from the batch's JSON text, and what else the `answer` says of it."""
     if text is None:
-        return Claim(None, due, next_due_at)
+        return Claim(None, **answer)
     try:
-        return Claim(Batch.model_validate_json(text), due, next_due_at, is_prepaid)
+        return Claim(Batch.model_validate_json(text), **answer)
     except ValidationError as error:
-        return Claim(None, due, next_due_at, unreadable=_unreadable(text, error))
+        return Claim(None, unreadable=_unreadable(text, error), **answer)
 
 
 def json_of(outcomes: list[Outcome]) -> str:

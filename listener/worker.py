@@ -156,8 +156,7 @@ class Worker:
         limit = self._limit()
         claim = await self._database.claim(self.id, limit, self._settings.lease_seconds)
         # where looking is dear (an old snapshot keeps dead index entries), look less often
-        elapsed = time.monotonic() - now
-        self._discover_at = now + max(DISCOVER_SECONDS, 20 * elapsed)
+        self._discover_at = now + max(DISCOVER_SECONDS, 20 * claim.look_seconds)
         self._due = deque(claim.due)
         self._next_due_at = claim.next_due_at
         self._expect_more_of(claim.batch, limit)

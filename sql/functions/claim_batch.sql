@@ -5,7 +5,7 @@ create or replace function crm_sync.claim_batch(
   p_lease interval default '60 seconds',
   p_opening jsonb default null
 )
-returns table (batch json, due bigint[], next_due_at timestamptz, is_prepaid boolean)
+returns table (batch json, due bigint[], next_due_at timestamptz, is_prepaid boolean, look_seconds double precision)
 language plpgsql
 security definer
 set search_path = ''
@@ -16,6 +16,8 @@ declare
   v_next timestamptz;
   v_batch_id bigint;
   v_is_prepaid boolean := false;
+  v_begun timestamptz := clock_timestamp();
+  v_look interval := '0';
 begin
   if p_limit not between 1 and 10000 then
     raise exception using errcode = 'CS020', message = format('a batch has 1 to 10000 rows, not %s', p_limit);
@@ -26,6 +28,7 @@ begin
       min(d.due_at) filter (where not d.is_due and d.due_at > clock_timestamp() and d.due_at < 'infinity')
     into v_candidates, v_next
     from crm_sync.due_lanes() as d;
+    v_look := clock_timestamp() - v_begun;
   end if;
   -- one lane's lock in a transaction, or two claims could wait for each other: when this lane has nothing, ask again
   if cardinality(v_candidates) > 0 then
@@ -43,8 +46,8 @@ begin
       v_next := clock_timestamp();
     end if;
   end if;
-  return query select crm_sync.compose_batch(v_batch_id), v_candidates, v_next, v_is_prepaid;
+  return query select crm_sync.compose_batch(v_batch_id), v_candidates, v_next, v_is_prepaid, extract(epoch from v_look)::double precision;
 end;
 $$;
 comment on function crm_sync.claim_batch(uuid, integer, bigint[], interval, jsonb) is
-  'Worker: claims a batch, of the first of the given connections or of the one that waited longest, and takes what its first call costs of the rate limits; also returns the other connections that are due, and the time of the next work.';
+  'Worker: claims a batch, of the first of the given connections or of the one that waited longest, and takes what its first call costs of the rate limits; also returns the other connections that are due, the time of the next work, and how long looking took.';
