@@ -59,10 +59,10 @@ class NullClient(base.Client):
         return "a function"
 
     def base_url(self, credentials: Credentials) -> NoReturn:
-        raise NotImplementedError("there is no HTTP here")
+        raise AssertionError("there is no HTTP here")
 
     def error_of(self, response: httpx.Response) -> NoReturn:
-        raise NotImplementedError("there is no HTTP here")
+        raise AssertionError("there is no HTTP here")
 
 
 class CountingDatabase(Database):

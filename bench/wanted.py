@@ -36,6 +36,7 @@ WANTED: dict[str, dict[str, tuple[str, float]]] = {
         "pipedrive_new": ("<=", 3.2),
         "pipedrive_known": ("<=", 1.3),
         "throttled": ("=", 0),
+        "budget_share": (">=", 0.9),
     },
     "backlog": {"flat": (">=", 0.85)},
     "pinned": {"vs_unpinned": (">=", 0.8), "vs_best_peer": (">=", 1.0)},

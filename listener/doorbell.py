@@ -18,6 +18,8 @@ from listener.settings import Settings
 CHANNEL = "crm_sync"
 DUE_CHANNEL = "crm_sync_due"
 MOST_HINTS = 100
+MOST_DIGITS = 18
+"""Anybody may notify; these fit into a bigint."""
 SHORTEST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
 
@@ -101,7 +103,7 @@ class Doorbell:
             self._heard.set()
 
     def _on_hint(self, _connection: asyncpg.Connection, _pid: int, _channel: str, payload: str) -> None:
-        if payload.isdecimal():
+        if payload.isdecimal() and len(payload) <= MOST_DIGITS:
             self.hints.append(int(payload))
 
 

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -143,33 +143,38 @@ class Worker:
 
     async def _claim(self) -> Claim:
         """Of the next integration that is known to be due; discover them anew now and then, and when none is known."""
+        if not self._is_armed:
+            self._doorbell.hints.clear()  # they were for those that slept; whoever is awake serves in turn
         while self._doorbell.hints:
             claim = await self._claim_hinted(self._doorbell.hints.popleft())
             if claim.batch is not None or claim.unreadable is not None:
                 return claim
         now = time.monotonic()
         if self._due and now < self._discover_at:
-            limit = self._limit()
-            claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, [self._due.popleft()])
-            self._expect_more_of(claim.batch, limit)
-            return claim
-        limit = self._limit()
-        claim = await self._database.claim(self.id, limit, self._settings.lease_seconds)
+            return await self._claim_of([self._due.popleft()])
+        claim = await self._claim_of(None)
         # where looking is dear (an old snapshot keeps dead index entries), look less often
         self._discover_at = now + max(DISCOVER_SECONDS, 20 * claim.look_seconds)
-        self._due = deque(claim.due)
         self._next_due_at = claim.next_due_at
-        self._expect_more_of(claim.batch, limit)
         return claim
 
     async def _claim_hinted(self, integration_id: int) -> Claim:
         """Of an integration that was rung for: its CRM has been at rest, so the first call is paid with the claim."""
-        limit = self._limit()
         opening = self._carrier.opening_of(integration_id)
-        claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, [integration_id], opening)
+        claim = await self._claim_of([integration_id], opening)
         if claim.batch is not None and claim.is_prepaid and opening is not None:
             self._carrier.prepay(claim.batch, opening)
-        self._expect_more_of(claim.batch, limit)
+        return claim
+
+    async def _claim_of(self, integration_ids: list[int] | None, opening: Mapping[str, int] | None = None) -> Claim:
+        """Of the first of these, or of whoever waited longest; remembers who else is due."""
+        limit = self._limit()
+        claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, integration_ids, opening)
+        if integration_ids is None:
+            self._due = deque(claim.due)
+        # an integration whose batch is full has more to give; of another nothing is known until the next look
+        if claim.batch is not None and _rows_of(claim.batch) >= limit:
+            self._due.append(claim.batch.integration_id)
         return claim
 
     def _limit(self) -> int:
@@ -177,11 +182,6 @@ class Worker:
         left = ROWS_AT_ONCE - sum(held.rows for held in self._running.values())
         takers = min(len(self._due), self._settings.concurrency - len(self._running))
         return min(self._settings.batch_size, max(left // max(takers, 1), FEWEST_ROWS))
-
-    def _expect_more_of(self, batch: Batch | None, limit: int) -> None:
-        """An integration whose batch is full has more to give; of another nothing is known until the next look."""
-        if batch is not None and _rows_of(batch) >= limit:
-            self._due.append(batch.integration_id)
 
     def _start(self, batch: Batch) -> None:
         task = asyncio.create_task(self._carrier.carry(batch))

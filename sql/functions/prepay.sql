@@ -5,7 +5,7 @@ set search_path = ''
 as $$
 declare
   v_commit text := current_setting('synchronous_commit');
-  v_is_granted boolean := (select b.granted and b.wait_seconds = 0 from crm_sync.spend_budget(p_integration_id, p_costs, '0') as b);
+  v_is_granted boolean := (select b.granted from crm_sync.spend_budget(p_integration_id, p_costs, '0') as b);
 begin
   perform pg_catalog.set_config('synchronous_commit', v_commit, true);
   return v_is_granted;

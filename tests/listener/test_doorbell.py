@@ -44,6 +44,18 @@ def test_a_sleeping_daemon_is_woken_by_the_bell_alone(shop: Shop, database: str)
     shop.assert_exact(tenant)
 
 
+def test_a_hint_that_leads_nowhere_keeps_nobody_from_the_work(shop: Shop, database: str) -> None:
+    tenant = shop.tenant()
+    with daemon(database, poll_seconds=NEVER) as running:
+        for hint in ("999999", "nonsense", "99999999999999999999", ""):
+            eventually(lambda: sleeps(shop.house, running), "sleep")
+            with shop.house.connection.transaction():
+                shop.house.connection.execute("select pg_notify('crm_sync_due', %s)", [hint])
+                shop.reply(tenant)
+            shop.wait_until_settled(seconds=5)
+    shop.assert_exact(tenant)
+
+
 def test_without_listen_the_daemon_polls_and_asks_nobody_to_ring(shop: Shop, database: str) -> None:
     tenant = shop.tenant()
     with daemon(database, listen=False, poll_seconds=0.1), psycopg.connect(database, autocommit=True) as ear:
