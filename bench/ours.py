@@ -52,7 +52,9 @@ class Ours(Peer):
     def clear(self, url: str) -> None:
         super().clear(url)
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("update crm_sync.lanes set cursors = default, look_behind_at = default")
+            connection.execute(
+                "update crm_sync.lanes set cursors = default, look_behind_at = default, search_all_at = default"
+            )
 
 
 @dataclass(frozen=True)

@@ -184,8 +184,8 @@ class Database:
         answer: str = await self._value("select crm_sync.current_xmax()")
         return answer
 
-    async def older_transactions_run(self, xmax: str) -> bool:
-        answer: bool = await self._value("select crm_sync.older_transactions_run($1)", xmax)
+    async def older_transactions_run(self, xid: str) -> bool:
+        answer: bool = await self._value("select crm_sync.older_transactions_run($1)", xid)
         return answer
 
     async def claim(

@@ -211,9 +211,9 @@ class Worker:
             await self._database.arm(self.id)
             self._is_armed = True
             # whoever did not see us armed has an older transaction: look again until the last of those is over
-            xmax = await self._database.current_xmax()
+            xid = await self._database.current_xmax()
             pause = OLDER_SECONDS
-            while await self._database.older_transactions_run(xmax):
+            while await self._database.older_transactions_run(xid):
                 if await self._finds_work_within(min(pause, self._seconds_to_next())):
                     return
                 pause = min(pause * 1.5, LONGEST_OLDER_SECONDS)

@@ -11,14 +11,20 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_now timestamptz := clock_timestamp();
+  -- before this transaction has a number: see mark_lane
+  v_newest_id bigint := (select s.last_value from public.sync_queue_id_seq as s where pg_catalog.pg_current_xact_id_if_assigned() is null);
   v_lane crm_sync.lanes;
   v_limit integer;
   v_provider record;
   v_under_way record;
-  v_looks_behind boolean;
+  v_due record;
+  v_ids bigint[];
+  v_deferred_ids bigint[];
+  v_deferred_priorities smallint[];
+  v_depth integer;
+  v_look interval;
   v_found record;
   v_contacts uuid[];
-  v_ids bigint[] := '{}';
   v_batch_id bigint;
 begin
   -- connection before lane, the order in which a connection is changed or deleted; the batch's foreign key takes this lock anyway
@@ -50,23 +56,37 @@ begin
     return null;
   end if;
 
-  update public.sync_queue as q
-  set next_attempt_at = null
-  from (
-    select d.organization_id, d.id from public.sync_queue as d
-    where d.integration_id = p_integration_id and d.completed_at is null and d.batch_id is null and d.next_attempt_at is not null and d.next_attempt_at <= v_now
-    order by d.next_attempt_at
-    limit p_limit
-    for update skip locked
-  ) as d
-  where q.organization_id = d.organization_id and q.id = d.id;
-  if found then
+  with ready as (
+    update public.sync_queue as q
+    set next_attempt_at = null
+    from (
+      select d.organization_id, d.id from public.sync_queue as d
+      where d.integration_id = p_integration_id and d.completed_at is null and d.batch_id is null and d.next_attempt_at is not null and d.next_attempt_at <= v_now
+      order by d.next_attempt_at
+      limit p_limit
+      for update skip locked
+    ) as d
+    where q.organization_id = d.organization_id and q.id = d.id
+    returning q.id, q.priority
+  )
+  select array_agg(r.id) as ids, array_agg(r.priority) as priorities into v_due from ready as r;
+  if v_due.ids is not null then
+    v_lane.floors := crm_sync.lower_floors(v_lane.floors, v_due.ids, v_due.priorities);
     v_lane.look_behind_at := '-infinity';
   end if;
 
+  v_lane := crm_sync.mark_lane(v_lane, v_newest_id);
   v_limit := least(p_limit, coalesce(v_lane.batch_limit, p_limit));
+  -- ahead of the cursors; where nothing is, or now and then, from the floors; and rarely all of it: whoever changes rows by
+  -- hand, or gives out ids in another order, does not know of floors
+  v_depth := case when v_lane.search_all_at <= v_now - interval '10 minutes' then 2 when v_lane.look_behind_at <= v_now then 1 else 0 end;
   loop
-    v_looks_behind := v_lane.look_behind_at <= v_now;
+    if v_depth = 2 then
+      v_lane.floors := array_fill(0::bigint, array[10]);
+    end if;
+    if v_depth > 0 then
+      v_lane.floors := crm_sync.raise_floors(v_lane);
+    end if;
     -- one priority after the other, each from its cursor on, until there are enough
     select array_agg(f.contact_id) as contacts, array_agg(f.priority) as priorities, array_agg(f.id) as ids into v_found
     from (
@@ -75,7 +95,7 @@ begin
       cross join lateral (
         select q.id, q.contact_id from public.sync_queue as q
         where q.integration_id = p_integration_id and q.priority = p.priority
-          and q.id > case when v_looks_behind then 0 else v_lane.cursors[p.priority] end
+          and q.id > case when v_depth > 0 then v_lane.floors[p.priority] else v_lane.cursors[p.priority] end
           and q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
           -- a contact that is being worked on waits; looked up in a hash table, not held against each
           and (q.contact_id in (select u.contact_id from unnest(v_under_way.contacts) as u (contact_id))) is not true
@@ -84,9 +104,10 @@ begin
       ) as r
       limit v_limit
     ) as f;
-    exit when v_found.ids is not null or v_looks_behind;
-    v_lane.look_behind_at := '-infinity'; -- nothing ahead of the cursors: be sure before saying so
+    exit when v_found.ids is not null or v_depth = 2 or (v_depth = 1 and v_lane.search_all_at > v_now);
+    v_depth := v_depth + 1;
   end loop;
+  v_look := clock_timestamp() - v_now;
 
   if v_found.ids is not null then
     v_contacts := array(select f.contact_id from unnest(v_found.contacts) with ordinality as f (contact_id, place) group by f.contact_id order by min(f.place));
@@ -100,10 +121,10 @@ begin
       update public.sync_queue as q
       set status = 'processing', batch_id = v_batch_id, attempts = q.attempts + 1, started_at = now(), next_attempt_at = null
       from (
-        select r.ctid
+        select r.*
         from unnest(v_contacts) as c (contact_id)
         cross join lateral (
-          select o.ctid from public.sync_queue as o
+          select o.ctid, o.next_attempt_at is not null as was_deferred from public.sync_queue as o
           where o.integration_id = p_integration_id and o.contact_id = c.contact_id and o.completed_at is null and o.batch_id is null
           order by o.id
           limit p_limit
@@ -112,9 +133,14 @@ begin
         limit 5 * p_limit
       ) as r
       where q.ctid = r.ctid
-      returning q.id
+      returning q.id, q.priority, r.was_deferred
     )
-    select coalesce(array_agg(c.id), '{}') into v_ids from claimed as c;
+    select array_agg(c.id), array_agg(c.id) filter (where c.was_deferred), array_agg(c.priority) filter (where c.was_deferred)
+    into v_ids, v_deferred_ids, v_deferred_priorities
+    from claimed as c;
+    if v_deferred_ids is not null then
+      v_lane.floors := crm_sync.lower_floors(v_lane.floors, v_deferred_ids, v_deferred_priorities);
+    end if;
   end if;
 
   update crm_sync.lanes as l
@@ -127,12 +153,14 @@ begin
       ) as f on f.priority = p.priority
       order by p.priority
     ),
-    -- looking behind may be dear while an old snapshot keeps dead index entries: spend a fiftieth of the time on it
-    look_behind_at = case when v_looks_behind
-      then v_now + greatest(interval '1 second', 50 * (clock_timestamp() - v_now)) else l.look_behind_at end
+    floors = v_lane.floors, settled_id = v_lane.settled_id, marked_id = v_lane.marked_id, marked_xid = v_lane.marked_xid,
+    -- looking behind may be dear while an old snapshot keeps dead index entries: spend a fiftieth of the time on it, and a
+    -- thousandth on looking at all
+    look_behind_at = case when v_depth > 0 then v_now + greatest(interval '1 second', 50 * v_look) else l.look_behind_at end,
+    search_all_at = case when v_depth = 2 then v_now + greatest(interval '10 seconds', 1000 * v_look) else l.search_all_at end
   where l.organization_id = v_lane.organization_id and l.integration_id = v_lane.integration_id;
 
-  if cardinality(v_ids) = 0 then
+  if v_ids is null then
     return null;
   end if;
   insert into crm_sync.batches (id, organization_id, integration_id, worker_id, row_ids, contact_ids, took_all, lease_until)

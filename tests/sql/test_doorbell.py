@@ -126,12 +126,31 @@ def test_a_transaction_that_did_not_see_the_sleeper_is_among_those_it_waits_for(
         producer.execute("begin")
         producer.execute(INSERT, [message])
         sleep(house, daemon)
-        xmax = daemon.call("select crm_sync.current_xmax()")
+        xid = daemon.call("select crm_sync.current_xmax()")
         assert daemon.try_claim() is None
-        assert daemon.call("select crm_sync.older_transactions_run(%s)", xmax) is True
+        assert daemon.call("select crm_sync.older_transactions_run(%s)", xid) is True
         producer.execute("commit")
     assert rings(house, ears) == 0
-    assert daemon.call("select crm_sync.older_transactions_run(%s)", xmax) is False
+    assert daemon.call("select crm_sync.older_transactions_run(%s)", xid) is False
+    assert daemon.try_claim() is not None
+
+
+def test_a_transaction_that_is_newer_than_arming_and_did_not_see_it_is_waited_for_as_well(
+    house: House, daemon: Daemon, database: str, ears: psycopg.Connection, message: UUID
+) -> None:
+    """It began after the daemon was about to arm and looked before that was committed."""
+    daemon.call("select crm_sync.register_worker(%s, 'host', 1, '1', true)", daemon.id)
+    with connect(database) as producer, connect(database) as other:
+        other.execute("begin")
+        other.execute("select crm_sync.arm_worker(%s)", [daemon.id])
+        producer.execute("begin")
+        producer.execute(INSERT, [message])
+        other.execute("commit")
+        xid = daemon.call("select crm_sync.current_xmax()")
+        assert daemon.call("select crm_sync.older_transactions_run(%s)", xid) is True
+        producer.execute("commit")
+    assert rings(house, ears) == 0
+    assert daemon.call("select crm_sync.older_transactions_run(%s)", xid) is False
     assert daemon.try_claim() is not None
 
 
