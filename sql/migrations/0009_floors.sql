@@ -14,3 +14,7 @@ comment on column crm_sync.lanes.search_all_at is 'When a lane without anything 
 -- Room for the claim's and the completion's version of a row beside it: also while an old snapshot keeps all three, a claim
 -- stays in its page and out of the indexes.
 alter table public.sync_queue set (fillfactor = 35);
+
+-- The settings of a provider are read a dozen times for each batch: in the row, not beside it.
+alter table public.integration_providers alter column config set storage main;
+update public.integration_providers set config = config || '{}';
