@@ -17,7 +17,7 @@ from bench.workers import Workers
 
 WAITING = (10_000, 100_000, 1_000_000, 5_000_000)
 FINISHED = 10_000_000
-ROUNDS = 3
+ROUNDS = 2
 WARM_UP = 10_000
 """Rows whose time is not counted: each connection plans its statements once."""
 ROWS = 90_000

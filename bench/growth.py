@@ -17,6 +17,7 @@ from psycopg import sql
 from bench.cluster import Cluster, furnish
 
 DAYS = 30
+WEEK = 7
 REPLIES = 600
 ORGANIZATIONS = 5
 CONTACTS = 200
@@ -73,7 +74,7 @@ Sizes = dict[str, int]
 
 
 def run(running: Cluster) -> dict[str, float | int | None]:
-    """Sizes on the last day as a multiple of those half way."""
+    """The largest sizes of the last week as a multiple of those of the week half way: a vacuum may cut off some of the end."""
     furnish(running.url, ORGANIZATIONS, CONTACTS)
     sizes: list[Sizes] = []
     with psycopg.connect(running.url, autocommit=True) as connection:
@@ -87,7 +88,7 @@ def run(running: Cluster) -> dict[str, float | int | None]:
         partitions = _value(connection, "select count(*) from crm_sync.log_partitions()")
     running.more["series"] = {"sizes": {name: [each[name] for each in sizes] for name in sizes[0]}}
     return {
-        **growth(sizes[DAYS // 2 - 1], sizes[-1]),
+        **growth(_largest(sizes[DAYS // 2 - WEEK : DAYS // 2]), _largest(sizes[-WEEK:])),
         "finished_rows": finished,
         "finished_days": round(finished / (finished + purged) * DAYS, 1),
         "log_partitions": partitions,
@@ -105,6 +106,10 @@ def growth(before: Sizes, after: Sizes) -> dict[str, float]:
         key: round(sum(after[name] for name in names) / sum(before[name] for name in names), 3)
         for key, names in parts.items()
     }
+
+
+def _largest(sizes: list[Sizes]) -> Sizes:
+    return {name: max(each[name] for each in sizes) for name in sizes[0]}
 
 
 def simulate(connection: psycopg.Connection, days: int, replies: int, retention: str) -> Iterator[Sizes]:

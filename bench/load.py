@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 
 ROWS = """
@@ -20,6 +22,8 @@ left join pg_constraint as c on c.conindid = i.indexrelid
 where i.indrelid = 'public.sync_queue'::regclass
 """
 
+CONNECTIONS = 2
+
 
 def load(url: str, waiting: int, finished: int) -> None:
     """Put in rows by the million: without indexes, which are made again behind them."""
@@ -32,11 +36,20 @@ def load(url: str, waiting: int, finished: int) -> None:
         for name, constraint, _ in indexes:
             drop = f"alter table public.sync_queue drop constraint {constraint}" if constraint else f"drop index {name}"
             connection.execute(drop.encode())
-        connection.execute(ROWS, {"status": "pending", "jobs": waiting})
-        connection.execute(ROWS, {"status": "completed", "jobs": finished})
+        with ThreadPoolExecutor(CONNECTIONS) as connections:
+            for status, rows in (("pending", waiting), ("completed", finished)):
+                parts = [rows // CONNECTIONS] * (CONNECTIONS - 1)
+                for _ in connections.map(lambda part, s=status: _insert(url, s, part), [*parts, rows - sum(parts)]):
+                    pass
         for _, constraint, definition in indexes:
             add = (
                 f"alter table public.sync_queue add constraint {constraint} {definition}" if constraint else definition
             )
             connection.execute(add.encode())
         connection.execute("vacuum analyze public.sync_queue")
+
+
+def _insert(url: str, status: str, rows: int) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("set synchronous_commit = off")
+        connection.execute(ROWS, {"status": status, "jobs": rows})

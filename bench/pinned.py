@@ -14,14 +14,14 @@ from bench.ours import CORE
 from bench.peers import PEERS
 from bench.peers.contest import installed, pinned, url_of
 
-FREE_SECONDS = 10
+FREE_SECONDS = 8
 HELD_SECONDS = 60
-PEERS_HELD_SECONDS = 25
+PEERS_HELD_SECONDS = 15
 """What a snapshot costs a peer grows with time: theirs are their better seconds."""
 LAST_SECONDS = 10
 WARM_UP_SECONDS = 2
 PROCESSES = 1
-JOBS = {CORE.name: 5_000_000, "graphile_worker": 2_500_000, "pgqueuer": 700_000, "procrastinate": 30_000}
+JOBS = {CORE.name: 5_500_000, "graphile_worker": 1_600_000, "pgqueuer": 600_000, "procrastinate": 30_000}
 """More than each can do in that time."""
 NAMES = {CORE.name: "pg-crm-sync"}
 

@@ -22,6 +22,7 @@ PACE = {"BENCH_CALL_SECONDS": "0.5", "CRM_SYNC_BATCH_SIZE": "125"}
 """Two batches at a time, 500 rows a second: no daemon is faster than its CRM, and this is what HubSpot's documented limit of
 110 calls in 10 s comes to. One without a limit would take the producers' two cores, whoever rings for it."""
 ROUNDS = 3
+"""The ratios that are claimed are of many clients; one by itself is measured in the first only."""
 CLIENTS = (1, 16, 64)
 LONGEST_SECONDS = 120.0
 MESSAGES = 5_000
@@ -49,7 +50,7 @@ def run(running: Cluster) -> Mapping[str, float | None]:
     }
     undrained = 0
     for number in range(ROUNDS):
-        for clients in CLIENTS:
+        for clients in CLIENTS[1:] if number else CLIENTS:
             for way, found in rates.items():
                 running.execute(WAYS.get(way, doorbell))
                 is_last = way == "doorbell" and number == ROUNDS - 1

@@ -70,6 +70,7 @@ class Worker:
         self._busy_pause = BUSY_SECONDS
         self._is_announced = False
         self._is_armed = False
+        self._has_outwaited = False
         self._is_ready = False
 
     async def run(self) -> None:
@@ -145,10 +146,11 @@ class Worker:
         """Of the next integration that is known to be due; discover them anew now and then, and when none is known."""
         if not self._is_armed:
             self._doorbell.hints.clear()  # they were for those that slept; whoever is awake serves in turn
-        while self._doorbell.hints:
+        if self._doorbell.hints:
             claim = await self._claim_hinted(self._doorbell.hints.popleft())
             if claim.batch is not None or claim.unreadable is not None:
                 return claim
+            self._doorbell.hints.clear()  # anybody may give them: one that leads nowhere is the last for now
         now = time.monotonic()
         if self._due and now < self._discover_at:
             return await self._claim_of([self._due.popleft()])
@@ -204,12 +206,13 @@ class Worker:
         await self._rung_within(self._busy_pause)
 
     async def _linger_then_sleep(self) -> None:
-        if self._doorbell.is_listening and not self._is_armed:
-            for _ in range(LINGER_LOOKS):
+        if self._doorbell.is_listening and not (self._is_armed and self._has_outwaited):
+            for _ in range(0 if self._is_armed else LINGER_LOOKS):
                 if await self._finds_work_within(LINGER_SECONDS):
                     return
-            await self._database.arm(self.id)
-            self._is_armed = True
+            if not self._is_armed:
+                await self._database.arm(self.id)
+                self._is_armed, self._has_outwaited = True, False
             # whoever did not see us armed has an older transaction: look again until the last of those is over
             xid = await self._database.current_xmax()
             pause = OLDER_SECONDS
@@ -219,6 +222,7 @@ class Worker:
                 pause = min(pause * 1.5, LONGEST_OLDER_SECONDS)
             if await self._finds_work_within(0):
                 return
+            self._has_outwaited = True
         await self._rung_within(self._seconds_to_next())
         self._discover_at = 0.0
 

@@ -12,7 +12,9 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   -- before this transaction has a number: see mark_lane
-  v_newest_id bigint := (select s.last_value from public.sync_queue_id_seq as s where pg_catalog.pg_current_xact_id_if_assigned() is null);
+  v_newest_id bigint := (
+    select s.last_value - case when s.is_called then 0 else 1 end from public.sync_queue_id_seq as s where pg_catalog.pg_current_xact_id_if_assigned() is null
+  );
   v_lane crm_sync.lanes;
   v_limit integer;
   v_provider record;
@@ -22,6 +24,7 @@ declare
   v_deferred_ids bigint[];
   v_deferred_priorities smallint[];
   v_depth integer;
+  v_looked_at timestamptz;
   v_look interval;
   v_found record;
   v_contacts uuid[];
@@ -79,6 +82,7 @@ begin
   v_limit := least(p_limit, coalesce(v_lane.batch_limit, p_limit));
   -- ahead of the cursors; where nothing is, or now and then, from the floors; and rarely all of it: whoever changes rows by
   -- hand, or gives out ids in another order, does not know of floors
+  v_looked_at := clock_timestamp(); -- waiting for the lane is not looking
   v_depth := case when v_lane.search_all_at <= v_now - interval '10 minutes' then 2 when v_lane.look_behind_at <= v_now then 1 else 0 end;
   loop
     if v_depth = 2 then
@@ -107,7 +111,7 @@ begin
     exit when v_found.ids is not null or v_depth = 2 or (v_depth = 1 and v_lane.search_all_at > v_now);
     v_depth := v_depth + 1;
   end loop;
-  v_look := clock_timestamp() - v_now;
+  v_look := clock_timestamp() - v_looked_at;
 
   if v_found.ids is not null then
     v_contacts := array(select f.contact_id from unnest(v_found.contacts) with ordinality as f (contact_id, place) group by f.contact_id order by min(f.place));
@@ -157,7 +161,7 @@ begin
     -- looking behind may be dear while an old snapshot keeps dead index entries: spend a fiftieth of the time on it, and a
     -- thousandth on looking at all
     look_behind_at = case when v_depth > 0 then v_now + greatest(interval '1 second', 50 * v_look) else l.look_behind_at end,
-    search_all_at = case when v_depth = 2 then v_now + greatest(interval '10 seconds', 1000 * v_look) else l.search_all_at end
+    search_all_at = case when v_depth = 2 then v_now + least(greatest(interval '10 seconds', 1000 * v_look), interval '10 minutes') else l.search_all_at end
   where l.organization_id = v_lane.organization_id and l.integration_id = v_lane.integration_id;
 
   if v_ids is null then

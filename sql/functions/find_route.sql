@@ -4,16 +4,21 @@ create or replace function crm_sync.find_route(p_organization_id uuid) returns v
 language plpgsql
 set search_path = ''
 as $$
+declare
+  v_looks_anew boolean := current_setting('transaction_isolation') = 'read committed';
 begin
-  insert into crm_sync.routes (organization_id)
-  select o.id from public.organizations as o where o.id = p_organization_id
-  on conflict (organization_id) do update set integration_id = null;
-
-  if current_setting('transaction_isolation') = 'read committed' then
+  if v_looks_anew then
+    -- provider before route, as whoever switches a provider on or off does
     perform from public.integration_providers as p
     where p.id in (select i.provider_id from public.user_integrations as i where i.organization_id = p_organization_id)
     order by p.id
     for share;
+  end if;
+  insert into crm_sync.routes (organization_id)
+  select o.id from public.organizations as o where o.id = p_organization_id
+  on conflict (organization_id) do update set integration_id = null;
+
+  if v_looks_anew then
     update crm_sync.routes as r
     set integration_id = (
       select min(i.id)

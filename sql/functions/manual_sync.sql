@@ -12,6 +12,7 @@ begin
   if p_contact_ids is null or cardinality(p_contact_ids) = 0 then
     raise exception using errcode = 'CS020', message = 'no contacts were given', hint = 'select * from crm_sync.manual_sync(organization, array[contact, …])';
   end if;
+  perform pg_catalog.pg_current_xact_id(); -- before ids are given out: see mark_lane
   return query
   with asked as (
     select u.id as contact_id, min(u.position) as position

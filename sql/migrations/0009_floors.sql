@@ -11,6 +11,15 @@ comment on column crm_sync.lanes.marked_id is 'The newest id at the last mark, w
 comment on column crm_sync.lanes.marked_xid is 'It is settled when all older transactions have ended.';
 comment on column crm_sync.lanes.search_all_at is 'When a lane without anything else to do next looks at all rows, whatever the floors say, and a busy one ten minutes later: rows that somebody changed by hand are found then.';
 
+-- Connections that were given new credentials had not been looked at again.
+do $$
+begin
+  if to_regprocedure('crm_sync.find_route(uuid)') is not null then
+    perform crm_sync.find_route(r.organization_id) from crm_sync.routes as r;
+  end if;
+end
+$$;
+
 -- Room for the claim's and the completion's version of a row beside it: also while an old snapshot keeps all three, a claim
 -- stays in its page and out of the indexes.
 alter table public.sync_queue set (fillfactor = 35);

@@ -9,7 +9,8 @@ begin
   elsif tg_op = 'INSERT' then
     insert into crm_sync.lanes (organization_id, integration_id) values (new.organization_id, new.id);
   elsif new.sync_frequency <> old.sync_frequency then
-    -- what waits for a slot of the old frequency goes by the new one
+    -- what waits for a slot of the old frequency goes by the new one; what is ready now may be below the lane's floors
+    update crm_sync.lanes as l set look_behind_at = '-infinity', search_all_at = '-infinity' where l.integration_id = new.id;
     update public.sync_queue as q
     set next_attempt_at = crm_sync.next_slot(new.sync_frequency, now()), scheduled_at = coalesce(crm_sync.next_slot(new.sync_frequency, now()), now())
     where q.integration_id = new.id and q.status = 'pending' and q.next_attempt_at is not null and q.attempts = 0;

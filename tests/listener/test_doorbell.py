@@ -103,6 +103,53 @@ def test_a_transaction_that_began_before_the_daemon_armed_is_not_slept_through(
             eventually(lambda: sleeps(shop.house, running), "sleep")
 
 
+def test_work_that_arrives_meanwhile_does_not_make_it_forget_an_older_transaction(shop: Shop, database: str) -> None:
+    tenant = shop.tenant()
+    message = shop.house.message(tenant.organization, shop.person(tenant))
+    with psycopg.connect(database) as producer:
+        producer.execute(
+            "insert into public.message_classifications (message_id, intent) values (%s, 'question')", [message]
+        )
+        with daemon(database, poll_seconds=NEVER):
+            for _ in range(3):
+                eventually(lambda: is_armed(shop.house), "an armed daemon")
+                shop.reply(tenant)
+                shop.wait_until_settled(seconds=5)
+            eventually(lambda: is_armed(shop.house), "an armed daemon")
+            producer.commit()
+            shop.wait_until_settled(seconds=5)
+            assert shop.statuses() == {"completed": 8}
+
+
+def test_a_flood_of_hints_keeps_nobody_from_the_work(shop: Shop, database: str) -> None:
+    """Anybody who may connect may notify."""
+    tenant = shop.tenant()
+    over, is_high = threading.Event(), threading.Event()
+
+    def flood() -> None:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("set role crm_sync_producer")
+            begun = time.monotonic()
+            while not over.wait(0.002):
+                if time.monotonic() > begun + 0.5:
+                    is_high.set()
+                query = "select pg_notify('crm_sync_due', (900000 + n)::text) from generate_series(1, 50) as n"
+                connection.execute(query)
+
+    with daemon(database, poll_seconds=5.0) as running:
+        eventually(lambda: sleeps(shop.house, running), "sleep")
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            assert is_high.wait(15)
+            shop.reply(tenant)
+            shop.wait_until_settled(seconds=10)
+        finally:
+            over.set()
+            thread.join()
+    shop.assert_exact(tenant)
+
+
 def test_a_ring_for_nothing_does_not_make_it_spin_while_an_older_transaction_runs(shop: Shop, database: str) -> None:
     shop.tenant()
     with psycopg.connect(database) as writer:

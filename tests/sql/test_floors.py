@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from random import Random
 from uuid import UUID
@@ -10,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.house import House, eventually
-from tests.sql.daemon import Batch, Daemon, connect, documents, elapse, failed, people, queue, released
+from tests.sql.daemon import Batch, Daemon, connect, documents, elapse, failed, people, queue, released, somebody_waits
 
 BELOW = """
 select q.id from public.sync_queue as q
@@ -128,6 +130,61 @@ def test_a_mark_of_another_server_is_set_anew(
     people(house, organization, 3)
     daemon.work()
     eventually(lambda: risen(house, daemon, integration), "floors above all finished rows")
+
+
+def test_a_row_that_a_change_of_frequency_makes_ready_is_found_at_once(
+    house: House, daemon: Daemon, organization: UUID
+) -> None:
+    integration = house.integration(organization, sync_frequency="hourly")
+    house.reply(organization, house.contact(organization, "first@example.com"), "question")
+    elapse(house, "1 hour")
+    batch = daemon.claim()
+    late = house.contact(organization, "late@example.com")
+    house.reply(organization, late, "question")
+    daemon.confirm(batch)
+    daemon.work()
+
+    def is_above() -> bool:
+        look_behind(house)
+        daemon.try_claim(integration=integration)
+        return bool(
+            house.value(FLOOR) > house.value("select max(id) from public.sync_queue where completed_at is null")
+        )
+
+    eventually(is_above, "floors above the deferred row")
+    house.connection.execute("update public.user_integrations set sync_frequency = 'realtime'")
+    assert daemon.claim()["contacts"][0]["contact_id"] == str(late)
+
+
+def test_the_first_row_ever_is_found_after_claims_that_found_nothing(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    for _ in range(3):
+        look_behind(house)
+        assert daemon.try_claim(integration=integration) is None
+    people(house, organization, 1)
+    look_behind(house)
+    assert daemon.claim()
+
+
+def test_waiting_for_the_lane_is_not_counted_as_looking(
+    house: House, organization: UUID, integration: int, database: str
+) -> None:
+    """What looking costs decides how long the claim goes without it."""
+    people(house, organization, 1)
+    with connect(database) as other, connect(database) as waiting:
+        other.execute("begin")
+        other.execute("select from crm_sync.lanes for no key update")
+        thread = threading.Thread(target=Daemon(House(waiting)).claim)
+        thread.start()
+        eventually(lambda: somebody_waits(house), "a claim that waits for the lane")
+        time.sleep(0.3)
+        other.execute("commit")
+        thread.join()
+    query = (
+        "select look_behind_at < now() + interval '10 s', search_all_at < now() + interval '60 s' from crm_sync.lanes"
+    )
+    assert house.rows(query) == [(True, True)]
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 from sql.migrate import LOCK_KEY, ROOT, MigrationError, files, install_script, migrate, pending
 from tests.house import House, eventually
 from tests.postgres import TestServer
-from tests.sql.daemon import connect, queue
+from tests.sql.daemon import Daemon, connect, queue
 
 CATALOG = (
     "select p.oid::regprocedure::text, md5(pg_get_functiondef(p.oid)), p.proacl::text, pg_get_userbyid(p.proowner), "
@@ -336,3 +339,40 @@ def test_our_three_providers_have_todays_urls_and_least_scopes(database: str) ->
         assert {"auth_url", "token_url", "revoke_url", "api_base_url", "api_version", "scopes", "limits"} <= set(config)
         assert all(config[key].startswith("https://") for key in config if key.endswith("_url"))
         assert len(config["scopes"]) == len(set(config["scopes"])) > 0
+
+
+def before_the_newest_migration(folder: Path) -> Path:
+    """sql/ as it was then, out of the repository's history."""
+    newest = max(each.name for each in (ROOT / "migrations").iterdir())
+    words = ["git", "-C", str(ROOT.parent)]
+    log = [*words, "log", "--diff-filter=A", "--format=%H", "--", f"sql/migrations/{newest}"]
+    found = subprocess.run(log, capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.skip("there is no history here")
+    commit = f"{found.stdout.strip()}^" if found.stdout.strip() else "HEAD"
+    archive = subprocess.run([*words, "archive", commit, "sql"], capture_output=True, check=False)
+    if archive.returncode:
+        pytest.skip("there is not enough history here")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as then:
+        then.extractall(folder, filter="data")
+    return folder / "sql"
+
+
+def test_a_database_of_the_version_before_becomes_the_very_same_as_a_new_one(
+    database: str, empty: str, tmp_path: Path
+) -> None:
+    """With work waiting in it, which is done afterwards."""
+    migrate(empty, before_the_newest_migration(tmp_path))
+    with connect(empty) as connection:
+        house = House(connection)
+        organization = house.organization()
+        house.integration(organization)
+        house.reply(organization, house.contact(organization), "question")
+        migrate(empty)
+        assert Daemon(house).work()
+        assert queue(house, "id", "status <> 'completed'") == []
+    columns = CATALOG.index(next(each for each in CATALOG if "a.attnum" in each))
+    old, new = catalog(empty), catalog(database)
+    for number, (mine, theirs) in enumerate(zip(old, new, strict=True)):
+        if number != columns:
+            assert mine == theirs

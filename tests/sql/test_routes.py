@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from tests.house import House
-from tests.sql.daemon import connect, queue
+from tests.house import House, eventually
+from tests.sql.daemon import connect, queue, somebody_waits
 
 INTERESTED = {"all": [{"field": "intent", "op": "=", "value": "interested"}]}
 ROUTE = "select integration_id from crm_sync.routes where organization_id = %s"
@@ -24,6 +24,7 @@ CHANGES = (
     "update public.user_integrations set status = 'disconnected' where id = %(one)s",
     "update public.user_integrations set status = 'connected' where id = %(one)s",
     "update public.user_integrations set status = 'error' where id = %(one)s",
+    'update public.user_integrations set credentials = \'{"access_token": "new"}\' where id = %(one)s',
     "update public.user_integrations set sync_frequency = 'hourly' where id = %(one)s",
     "update public.user_integrations set sync_frequency = 'realtime' where id = %(one)s",
     "update public.user_integrations set sync_filters = %(filters)s where id = %(one)s",
@@ -131,3 +132,33 @@ def test_an_old_snapshot_does_not_make_a_route(house: House, database: str, orga
         old.execute("commit")
     house.reply(organization, house.contact(organization))
     assert len(queue(house, "id")) == 2
+
+
+def test_a_connection_that_is_given_new_credentials_is_reckoned_with_again(house: House, organization: UUID) -> None:
+    house.integration(organization)
+    other = house.integration(organization, "pipedrive")
+    house.connection.execute("update public.user_integrations set status = 'disconnected' where id = %s", [other])
+    assert house.value(ROUTE, organization) is not None
+    house.connection.execute(
+        "update public.user_integrations set credentials = %s where id = %s",
+        [json.dumps({"access_token": "new"}), other],
+    )
+    assert house.value("select status from public.user_integrations where id = %s", other) == "connected"
+    assert house.value(ROUTE, organization) is None
+
+
+def test_connecting_and_switching_a_provider_do_not_wait_for_each_other(
+    house: House, organization: UUID, database: str
+) -> None:
+    house.integration(organization)
+    with connect(database) as switching, connect(database) as connecting:
+        switching.execute("begin")
+        switching.execute("update public.integration_providers set description = '' where name = 'hubspot'")
+        thread = threading.Thread(target=House(connecting).integration, args=[organization, "pipedrive"])
+        thread.start()
+        eventually(lambda: somebody_waits(house), "one that connects and waits for the provider")
+        switching.execute("update public.integration_providers set is_active = false where name = 'hubspot'")
+        switching.execute("commit")
+        thread.join()
+    pipedrive = house.value("select max(id) from public.user_integrations")
+    assert house.value(ROUTE, organization) == pipedrive
