@@ -35,7 +35,7 @@ check: $(BIN)/.dev ## ruff, mypy, import rules, SQL lint, stale generated files
 	@$(BIN)/squawk --config .squawk.toml sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql sql/views/*.sql
 	@$(BIN)/python -m docs.build --check
 
-bench: $(BIN)/.sandbox ## measure beside the peers and write docs/benchmarks.md, 21 minutes (ARGS="NAME --json" for one)
+bench: $(BIN)/.sandbox ## measure beside the peers and write docs/benchmarks.md, 16 minutes (ARGS="NAME --json" for one)
 ifdef ARGS
 	@$(BIN)/python -m bench $(ARGS)
 else

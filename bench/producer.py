@@ -21,6 +21,8 @@ SECONDS = 2
 PACE = {"BENCH_CALL_SECONDS": "0.5", "CRM_SYNC_BATCH_SIZE": "125"}
 """Two batches at a time, 500 rows a second: no daemon is faster than its CRM, and this is what HubSpot's documented limit of
 110 calls in 10 s comes to. One without a limit would take the producers' two cores, whoever rings for it."""
+UNRUNG = {"CRM_SYNC_LISTEN": "false", "CRM_SYNC_POLL_SECONDS": "1"}
+"""Where nobody rings the daemon polls, so that it drains beside the producers as in the other ways."""
 ROUNDS = 3
 """The ratios that are claimed are of many clients; one by itself is measured in the first only."""
 CLIENTS = (1, 16, 64)
@@ -51,11 +53,11 @@ def run(running: Cluster) -> Mapping[str, float | None]:
     undrained = 0
     for number in range(ROUNDS):
         for clients in CLIENTS[1:] if number else CLIENTS:
-            for way, found in rates.items():
+            for way in (*list(rates)[number:], *list(rates)[:number]):  # nobody always follows the same one
                 running.execute(WAYS.get(way, doorbell))
                 is_last = way == "doorbell" and number == ROUNDS - 1
-                rate, left = _measure(running, clients, until_drained=is_last)
-                found[str(clients)].append(rate)
+                rate, left = _measure(running, clients, UNRUNG if way == "silent" else {}, until_drained=is_last)
+                rates[way][str(clients)].append(rate)
                 undrained += left if is_last else 0
                 running.say(f"round {number + 1}: {way:8} {clients:2} clients {rate:8,.0f} inserts/s")
                 running.execute("alter table public.message_classifications enable trigger crm_sync_insert")
@@ -79,9 +81,9 @@ def _figures(rates: dict[str, dict[str, list[float]]]) -> Mapping[str, float | N
     return {**ratios, **{f"inserts_per_s_{clients}": round(median["doorbell"][str(clients)]) for clients in CLIENTS}}
 
 
-def _measure(running: Cluster, clients: int, *, until_drained: bool) -> tuple[float, int]:
+def _measure(running: Cluster, clients: int, settings: dict[str, str], *, until_drained: bool) -> tuple[float, int]:
     """Inserts per second while a daemon drains what they enqueue, and how many rows it left, if it is waited for."""
-    with Workers([FULL.command()], FULL.environ(running.url) | PACE) as daemon:
+    with Workers([FULL.command()], FULL.environ(running.url) | PACE | settings) as daemon:
         daemon.go()
         rate = _pgbench(running, clients)
     if not until_drained:
