@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print nothing but the JSON objects")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.name if name not in BENCHMARKS]:
-        parser.error(f"there is no benchmark {unknown[0]}")
+        parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}")
     if arguments.name:
         for name in arguments.name:
             _run(name, quiet=arguments.json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from random import Random
 from uuid import UUID
@@ -12,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.house import House, eventually
-from tests.sql.daemon import Batch, Daemon, connect, documents, elapse, failed, people, queue, released, somebody_waits
+from tests.sql.daemon import Batch, Daemon, connect, documents, elapse, failed, people, queue, released
 
 BELOW = """
 select q.id from public.sync_queue as q
@@ -22,6 +21,10 @@ where q.completed_at is null and q.next_attempt_at is null and q.id <= l.floors[
 """Open rows that are not deferred, below the floor of a lane that is not about to be searched as a whole."""
 FLOOR = "select min(f.id) from crm_sync.lanes as l cross join unnest(l.floors) as f (id)"
 NEWEST = "select max(id) from public.sync_queue"
+WAITS = """
+select bool_or(clock_timestamp() - query_start > '300 ms') from pg_stat_activity
+where wait_event_type = 'Lock' and datname = current_database()
+"""
 
 
 def look_behind(house: House) -> None:
@@ -177,8 +180,7 @@ def test_waiting_for_the_lane_is_not_counted_as_looking(
         other.execute("select from crm_sync.lanes for no key update")
         thread = threading.Thread(target=Daemon(House(waiting)).claim)
         thread.start()
-        eventually(lambda: somebody_waits(house), "a claim that waits for the lane")
-        time.sleep(0.3)
+        eventually(lambda: house.value(WAITS), "a claim that has waited for the lane")
         other.execute("commit")
         thread.join()
     query = (
