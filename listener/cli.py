@@ -7,12 +7,16 @@ from importlib import import_module
 import click
 
 from listener import __version__
+from listener.command import fail
+from listener.errors import EX_CONFIG
 
 MODULES = {
+    "console": "console.command",
     "demo": "listener.console",
     "install-sql": "listener.console",
     "migrate": "listener.console",
     "run": "listener.run",
+    "sign-in-link": "console.command",
     "status": "listener.console",
 }
 """Where each command is. Imported when it is asked for: the daemon starts without what only an operator needs."""
@@ -25,7 +29,13 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in MODULES:
             return None
-        command: click.Command = getattr(import_module(MODULES[cmd_name]), cmd_name.replace("-", "_"))
+        try:
+            module = import_module(MODULES[cmd_name])
+        except ModuleNotFoundError as missing:
+            if not MODULES[cmd_name].startswith("console"):
+                raise
+            fail(f"The console is not installed ({missing.name} is missing). Run: make install", EX_CONFIG)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
 

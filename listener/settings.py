@@ -61,21 +61,21 @@ class Settings(BaseModel):
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read the environment; raises `Refusal` naming the variable that is missing or makes no sense."""
         values: dict[str, object] = {
-            field: value for field, name in VARIABLES.items() if (value := _read(environ, name)) is not None
+            field: value for field, name in VARIABLES.items() if (value := read_variable(environ, name)) is not None
         }
         values["apps"] = {
             provider: {
                 "client_id": client_id,
-                "client_secret": _read(environ, f"{provider.upper()}_CLIENT_SECRET") or "",
-                "redirect_uri": _read(environ, f"{provider.upper()}_REDIRECT_URI") or "",
+                "client_secret": read_variable(environ, f"{provider.upper()}_CLIENT_SECRET") or "",
+                "redirect_uri": read_variable(environ, f"{provider.upper()}_REDIRECT_URI") or "",
             }
             for provider in PROVIDERS
-            if (client_id := _read(environ, f"{provider.upper()}_CLIENT_ID"))
+            if (client_id := read_variable(environ, f"{provider.upper()}_CLIENT_ID"))
         }
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise Refusal("\n".join(_words(detail["loc"][0], detail) for detail in error.errors())) from None
+            raise refusal_of(error, VARIABLES) from None
 
 
 VARIABLES = {
@@ -100,7 +100,7 @@ MISSING_HINTS = {
 
 def database_url(environ: Mapping[str, str] = os.environ) -> str | None:
     """DATABASE_URL, from the variable, a `…_FILE` or a systemd credential; None when there is none."""
-    return _read(environ, "DATABASE_URL")
+    return read_variable(environ, "DATABASE_URL")
 
 
 def notify_socket(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -108,7 +108,7 @@ def notify_socket(environ: Mapping[str, str] = os.environ) -> str | None:
     return environ.get("NOTIFY_SOCKET") or None
 
 
-def _read(environ: Mapping[str, str], name: str) -> str | None:
+def read_variable(environ: Mapping[str, str], name: str) -> str | None:
     """A variable, else the file that `NAME_FILE` names, else a systemd credential of that name in lower case."""
     if environ.get(name):
         return environ[name]
@@ -128,8 +128,14 @@ def _text_of(path: Path, origin: str) -> str | None:
         raise Refusal(f"{origin}, which is not a text file that can be read ({type(error).__name__}).") from None
 
 
-def _words(field: object, detail: Mapping[str, object]) -> str:
-    name = VARIABLES.get(str(field), str(field))
+def refusal_of(error: ValidationError, variables: Mapping[str, str]) -> Refusal:
+    """What is wrong with the environment, by the names of its variables."""
+    return Refusal("\n".join(_words(variables, detail["loc"], detail) for detail in error.errors()))
+
+
+def _words(variables: Mapping[str, str], place: tuple[int | str, ...], detail: Mapping[str, object]) -> str:
+    field = place[0] if place else ""
+    name = variables.get(str(field), str(field))
     if detail["type"] == "missing":
         return f"{name} is not set. {MISSING_HINTS.get(str(field), '')}".strip()
-    return f"{name}: {str(detail['msg']).removeprefix('Value error, ')}"
+    return f"{name}: {str(detail['msg']).removeprefix('Value error, ')}".removeprefix(": ")

@@ -1,0 +1,1 @@
+"""The web console: people connect their CRM in one click, and see everything."""

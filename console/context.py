@@ -1,0 +1,81 @@
+"""What every page of the console shares: its settings, its ways into the database, and how it shows things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from console.db import Members
+from console.guard import csrf_token
+from console.identity import Identity, NotSignedInError, Verifier
+from console.settings import ConsoleSettings
+from listener import __version__
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Console:
+    """One running console; handlers find it with `console_of`."""
+
+    settings: ConsoleSettings
+    members: Members
+    verifier: Verifier
+    templates: jinja2.Environment
+
+    def url(self, path: str) -> str:
+        """A path of ours as a browser asks for it."""
+        return self.settings.base_path + path
+
+    def render(self, request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+        """A page, or a piece of one; whatever a CRM or a person wrote is escaped."""
+        text = self.templates.get_template(template).render(
+            url=self.url,
+            csrf_token=csrf_token(request),
+            identity=getattr(request.state, "identity", None),
+            version=__version__,
+            **{"active": None, **context},
+        )
+        return HTMLResponse(text, status)
+
+
+def templates() -> jinja2.Environment:
+    """Escapes everything, and knows nothing that is not there: a name that is wrong is an error, not a blank."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["quote"] = lambda text: quote(str(text), safe="")
+    return environment
+
+
+def console_of(request: Request) -> Console:
+    """The console that serves this request."""
+    console: Console = request.app.state.console
+    return console
+
+
+async def signed_in(request: Request) -> Identity:
+    """Who asks; raises `NotSignedInError`. A token in a header counts before a cookie's."""
+    console = console_of(request)
+    known: Identity | None = getattr(request.state, "identity", None)
+    if known is not None:
+        return known
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    by_header = scheme.lower() == "bearer" and bool(token.strip())
+    if not by_header:
+        token = request.cookies.get(console.settings.jwt_cookie, "")
+    if not token.strip():
+        raise NotSignedInError("nobody is signed in")
+    identity = await console.verifier.verify(token.strip(), by_header=by_header)
+    request.state.identity = identity
+    return identity

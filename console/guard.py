@@ -1,0 +1,174 @@
+"""What stands before every page: headers that forbid what a page of ours never does, a session for each browser, and a
+refusal of every change that our own pages did not send."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from pydantic import SecretStr
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from console.ratelimit import Rate, RateLimit
+from console.settings import ConsoleSettings
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+LONGEST_BODY = 256 * 1024
+SESSION_SECONDS = 30 * 86_400
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class Guard:
+    """ASGI middleware around the whole console.
+
+    Each browser gets a secret of its own in a cookie; the token that a change must carry is made of it, and so is what
+    ties a consent at a CRM to the browser that left for it. Changes that come with a bearer token need none: no
+    other site can make a browser send that.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ConsoleSettings, limited: Iterable[tuple[str, Rate]]) -> None:
+        self._app = app
+        self._settings = settings
+        self._limits = [(settings.base_path + prefix, RateLimit(rate)) for prefix, rate in limited]
+        self._cookie = session_cookie(settings)
+        self._key = csrf_key(settings.common.encryption_key)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        given = _cookies(request.headers).get(self._cookie, "")
+        session = given if len(given) == 43 else secrets.token_urlsafe(32)
+        state = scope.setdefault("state", {})
+        state["session"] = session
+        state["csrf_token"] = _token(self._key, session)
+
+        async def decorate(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+                if self._settings.is_secure:
+                    headers.setdefault("strict-transport-security", "max-age=31536000")
+                if session != given and not scope["path"].startswith(self._settings.base_path + "/static/"):
+                    headers.append("set-cookie", self._set_cookie(session))
+            await send(message)
+
+        refusal: Response | None = self._too_many(request)
+        if refusal is None and request.method not in SAFE_METHODS:
+            body = await _read(request)
+            refusal = self._refusal(request, body)
+            receive = _replay(body or b"", receive)
+        await (refusal or self._app)(scope, receive, decorate)
+
+    def _set_cookie(self, session: str) -> str:
+        secure = "; Secure" if self._settings.is_secure else ""
+        # Lax: a browser that comes back from a CRM brings it along; no other site's form or script does
+        return f"{self._cookie}={session}; Path=/; Max-Age={SESSION_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+
+    def _too_many(self, request: Request) -> Response | None:
+        host = request.client.host if request.client else ""
+        for prefix, limit in self._limits:
+            if request.url.path.startswith(prefix) and (wait := limit.wait(host)) > 0:
+                return JSONResponse(
+                    {"error": "too_many_requests", "message": f"That was too often: try again in {wait:.0f} s."},
+                    429,
+                    {"retry-after": f"{wait:.0f}"},
+                )
+        return None
+
+    def _refusal(self, request: Request, body: bytes | None) -> Response | None:
+        if body is None:
+            return _refused(413, "too_large", f"More than {LONGEST_BODY // 1024} KB were sent.")
+        if request.headers.get("authorization", "").lower().startswith("bearer "):
+            return None
+        origin = request.headers.get("origin")
+        if origin is not None and origin != self._settings.origin:
+            return _refused(403, "other_site", f"This came from another site ({origin[:200]}).")
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return _refused(403, "other_site", "This came from another site.")
+        if not hmac.compare_digest(_given_token(request, body), request.scope["state"]["csrf_token"]):
+            return _refused(403, "csrf", "This page was too old, or not one of ours: load it again and repeat.")
+        return None
+
+
+def csrf_token(request: Request) -> str:
+    """What a form or a request of this browser must carry to change anything."""
+    token: str = request.state.csrf_token
+    return token
+
+
+def csrf_key(encryption_key: SecretStr) -> bytes:
+    """Of its own for this purpose; all consoles with the same encryption key agree on it."""
+    return hmac.digest(encryption_key.get_secret_value().encode(), b"crm_sync console csrf", hashlib.sha256)
+
+
+def session_cookie(settings: ConsoleSettings) -> str:
+    """Its name; by https one that no subdomain can set for us."""
+    return "__Host-crm_sync_session" if settings.is_secure else "crm_sync_session"
+
+
+def _token(key: bytes, session: str) -> str:
+    return hmac.digest(key, session.encode(), hashlib.sha256).hex()
+
+
+def _given_token(request: Request, body: bytes) -> str:
+    given = request.headers.get("x-csrf-token")
+    if given is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        given = parse_qs(body.decode(errors="replace")).get("csrf_token", [""])[0]
+    return (given or "").encode("ascii", "replace").decode()
+
+
+def _cookies(headers: Headers) -> dict[str, str]:
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
+    except CookieError:
+        return {}
+
+
+async def _read(request: Request) -> bytes | None:
+    """The whole body; None when it is too long."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            return None
+    return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    is_given = False
+
+    async def again() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _refused(status: int, code: str, words: str) -> Response:
+    return JSONResponse({"error": code, "message": words}, status)

@@ -1,0 +1,1 @@
+"""One module a page: it asks (console.queries), and shows (console/templates)."""
