@@ -11,6 +11,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from console import words
 from console.db import Members
 from console.guard import csrf_token
 from console.identity import Identity, NotSignedInError, Verifier
@@ -54,6 +55,7 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(words.FILTERS)
     environment.filters["quote"] = lambda text: quote(str(text), safe="")
     return environment
 
