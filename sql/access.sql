@@ -96,6 +96,7 @@ grant execute on function
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
+  crm_sync.try_again(bigint),
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.manual_sync(uuid, uuid[])
 to crm_sync_daemon;
@@ -113,6 +114,14 @@ grant execute on function
   crm_sync.connect_integration(uuid, text, text, text, jsonb)
 to crm_sync_console, crm_sync_daemon;
 grant execute on function crm_sync.note_account(bigint, jsonb, bigint) to crm_sync_daemon;
+-- testing a connection; each of these asks whose it is
+grant execute on function
+  crm_sync.open_credentials(bigint),
+  crm_sync.begin_refresh(bigint, bigint, interval),
+  crm_sync.end_refresh(bigint),
+  crm_sync.store_credentials(bigint, bigint, text),
+  crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb)
+to crm_sync_console;
 
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
@@ -141,6 +150,7 @@ grant select (
   id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
   total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
 ) on public.user_integrations to authenticated;
+grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
 grant insert (organization_id, provider_id, name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
 grant update (name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
 grant delete on public.user_integrations to authenticated;
@@ -148,6 +158,7 @@ grant execute on function
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
+  crm_sync.try_again(bigint),
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.manual_sync(uuid, uuid[])
 to authenticated;

@@ -6,6 +6,6 @@ set search_path = ''
 as $$
   select crm_sync.open_sealed(i.organization_id, i.id, i.credentials), i.credentials_version
   from public.user_integrations as i
-  where i.id = p_integration_id and i.credentials is not null
+  where i.id = p_integration_id and i.credentials is not null and crm_sync.caller_may_manage(i.organization_id)
 $$;
 comment on function crm_sync.open_credentials(bigint) is 'Worker: the opened credentials of a connection and their version; no row when it has none.';
