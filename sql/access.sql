@@ -93,10 +93,13 @@ grant execute on function
   crm_sync.purge(timestamptz, integer),
   crm_sync.purge_remains(integer),
   crm_sync.advance_slots(),
+  crm_sync.take_samples(),
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
   crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.retry_cause(bigint, text, text, text, text, text),
+  crm_sync.sync_now(bigint),
   crm_sync.manual_sync(uuid, uuid[])
 to crm_sync_daemon;
 
@@ -108,7 +111,7 @@ grant execute on function
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
 to crm_sync_reader, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
-  crm_sync.orphans, crm_sync.routes
+  crm_sync.orphans, crm_sync.routes, crm_sync.samples
 to crm_sync_reader;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to crm_sync_reader;
 grant select (
@@ -118,7 +121,11 @@ grant select (
 
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;
-grant execute on function crm_sync.member_organizations() to authenticated;
+grant execute on function
+  crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.is_running(), crm_sync.find_contacts(text, text, bigint, integer),
+  crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
+to authenticated;
+grant select on crm_sync.samples to authenticated;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures to authenticated;
 grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields to authenticated;
 grant select, insert, update, delete on crm_sync.intent_rules to authenticated;
@@ -135,6 +142,8 @@ grant execute on function
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
   crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.retry_cause(bigint, text, text, text, text, text),
+  crm_sync.sync_now(bigint),
   crm_sync.manual_sync(uuid, uuid[])
 to authenticated;
 do $$
