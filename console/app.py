@@ -26,6 +26,7 @@ ACTIONS = {
     "disconnect": integrations.disconnect,
     "try-again": integrations.try_again,
     "test": integrations.test,
+    "sync": integrations.sync_now,
     "adopt": integrations.adopt,
 }
 INTEGRATIONS = (
@@ -71,6 +72,7 @@ def create_app(settings: ConsoleSettings, opening: Opening) -> Starlette:
         middleware=[
             Middleware(metrics.Measure, metrics=figures),
             Middleware(Guard, settings=settings, limited=LIMITED),
+            Middleware(failures.Catch),
         ],
         exception_handlers=failures.HANDLERS,
         lifespan=lifespan,

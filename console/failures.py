@@ -8,7 +8,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ExceptionHandler
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from console.context import console_of
 from console.identity import NotSignedInError
@@ -89,6 +89,31 @@ async def _http(request: Request, error: Exception) -> Response:
     return show(request, status, "http", "There is no such page." if status == 404 else words)
 
 
+class Catch:
+    """ASGI middleware inside the guard: what nobody expected is answered, with the guard's headers, and logged without
+    the words of the error, which may be a person's."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:  # noqa: BLE001 - the last one that can answer
+            if scope["type"] != "http" or has_begun:
+                log.error("request_failed", error=type(error).__name__, places=places(error))
+                return
+            response = await _unexpected(Request(scope, receive), error)
+            await response(scope, receive, send)
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("request_failed", error=type(error).__name__, places=places(error))
     return show(request, 500, "fault", "A fault of ours; the console's log says where. Nothing was changed.")
@@ -100,5 +125,4 @@ HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
     Refusal: _refused,
     DatabaseTrouble: _database_trouble,
     HTTPException: _http,
-    Exception: _unexpected,
 }

@@ -151,6 +151,11 @@ async def try_again(session: Session, integration_id: int) -> bool:
     return bool(await session.value("select crm_sync.try_again($1)", integration_id))
 
 
+async def sync_now(session: Session, integration_id: int) -> int:
+    """How many rows were brought forward."""
+    return int(await session.value("select crm_sync.sync_now($1)", integration_id))
+
+
 async def adopt_account(session: Session, integration_id: int, keeps_ids: bool) -> str:
     """What became of it, in words."""
     return str(await session.value("select crm_sync.adopt_account($1, $2)", integration_id, keeps_ids))

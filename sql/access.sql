@@ -81,7 +81,7 @@ grant execute on function
   crm_sync.release_batch(bigint),
   crm_sync.extend_leases(uuid, bigint[], interval),
   crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb),
-  crm_sync.mark_schema_ready(bigint, boolean, jsonb),
+  crm_sync.mark_schema_ready(bigint, boolean, jsonb, bigint),
   crm_sync.store_crm_fields(bigint, jsonb),
   crm_sync.open_credentials(bigint),
   crm_sync.begin_refresh(bigint, bigint, interval),
@@ -93,11 +93,14 @@ grant execute on function
   crm_sync.purge(timestamptz, integer),
   crm_sync.purge_remains(integer),
   crm_sync.advance_slots(),
+  crm_sync.take_samples(),
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
   crm_sync.try_again(bigint),
   crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.retry_cause(bigint, text, text, text, text, text),
+  crm_sync.sync_now(bigint),
   crm_sync.manual_sync(uuid, uuid[])
 to crm_sync_daemon;
 
@@ -113,7 +116,7 @@ grant execute on function
   crm_sync.take_authorization(bytea, bytea, text),
   crm_sync.connect_integration(uuid, text, text, text, jsonb)
 to crm_sync_console, crm_sync_daemon;
-grant execute on function crm_sync.note_account(bigint, jsonb, bigint) to crm_sync_daemon;
+grant execute on function crm_sync.note_account(bigint, jsonb, bigint), crm_sync.adopt_account(bigint, boolean) to crm_sync_daemon;
 -- testing a connection; each of these asks whose it is
 grant execute on function
   crm_sync.open_credentials(bigint),
@@ -131,7 +134,7 @@ grant execute on function
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
 to crm_sync_reader, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
-  crm_sync.orphans, crm_sync.routes
+  crm_sync.orphans, crm_sync.routes, crm_sync.samples
 to crm_sync_reader;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to crm_sync_reader;
 grant select (
@@ -139,9 +142,16 @@ grant select (
   total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
 ) on public.user_integrations to crm_sync_reader;
 
+grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
+grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;
+
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;
-grant execute on function crm_sync.member_organizations() to authenticated;
+grant execute on function
+  crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.is_running(), crm_sync.find_contacts(text, text, bigint, integer),
+  crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
+to authenticated;
+grant select on crm_sync.samples to authenticated;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures to authenticated;
 grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields to authenticated;
 grant select, insert, update, delete on crm_sync.intent_rules to authenticated;
@@ -150,7 +160,6 @@ grant select (
   id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
   total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
 ) on public.user_integrations to authenticated;
-grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
 grant insert (organization_id, provider_id, name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
 grant update (name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
 grant delete on public.user_integrations to authenticated;
@@ -159,7 +168,10 @@ grant execute on function
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
   crm_sync.try_again(bigint),
+  crm_sync.adopt_account(bigint, boolean),
   crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.retry_cause(bigint, text, text, text, text, text),
+  crm_sync.sync_now(bigint),
   crm_sync.manual_sync(uuid, uuid[])
 to authenticated;
 do $$

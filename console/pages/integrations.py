@@ -183,10 +183,13 @@ async def adopt(request: Request, identity: Identity, number: int) -> Done:
     if answer not in ("keep", "forget"):
         return Done("Say what is to become of the ids.", "bad")
     async with console_of(request).members.asked_by(identity) as session:
-        await queries.adopt_account(session, number, answer == "keep")
-    return Done(
-        "The ids are kept, and lead to the new account." if answer == "keep" else "The ids are forgotten: everything is looked up anew."
-    )
+        return Done(await queries.adopt_account(session, number, answer == "keep") + ".")
+
+
+async def sync_now(request: Request, identity: Identity, number: int) -> Done:
+    async with console_of(request).members.asked_by(identity) as session:
+        count = await queries.sync_now(session, number)
+    return Done(f"{count} waiting row(s) are sent now." if count else "Nothing waits for a later time.")
 
 
 def _outcome(request: Request, providers: list[Row], cards: list[Row]) -> dict[str, Any] | None:
