@@ -15,7 +15,7 @@ from console import queries_integrations as queries
 from console.checks import check
 from console.context import console_of, signed_in
 from console.db import Row, Session
-from listener.authorize import NotConnected
+from listener.authorize import Connected, NotConnected
 from listener.errors import InvalidSettings, NotYours
 
 STATUS = {"unknown_provider": 404, "not_allowed": 404, "not_configured": 409, "unavailable": 503}
@@ -57,10 +57,10 @@ async def come_back(request: Request) -> Response:
     if request.method != "GET":
         return Response(None, 405, {"allow": "GET"})  # a HEAD would use the state up
     provider = request.path_params["provider"]
+    outcome: Connected | NotConnected
     try:
         outcome = await connecting.arrive(request, provider)
-        code = "connected"
-        known = provider
+        code, known = "connected", provider
     except NotConnected as failure:
         outcome, code = failure, failure.code
         known = provider if provider in console_of(request).settings.common.apps else "other"

@@ -97,9 +97,7 @@ class Guard:
         caller = caller_of(request)
         for prefix, limit in self._limits:
             if path.startswith(prefix) and (wait := limit.wait(caller)) > 0:
-                refusal = _refused(
-                    request, 429, "too_many_requests", f"That was too often: try again in {wait:.0f} s."
-                )
+                refusal = _refused(request, 429, "too_many_requests", f"That was too often: try again in {wait:.0f} s.")
                 refusal.headers["retry-after"] = f"{wait:.0f}"
                 return refusal
         return None
@@ -120,7 +118,9 @@ class Guard:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _refused(request, 403, "other_site", "This came from another site.")
         if not hmac.compare_digest(_given_token(request, body), request.scope["state"]["csrf_token"]):
-            return _refused(request, 403, "csrf", "This page was too old, or not one of ours: load it again and repeat.")
+            return _refused(
+                request, 403, "csrf", "This page was too old, or not one of ours: load it again and repeat."
+            )
         return None
 
 

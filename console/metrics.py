@@ -43,7 +43,10 @@ class Metrics:
             "crm_sync_console_refused_sign_ins", "Tokens that did not count.", ("reason",), registry=self.registry
         )
         self.departures = Counter(
-            "crm_sync_console_oauth_departures", "People sent to a CRM to consent.", ("provider",), registry=self.registry
+            "crm_sync_console_oauth_departures",
+            "People sent to a CRM to consent.",
+            ("provider",),
+            registry=self.registry,
         )
         self.returns = Counter(
             "crm_sync_console_oauth_returns",

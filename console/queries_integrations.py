@@ -8,8 +8,9 @@ from uuid import UUID
 from console.db import Row, Session
 
 COLUMNS: LiteralString = """
-  i.id, i.organization_id, p.name as provider, p.display_name, i.name, i.status, i.account_id, i.account_name, i.account_url,
-  i.sync_frequency, i.last_sync_at, i.total_synced_contacts, i.total_synced_deals, i.credentials_version > 0 as was_connected
+  i.id, i.organization_id, p.name as provider, p.display_name, i.name, i.status,
+  i.account_id, i.account_name, i.account_url, i.sync_frequency, i.last_sync_at,
+  i.total_synced_contacts, i.total_synced_deals, i.credentials_version > 0 as was_connected
 """
 SETTINGS: LiteralString = """
   p.config, i.sync_settings, i.field_mappings, i.sync_filters, l.described_at,
@@ -52,7 +53,8 @@ async def cards(session: Session, integration_id: int | None = None) -> list[Row
 async def mapping_problems(session: Session, integration_id: int) -> list[str]:
     """What the CRM does not honour any more of a connection's rules and settings."""
     rows = await session.rows(
-        "select message from crm_sync.failures where integration_id = $1 and kind = 'mapping' order by message limit 20",
+        "select message from crm_sync.failures where integration_id = $1 and kind = 'mapping' "
+        "order by message limit 20",
         integration_id,
     )
     return [row["message"] for row in rows]
@@ -84,7 +86,8 @@ async def crm_fields(session: Session, integration_id: int) -> list[Row]:
 async def our_fields(session: Session) -> dict[str, list[str]]:
     """What rules may name of ours, by the CRM's object."""
     rows = await session.rows(
-        "select o.name, crm_sync.our_fields(o.name) as fields from unnest(array['contact', 'lead', 'company', 'deal']) as o (name)"
+        "select o.name, crm_sync.our_fields(o.name) as fields "
+        "from unnest(array['contact', 'lead', 'company', 'deal']) as o (name)"
     )
     return {row["name"]: row["fields"] for row in rows}
 
@@ -119,7 +122,9 @@ async def save_filters(session: Session, integration_id: int, filters: Any, seen
     )
 
 
-async def save_documents(session: Session, integration_id: int, documents: dict[str, Any], seen: tuple[str, str, str]) -> bool:
+async def save_documents(
+    session: Session, integration_id: int, documents: dict[str, Any], seen: tuple[str, str, str]
+) -> bool:
     """All three at once, as `save_settings`."""
     return await _saved(
         session,

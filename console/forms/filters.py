@@ -64,7 +64,10 @@ def add_row(rows: dict[str, list[Row]], given: Inputs) -> tuple[str, int] | None
 
 def filters_from(rows: Mapping[str, list[Row]]) -> dict[str, Any]:
     """What the rows ask for; a group without conditions is left out."""
-    groups = {group: [_condition(row) for row in rows[group] if row["field"].strip() or row["value"].strip()] for group in rows}
+    groups = {
+        group: [_condition(row) for row in rows[group] if row["field"].strip() or row["value"].strip()]
+        for group in rows
+    }
     return {group: conditions for group, conditions in groups.items() if conditions}
 
 

@@ -90,7 +90,10 @@ def add_row(rows: dict[str, list[Row]], given: Inputs, crm: Crm) -> tuple[str, i
 
 def mappings_from(rows: Mapping[str, list[Row]], stored: Mapping[str, Any]) -> dict[str, Any]:
     """The rules that rows ask for; raises `InvalidSettings` for what cannot be a rule at all."""
-    mappings = {of: [_rule(row) for row in rows[of] if any(row[name].strip() for name in ("from", "value", "to"))] for of in rows}
+    mappings = {
+        of: [_rule(row) for row in rows[of] if any(row[name].strip() for name in ("from", "value", "to"))]
+        for of in rows
+    }
     kept = {of: rules for of, rules in stored.items() if of not in rows}
     return {**kept, **{of: rules for of, rules in mappings.items() if rules or of in stored}}
 
@@ -179,7 +182,9 @@ def _values(text: str) -> dict[str, Any]:
         try:
             values = json.loads(text)
         except (ValueError, RecursionError):
-            raise InvalidSettings("field_mappings: a list of values begins with { and is not JSON", "Nothing was saved.") from None
+            raise InvalidSettings(
+                "field_mappings: a list of values begins with { and is not JSON", "Nothing was saved."
+            ) from None
         if isinstance(values, dict):
             return values
     values = {}

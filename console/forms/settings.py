@@ -80,7 +80,13 @@ def settings_from(given: Inputs, stored: Mapping[str, Any], crm: Crm) -> dict[st
 def shown(given: Inputs, form: list[Input]) -> list[Input]:
     """The form with what somebody had put in."""
     return [
-        Input(**{**each.__dict__, "value": given.get(each.name, ""), "choices": _with(each.choices, given.get(each.name, ""))})
+        Input(
+            **{
+                **each.__dict__,
+                "value": given.get(each.name, ""),
+                "choices": _with(each.choices, given.get(each.name, "")),
+            }
+        )
         for each in form
     ]
 
@@ -98,7 +104,9 @@ def _sending(settings: Mapping[str, Any], frequency: str, crm: Crm) -> list[Inpu
         choices = (Choice("contact", "Contacts"), Choice("lead", "Leads"))
         value = str(settings.get("contact_object") or "contact")
         inputs.insert(1, Input("contact_object", "People become", value, choices=choices, section=section))
-    due = Input("task_due_days", "Tasks are due after, in days", _text(settings.get("task_due_days")), "number", section=section)
+    due = Input(
+        "task_due_days", "Tasks are due after, in days", _text(settings.get("task_due_days")), "number", section=section
+    )
     return [*inputs, due]
 
 
@@ -133,7 +141,13 @@ def _deals(settings: Mapping[str, Any], mappings: Mapping[str, Any], crm: Crm) -
             choices=_with(options, value),
             section=section,
         ),
-        Input("deal_close_days", "Closes after, in days", _text(settings.get("deal_close_days")), "number", section=section),
+        Input(
+            "deal_close_days",
+            "Closes after, in days",
+            _text(settings.get("deal_close_days")),
+            "number",
+            section=section,
+        ),
         Input(
             "lead_source",
             "Lead source",

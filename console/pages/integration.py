@@ -68,7 +68,12 @@ class Page:
 
     def context(self, form: str | None = None) -> dict[str, Any]:
         """Of the whole page, or of one form."""
-        every = {"settings": self._settings, "mappings": self._mappings, "filters": self._filters, "documents": self._documents}
+        every = {
+            "settings": self._settings,
+            "mappings": self._mappings,
+            "filters": self._filters,
+            "documents": self._documents,
+        }
         parts: dict[str, Any] = {
             "row": self.row,
             "card": self.card,
@@ -180,7 +185,7 @@ async def save_documents(request: Request) -> Response:
     return await _save(request, "documents", save)
 
 
-class _OnlyShown(Exception):  # noqa: N818 - no error
+class _OnlyShown(Exception):
     """The form is shown again with what was put in; nothing is to be saved."""
 
 
@@ -210,7 +215,9 @@ async def _save(request: Request, form: str, save: Any) -> Response:
             return with_notice(response, Done(SAVED[form]))
     if is_part:
         return console.render(request, f"_form_{form}.html", status=status, **page.context(form))
-    return console.render(request, "integration.html", status=status, active="/integrations", saved=None, **page.context())
+    return console.render(
+        request, "integration.html", status=status, active="/integrations", saved=None, **page.context()
+    )
 
 
 async def _page(session: Session, number: int) -> Page:

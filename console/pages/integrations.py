@@ -155,7 +155,9 @@ async def disconnect(request: Request, identity: Identity, number: int) -> Done:
     async with console_of(request).members.asked_by(identity) as session:
         changed = await queries.disconnect(session, number)
     return Done(
-        "Disconnected: its credentials were wiped, and are revoked at the CRM." if changed else "It was disconnected already."
+        "Disconnected: its credentials were wiped, and are revoked at the CRM."
+        if changed
+        else "It was disconnected already."
     )
 
 
@@ -200,7 +202,10 @@ def _outcome(request: Request, providers: list[Row], cards: list[Row]) -> dict[s
         made = next((card for card in cards if str(card["id"]) == given.get("integration")), None)
         account = f": {made['account_name'] or made['account_id']}" if made and made["account_id"] else ""
         if made and made["other_account"]:
-            return {"kind": "warn", "words": f"{names[provider]} is connected, to another account than before. See below."}
+            return {
+                "kind": "warn",
+                "words": f"{names[provider]} is connected, to another account than before. See below.",
+            }
         return {"kind": "ok", "words": f"{names[provider]} is connected{account}."}
     if (code := given.get("error", "")) in OUTCOMES:
         name = names.get(given.get("provider", ""))

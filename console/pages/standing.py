@@ -14,28 +14,27 @@ class Standing(NamedTuple):
     remedy: str = ""
 
 
+STATES = {
+    "error": Standing(
+        "bad",
+        "Needs you",
+        "Reconnect, with the rights that the message names: what waits is sent then. If you have mended it in the CRM "
+        "itself, try again.",
+    ),
+    "paused": Standing("idle", "Paused", "Resume it, and what waits is sent."),
+    "rate_limited": Standing("warn", "Waiting for room", "The CRM’s rate limit is used up; it goes on by itself."),
+    "unavailable": Standing("warn", "CRM is down", "It is tried again by itself."),
+}
+
+
 def of(card: Mapping[str, Any]) -> Standing:
     """From a row of `queries_integrations.cards`."""
-    state = card["state"]
     if card["other_account"]:
         return Standing("warn", "Another account", "Nothing is sent until you have answered the question below.")
-    if state == "error":
-        return Standing(
-            "bad",
-            "Needs you",
-            "Reconnect, with the rights that the message names: what waits is sent then. If you have mended it in the "
-            "CRM itself, try again.",
-        )
-    if state == "disconnected":
+    if card["state"] == "disconnected":
         return Standing(
             "idle",
             "Disconnected" if card["was_connected"] else "Not connected yet",
             "Connect it again: its settings and mappings are still here.",
         )
-    if state == "paused":
-        return Standing("idle", "Paused", "Resume it, and what waits is sent.")
-    if state == "rate_limited":
-        return Standing("warn", "Waiting for room", "The CRM’s rate limit is used up; it goes on by itself.")
-    if state == "unavailable":
-        return Standing("warn", "CRM is down", "It is tried again by itself.")
-    return Standing("ok", "Connected")
+    return STATES.get(card["state"], Standing("ok", "Connected"))
