@@ -218,9 +218,7 @@ async def test_reconnecting_with_another_account_asks_and_both_answers_work(shop
     ada = member_of(console)
     first, second = (shop.kit.account(shop.crm, shop.url) for _ in range(2))
     for account in (first, second):
-        outcome = await come_back(
-            ada.browser, "hubspot", agree(shop, await leave(ada, shop), account.number)
-        )
+        outcome = await come_back(ada.browser, "hubspot", agree(shop, await leave(ada, shop), account.number))
     page = (await ada.browser.get(f"/integrations?{httpx.QueryParams(outcome)}")).text
     assert "another account than before" in page
     assert "Forget the ids" in page
@@ -258,7 +256,16 @@ async def test_another_organization_cannot_be_connected(ada: Member, eve: Member
 
 @pytest.mark.parametrize(
     "body",
-    [[1], "text", {"name": ""}, {"name": "x" * 201}, {"name": "a\nb"}, {"organization": "x"}, {"extra": 1}, {"name": 7}],
+    [
+        [1],
+        "text",
+        {"name": ""},
+        {"name": "x" * 201},
+        {"name": "a\nb"},
+        {"organization": "x"},
+        {"extra": 1},
+        {"name": 7},
+    ],
 )
 async def test_a_body_that_makes_no_sense_is_refused_in_words(ada: Member, body: Any) -> None:
     answer = await ada.browser.ask(CONNECT.format("hubspot"), body)
@@ -266,7 +273,12 @@ async def test_a_body_that_makes_no_sense_is_refused_in_words(ada: Member, body:
 
 
 async def test_a_login_host_that_is_not_salesforces_is_refused(ada: Member) -> None:
-    for host in ("evil.example", "salesforce.com.evil.example", "https://user@login.salesforce.com", "http://x.salesforce.com"):
+    for host in (
+        "evil.example",
+        "salesforce.com.evil.example",
+        "https://user@login.salesforce.com",
+        "http://x.salesforce.com",
+    ):
         answer = await ada.browser.ask(CONNECT.format("salesforce"), {"login_host": host})
         assert (answer.status_code, answer.json()["error"]) == (422, "invalid_request"), host
     sandbox = await ada.browser.ask(CONNECT.format("salesforce"), {"login_host": "test.salesforce.com"})

@@ -24,7 +24,7 @@ from console.settings import ConsoleSettings
 from tests.house import House
 from tests.listener.daemons import settings_for
 
-SECRET = "a-secret-of-the-host-application-that-is-long-enough"
+SECRET = "a-secret-of-the-host-application-that-is-long-enough-for-HS512-too"
 CSRF = re.compile(r'name="csrf_token" value="([0-9a-f]{64})"')
 _addresses = itertools.count(1)
 
@@ -49,6 +49,7 @@ class Browser:
 
     def __init__(self, stage: Stage, token: str | None = None, address: str | None = None) -> None:
         self.stage = stage
+        self._token: tuple[str | None, str] | None = None
         number = next(_addresses)
         address = address or f"198.51.{number // 250 % 250}.{number % 250 + 1}"
         self.http = httpx.AsyncClient(
@@ -66,9 +67,7 @@ class Browser:
 
     async def post(self, path: str, data: dict[str, Any] | None = None, **options: Any) -> httpx.Response:
         """As a form of a page of ours: with the token of this browser."""
-        return await self.http.post(
-            self._url(path), data={"csrf_token": await self.csrf(), **(data or {})}, **options
-        )
+        return await self.http.post(self._url(path), data={"csrf_token": await self.csrf(), **(data or {})}, **options)
 
     async def act(self, path: str, data: dict[str, Any] | None = None) -> httpx.Response:
         """As htmx sends it."""
@@ -80,10 +79,13 @@ class Browser:
         return await self.http.post(self._url(path), json=body, headers={"x-csrf-token": await self.csrf(), **headers})
 
     async def csrf(self) -> str:
-        page = await self.get("/sign-in")
-        found = CSRF.search(page.text)
-        assert found is not None
-        return found[1]
+        """The token of this browser's session, which lasts as long as that."""
+        if self._token is None or self._token[0] != self.session:
+            page = await self.get("/sign-in")
+            found = CSRF.search(page.text)
+            assert found is not None
+            self._token = (self.session, found[1])
+        return self._token[1]
 
     def _url(self, path: str) -> str:
         return path if path.startswith("http") else self.stage.settings.base_path + path
@@ -131,7 +133,9 @@ def inputs(page: str, form: str) -> dict[str, str]:
         if "name" in attributes:
             found[attributes["name"]] = unescape(attributes.get("value", "on"))
     for name, options in re.findall(r'<select [^>]*?name="([^"]*)"[^>]*>(.*?)</select>', text, re.S):
-        chosen = re.search(r'<option value="([^"]*)" selected', options) or re.search(r'<option value="([^"]*)"', options)
+        chosen = re.search(r'<option value="([^"]*)" selected', options) or re.search(
+            r'<option value="([^"]*)"', options
+        )
         found[name] = unescape(chosen[1]) if chosen else ""
     for name, value in re.findall(r'<textarea [^>]*?name="([^"]*)"[^>]*>(.*?)</textarea>', text, re.S):
         found[name] = unescape(value)
