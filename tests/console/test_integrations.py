@@ -386,7 +386,8 @@ async def test_nothing_that_a_crm_or_a_person_wrote_becomes_markup(console: Stag
     describe(house, number, fields)
     house.connection.execute(
         "update public.user_integrations set status = 'error', last_error = %s, account_id = '1', account_name = %s, "
-        "account_url = 'https://acme.example', field_mappings = %s, sync_filters = %s, sync_settings = sync_settings || %s",
+        "account_url = 'https://acme.example', field_mappings = %s, sync_filters = %s, "
+        "sync_settings = sync_settings || %s",
         [
             CANARY,
             CANARY,
