@@ -24,7 +24,7 @@ begin
     execute v.command;
   end loop;
   for v in
-    select format('revoke all on %s from public, crm_sync_daemon, crm_sync_producer, crm_sync_reader, authenticated, anon', c.oid::regclass) as command
+    select format('revoke all on %s from public, crm_sync_daemon, crm_sync_console, crm_sync_producer, crm_sync_reader, authenticated, anon', c.oid::regclass) as command
     from pg_catalog.pg_class as c
     where c.relkind in ('r', 'p', 'v') and (
       c.relnamespace = 'crm_sync'::regnamespace
@@ -34,7 +34,7 @@ begin
       ))
     )
     union all
-    select format('revoke all on function %s from public, crm_sync_daemon, crm_sync_producer, crm_sync_reader, authenticated, anon', p.oid::regprocedure)
+    select format('revoke all on function %s from public, crm_sync_daemon, crm_sync_console, crm_sync_producer, crm_sync_reader, authenticated, anon', p.oid::regprocedure)
     from pg_catalog.pg_proc as p
     where p.pronamespace = 'crm_sync'::regnamespace
   loop
@@ -100,6 +100,20 @@ grant execute on function
   crm_sync.manual_sync(uuid, uuid[])
 to crm_sync_daemon;
 
+-- whoever connects: the console for the user who asks, an operator by the command
+grant usage on schema crm_sync to crm_sync_console;
+grant execute on function
+  crm_sync.schema_version(),
+  crm_sync.verify_key()
+to crm_sync_console;
+grant execute on function
+  crm_sync.oauth_provider(text),
+  crm_sync.begin_authorization(uuid, text, text, bytea, bytea, text, text, text),
+  crm_sync.take_authorization(bytea, bytea, text),
+  crm_sync.connect_integration(uuid, text, text, text, jsonb)
+to crm_sync_console, crm_sync_daemon;
+grant execute on function crm_sync.note_account(bigint, jsonb, bigint) to crm_sync_daemon;
+
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
@@ -153,10 +167,10 @@ begin
 end;
 $$;
 
--- the daemon keeps its bind parameters, which carry tokens, out of the server's log
+-- bind parameters carry tokens: the daemon and the console keep them out of the server's log
 do $$
 begin
-  execute 'grant set on parameter log_parameter_max_length to crm_sync_daemon';
+  execute 'grant set on parameter log_parameter_max_length to crm_sync_daemon, crm_sync_console';
 exception when insufficient_privilege then
   raise notice 'not a superuser: the daemon cannot switch off log_parameter_max_length for itself; set it to 0 for its login role';
 end;

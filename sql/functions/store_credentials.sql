@@ -2,6 +2,7 @@ create or replace function crm_sync.store_credentials(p_integration_id bigint, p
 language plpgsql
 security definer
 set search_path = ''
+set crm_sync.keeps_account = 'on' -- for user_integrations__follow
 as $$
 declare
   v_new jsonb;

@@ -35,7 +35,10 @@ set is_refreshable = credentials is not null,
   disconnected_at = case when status = 'disconnected' then now() end;
 alter table public.user_integrations enable trigger user;
 
-alter table crm_sync.lanes add column other_account jsonb;
+alter table crm_sync.lanes
+  add column other_account jsonb,
+  add column connected_version bigint not null default 0;
+comment on column crm_sync.lanes.connected_version is 'The version of the credentials with which somebody connected it last: what was learned of the account before that is void.';
 comment on column crm_sync.lanes.other_account is 'The account that new credentials turned out to belong to, if it is another than before: {"id", "name", "url"}; nothing is sent until crm_sync.adopt_account().';
 
 alter table crm_sync.config

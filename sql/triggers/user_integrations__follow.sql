@@ -19,14 +19,14 @@ begin
   if tg_op = 'UPDATE' and new.status in ('connected', 'syncing')
     and (old.status not in ('connected', 'syncing') or new.credentials_version <> old.credentials_version)
   then
-    -- connected anew, perhaps to another account: what was known of the old one is in doubt. A daemon that refreshes a
-    -- token holds a lease while it stores the new one: that changes no account
+    -- connected anew, perhaps to another account: what was known of the old one is in doubt, unless store_credentials says
+    -- that a token was only refreshed
     update crm_sync.lanes as l
-    set schema_ready_at = null, described_at = null
-    where l.integration_id = new.id and (l.refresh_until is null or l.refresh_until < clock_timestamp() - interval '1 minute');
+    set schema_ready_at = null, described_at = null, connected_version = new.credentials_version
+    where l.integration_id = new.id and coalesce(current_setting('crm_sync.keeps_account', true), '') <> 'on';
     update crm_sync.lanes as l
     set parked_until = null, parked_kind = null, parked_reason = null, failures = 0, batch_limit = null
-    where l.integration_id = new.id and l.parked_kind = 'unauthorized';
+    where l.integration_id = new.id and l.parked_kind in ('unauthorized', 'other_account');
     perform crm_sync.ring();
   end if;
   return null;
