@@ -33,7 +33,7 @@ log = structlog.get_logger()
 @dataclass
 class _Connection:
     config: ProviderConfig
-    credentials_version: int
+    connected_version: int
     tokens: IntegrationTokens
     budget: IntegrationBudget
     client: Client
@@ -182,12 +182,8 @@ class Carrier:
 
     def _connection(self, batch: Batch) -> _Connection:
         known = self._connections.get(batch.integration_id)
-        # new credentials and a schema that is in doubt: it was connected anew, perhaps to another account
-        if (
-            known is not None
-            and known.config == batch.config
-            and (batch.schema_ready or known.credentials_version == batch.credentials_version)
-        ):
+        # one that was connected anew leads perhaps to another account: nothing of the old one may serve it
+        if known is not None and known.config == batch.config and known.connected_version == batch.connected_version:
             known.tokens.expect_version(batch.credentials_version)
             return known
         try:
@@ -198,12 +194,19 @@ class Carrier:
             ) from None
         app = self._settings.apps.get(batch.provider)
         tokens = IntegrationTokens(
-            self._database, batch.integration_id, batch.provider, batch.config, app, self._http, self._keep
+            self._database,
+            batch.integration_id,
+            batch.provider,
+            batch.config,
+            app,
+            self._http,
+            self._keep,
+            connected_version=batch.connected_version,
         )
         budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping)
         client = make(batch.config, tokens, budget, self._http)
-        account = Account(self._database, client, batch.integration_id, batch.provider)
-        connection = _Connection(batch.config, batch.credentials_version, tokens, budget, client, account)
+        account = Account(self._database, client, batch.integration_id, batch.provider, batch.connected_version)
+        connection = _Connection(batch.config, batch.connected_version, tokens, budget, client, account)
         self._connections[batch.integration_id] = connection
         return connection
 

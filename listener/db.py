@@ -283,9 +283,11 @@ class Database:
         )
         return Grant(row["granted"], row["wait_seconds"], row["limit_name"], row["is_lost"])
 
-    async def mark_schema_ready(self, integration_id: int, account: str) -> None:
+    async def mark_schema_ready(self, integration_id: int, account: str, connected_version: int) -> None:
         """The CRM has the fields that hold our keys; `account` is what else is known of it (JSON text)."""
-        await self._value("select crm_sync.mark_schema_ready($1, true, $2)", integration_id, account)
+        await self._value(
+            "select crm_sync.mark_schema_ready($1, true, $2, $3)", integration_id, account, connected_version
+        )
 
     async def store_crm_fields(self, integration_id: int, fields: str) -> int:
         """Store what the CRM says its fields are (JSON text, a list); returns how many are not what they were."""
@@ -297,7 +299,8 @@ class Database:
         row = await self._row("select * from crm_sync.open_credentials($1)", integration_id)
         if row is None:
             return None
-        return Credentials.model_validate_json(row["credentials"]).model_copy(update={"version": row["version"]})
+        versions = {"version": row["version"], "connected_version": row["connected_version"]}
+        return Credentials.model_validate_json(row["credentials"]).model_copy(update=versions)
 
     async def begin_refresh(self, integration_id: int, seen_version: int) -> str:
         """`yours`, `busy` or `newer`."""

@@ -17,7 +17,7 @@ from listener.settings import OAuthApp
 from providers import oauth
 from providers.base import Http
 from providers.credentials import Credentials, host_of
-from providers.errors import Unauthorized, Unavailable
+from providers.errors import Stopping, Unauthorized, Unavailable
 from providers.models import ProviderConfig
 
 EXPIRES_SOON_SECONDS = 120.0
@@ -38,6 +38,8 @@ class IntegrationTokens:
 
     `keep` starts what must go on when its caller is cancelled.
     Several batches of one daemon share it; a refresh by another daemon is noticed by the credentials' version.
+    With `connected_version` it serves that connection only: once somebody has connected anew, perhaps to another
+    account, it raises `Stopping`, so that no id of the old account is used with the new one's tokens.
     """
 
     def __init__(
@@ -49,6 +51,8 @@ class IntegrationTokens:
         app: OAuthApp | None,
         http: Http,
         keep: Keep,
+        *,
+        connected_version: int | None = None,
     ) -> None:
         self._database = database
         self._integration_id = integration_id
@@ -57,6 +61,7 @@ class IntegrationTokens:
         self._app = app
         self._http = http
         self._keep = keep
+        self._connected_version = connected_version
         self._credentials: Credentials | None = None
         self._lock = asyncio.Lock()
 
@@ -100,6 +105,8 @@ class IntegrationTokens:
             ) from None
         if credentials is None:
             raise Unauthorized("this connection has no credentials: connect it", provider=self._provider)
+        if self._connected_version is not None and credentials.connected_version != self._connected_version:
+            raise Stopping
         self._credentials = credentials
         return credentials
 

@@ -81,7 +81,7 @@ grant execute on function
   crm_sync.release_batch(bigint),
   crm_sync.extend_leases(uuid, bigint[], interval),
   crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb),
-  crm_sync.mark_schema_ready(bigint, boolean, jsonb),
+  crm_sync.mark_schema_ready(bigint, boolean, jsonb, bigint),
   crm_sync.store_crm_fields(bigint, jsonb),
   crm_sync.open_credentials(bigint),
   crm_sync.begin_refresh(bigint, bigint, interval),
@@ -112,7 +112,7 @@ grant execute on function
   crm_sync.take_authorization(bytea, bytea, text),
   crm_sync.connect_integration(uuid, text, text, text, jsonb)
 to crm_sync_console, crm_sync_daemon;
-grant execute on function crm_sync.note_account(bigint, jsonb, bigint) to crm_sync_daemon;
+grant execute on function crm_sync.note_account(bigint, jsonb, bigint), crm_sync.adopt_account(bigint, boolean) to crm_sync_daemon;
 
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
@@ -129,6 +129,9 @@ grant select (
   id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
   total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
 ) on public.user_integrations to crm_sync_reader;
+
+grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
+grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;
 
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;
@@ -148,6 +151,7 @@ grant execute on function
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
+  crm_sync.adopt_account(bigint, boolean),
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.manual_sync(uuid, uuid[])
 to authenticated;

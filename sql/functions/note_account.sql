@@ -1,5 +1,5 @@
 -- External ids belong to one account. With credentials for another one they would lead to strangers' records, so nothing is
--- sent until somebody has said what is to become of them. A CRM that does not say which account it is may be any.
+-- sent until somebody has said what is to become of them. A CRM that does not say which account it is may be any of them.
 create or replace function crm_sync.note_account(p_integration_id bigint, p_account jsonb, p_connected_version bigint default null) returns boolean
 language plpgsql
 security definer
@@ -19,13 +19,13 @@ begin
     return null; -- connected anew meanwhile: what was found out is of credentials that are gone
   end if;
 
-  if v_integration.account_id is null or crm_sync.same_account(v_integration.account_id, v_id) then
-    if v_id is not null then
-      update public.user_integrations as i
-      set account_id = coalesce(i.account_id, v_id), account_name = coalesce(v_name, i.account_name), account_url = coalesce(v_url, i.account_url)
-      where i.id = p_integration_id
-        and (i.account_id, i.account_name, i.account_url) is distinct from (coalesce(i.account_id, v_id), coalesce(v_name, i.account_name), coalesce(v_url, i.account_url));
-    end if;
+  if v_id is null then
+    return v_integration.account_id is null;
+  elsif v_integration.account_id is null or crm_sync.same_account(v_integration.account_id, v_id) then
+    update public.user_integrations as i
+    set account_id = coalesce(i.account_id, v_id), account_name = coalesce(v_name, i.account_name), account_url = coalesce(v_url, i.account_url)
+    where i.id = p_integration_id
+      and (i.account_id, i.account_name, i.account_url) is distinct from (coalesce(i.account_id, v_id), coalesce(v_name, i.account_name), coalesce(v_url, i.account_url));
     update crm_sync.lanes as l
     set other_account = null,
       parked_until = case when l.parked_kind = 'other_account' then null else l.parked_until end,
@@ -53,4 +53,4 @@ begin
 end;
 $$;
 comment on function crm_sync.note_account(bigint, jsonb, bigint) is
-  'Worker: notes which account ({"id", "name", "url"}) a connection''s credentials lead to. False: another one than before, and nothing is sent until a person has decided; null: connected anew meanwhile.';
+  'Worker: notes which account ({"id", "name", "url"}) a connection''s credentials lead to. False: another one than before, and nothing is sent until a person has decided (it is noted), or an unnamed one although one is known; null: connected anew meanwhile.';

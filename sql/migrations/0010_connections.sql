@@ -17,7 +17,8 @@ comment on role crm_sync_console is 'What the web console works as: a member''s 
 alter table public.user_integrations
   add column account_id text,
   add column account_name text,
-  add column account_url text,
+  add column account_url text
+    constraint user_integrations_account_url_is_web check (account_url ~ '^https?://[^[:space:]"<>]+$'),
   add column is_refreshable boolean not null default false,
   add column credentials_at timestamptz,
   add column disconnected_at timestamptz;
@@ -112,6 +113,10 @@ comment on column crm_sync.revocations.attempts is 'How often it was tried.';
 comment on column crm_sync.revocations.next_attempt_at is 'Not before this time.';
 comment on column crm_sync.revocations.last_error is 'Why it did not work, in plain words.';
 comment on column crm_sync.revocations.created_at is 'When the connection ended.';
+
+-- with the version of the connection that they are about
+drop function if exists crm_sync.open_credentials(bigint);
+drop function if exists crm_sync.mark_schema_ready(bigint, boolean, jsonb);
 
 create table crm_sync.fence (
   is_only boolean primary key default true constraint fence_has_one_row check (is_only),
