@@ -11,8 +11,10 @@ from listener.command import fail
 from listener.errors import EX_CONFIG
 
 MODULES = {
+    "connect": "listener.connect",
     "console": "console.command",
     "demo": "listener.console",
+    "disconnect": "listener.connect",
     "install-sql": "listener.console",
     "migrate": "listener.console",
     "run": "listener.run",

@@ -367,6 +367,11 @@ class Database:
         )
         return answer
 
+    async def disconnect(self, integration_id: int) -> bool:
+        """End a connection; False when it was disconnected. Raises `NotYours`."""
+        answer: bool = await self._value("select crm_sync.disconnect($1)", integration_id)
+        return answer
+
     async def adopt_orphans(self) -> int:
         answer: int = await self._value("select crm_sync.adopt_orphans()")
         return answer

@@ -247,9 +247,12 @@ def test_a_member_decides_for_his_own_organization_only(house: House, organizati
     note(house, integration, ACME)
     note(house, integration, GLOBEX)
     stranger = house.user(house.organization("Other"))
-    with house.as_role("authenticated", stranger), pytest.raises(psycopg.Error) as error:
-        with house.connection.transaction():
-            house.value(ADOPT, integration, False)
+    with (
+        house.as_role("authenticated", stranger),
+        pytest.raises(psycopg.Error) as error,
+        house.connection.transaction(),
+    ):
+        house.value(ADOPT, integration, False)
     assert error.value.sqlstate == "CS021"
     with house.as_role("authenticated", house.user(organization)):
         assert house.value(ADOPT, integration, True)
