@@ -344,7 +344,15 @@ class Kit:
     def config(self, url: str) -> dict[str, Any]:
         """What the provider's config says of an emulator at this address."""
         limits = {"limits": dict(self.limits)} if self.limits else {}
-        return {"api_base_url": url, "token_url": url + self.token_path, "timeout_seconds": 5, **limits}
+        addresses = {"token_url": url + self.token_path, "revoke_url": url + self.revoke_path}
+        return {"api_base_url": url, **addresses, "timeout_seconds": 5, **limits}
+
+    @property
+    def revoke_path(self) -> str:
+        """Beside the token endpoint, or below it, as the CRMs have it."""
+        if self.token_path.startswith("/oauth/2"):
+            return f"{self.token_path}/revoke"
+        return f"{self.token_path.removesuffix('/token')}/revoke"
 
 
 COLLECTION = "/composite/sobjects/{}/CRM_Sync_Key__c$"
