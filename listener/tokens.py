@@ -110,9 +110,12 @@ class IntegrationTokens:
 
     def _without_key(self, refusal: KeyWrong) -> Unavailable:
         """A fault of this installation while keys are rotated, not of the connection: it passes with a restart."""
-        words = str(refusal).replace("\n", ". ")
-        log.error("encryption_key_missing", integration_id=self._integration_id)
-        return Unavailable(f"our own encryption key: {words}", provider=self._provider)
+        log.error("encryption_key_missing", integration_id=self._integration_id, error=str(refusal))
+        return Unavailable(
+            "our own encryption key does not open what this connection was sealed with: the daemon has to be started "
+            "with the key of today",
+            provider=self._provider,
+        )
 
     async def _open(self) -> Credentials:
         try:

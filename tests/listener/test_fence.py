@@ -10,7 +10,7 @@ import pytest
 
 from listener.errors import Fenced
 from tests.house import House, eventually
-from tests.listener.daemons import ask, daemon, environment, process, refuse
+from tests.listener.daemons import Daemon, ask, environment, process, refuse, settings_for
 from tests.listener.shop import Shop
 from tests.postgres import TestServer
 
@@ -47,21 +47,26 @@ def test_a_clone_is_refused_until_it_is_claimed(clone: str, tmp_path: Path) -> N
 
 def test_a_daemon_whose_database_turns_out_to_be_another_stops(shop: Shop, database: str) -> None:
     """It was restored, or a name leads elsewhere now: the next sign of life finds out, at the latest."""
-    running = daemon(database, lease_seconds=2.0)
-    with pytest.raises(Fenced, match="is a copy"), running as worker:
-        shop.house.connection.execute("update crm_sync.fence set database_oid = 1")
-        eventually(lambda: worker.error, "an end")
+    running = Daemon(settings_for(database, lease_seconds=2.0))
+    running.start()
+    shop.house.connection.execute("update crm_sync.fence set database_oid = 1")
+    eventually(lambda: running.error, "an end")
+    with pytest.raises(Fenced, match="is a copy"):
+        running.stop()
     assert shop.house.value("select count(*) from crm_sync.daemons") == 0
 
 
 def test_a_daemon_asks_again_when_its_listen_connection_was_lost(shop: Shop, database: str) -> None:
-    with pytest.raises(Fenced, match="is a copy"), daemon(database, lease_seconds=3600.0, poll_seconds=3600) as worker:
-        shop.house.connection.execute("update crm_sync.fence set database_oid = 1")
-        shop.house.rows(
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where application_name = 'crm-sync' and datname = current_database()"
-        )
-        eventually(lambda: worker.error, "an end", 10)
+    running = Daemon(settings_for(database, lease_seconds=3600.0, poll_seconds=3600))
+    running.start()
+    shop.house.connection.execute("update crm_sync.fence set database_oid = 1")
+    shop.house.rows(
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where application_name = 'crm-sync' and datname = current_database()"
+    )
+    eventually(lambda: running.error, "an end", 10)
+    with pytest.raises(Fenced, match="is a copy"):
+        running.stop()
 
 
 def test_a_daemon_stops_when_its_database_was_claimed_anew_and_may_start_again(
