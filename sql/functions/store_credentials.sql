@@ -4,6 +4,7 @@ create or replace function crm_sync.store_credentials(p_integration_id bigint, p
 language plpgsql
 security definer
 set search_path = ''
+set crm_sync.keeps_account = 'on' -- for user_integrations__follow
 as $$
 declare
   v_new jsonb;
@@ -23,14 +24,12 @@ begin
   perform from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
   if v_integration.credentials is not null and v_integration.credentials_version = p_seen_version then
     -- the fresh tokens are the document of a daemon that opened the old ones: sealed anew by another key meanwhile, they do without
-    perform pg_catalog.set_config('crm_sync.refreshing', p_integration_id::text, true);
     update public.user_integrations as i
     set credentials = (
       case when crm_sync.opens(i.credentials) then crm_sync.open_sealed(i.organization_id, i.id, i.credentials) else '{}' end || jsonb_strip_nulls(v_new)
     )::text
     where i.organization_id = v_integration.organization_id and i.id = p_integration_id
     returning i.credentials_version into v_version;
-    perform pg_catalog.set_config('crm_sync.refreshing', '', true);
   elsif v_integration.credentials is null then
     perform crm_sync.revoke_later(v_integration, p_integration_id, p_seen_version, jsonb_strip_nulls(v_new));
   end if;

@@ -19,13 +19,11 @@ begin
   if tg_op = 'UPDATE' and new.status in ('connected', 'syncing')
     and (old.status not in ('connected', 'syncing') or new.credentials_version <> old.credentials_version)
   then
-    -- connected anew, perhaps to another account: what was known of the old one is in doubt. A daemon that stores a token which
-    -- it has refreshed says so: that changes no account
-    if coalesce(current_setting('crm_sync.refreshing', true), '') <> new.id::text then
-      update crm_sync.lanes as l
-      set schema_ready_at = null, described_at = null, connected_at = clock_timestamp(), refresh_after = null, refresh_failures = 0
-      where l.integration_id = new.id;
-    end if;
+    -- connected anew, perhaps to another account: what was known of the old one is in doubt, unless store_credentials says
+    -- that a token was only refreshed
+    update crm_sync.lanes as l
+    set schema_ready_at = null, described_at = null, connected_at = clock_timestamp(), refresh_after = null, refresh_failures = 0
+    where l.integration_id = new.id and coalesce(current_setting('crm_sync.keeps_account', true), '') <> 'on';
     update crm_sync.lanes as l
     set parked_until = null, parked_kind = null, parked_reason = null, failures = 0, batch_limit = null
     where l.integration_id = new.id and l.parked_kind = 'unauthorized';
