@@ -51,9 +51,9 @@ def test_what_has_no_credentials_does_not_go_on(house: House, integration: int) 
 def test_a_stranger_cannot(house: House, parked: int) -> None:
     stranger = house.user(house.organization("Evil"), "eve@example.com")
     with (
+        house.as_role("authenticated", stranger),
         pytest.raises(psycopg.Error) as refusal,
         house.connection.transaction(),
-        house.as_role("authenticated", stranger),
     ):
         house.value("select crm_sync.try_again(%s)", parked)
     assert refusal.value.sqlstate == "CS021"
