@@ -13,7 +13,8 @@ from starlette.staticfiles import StaticFiles
 from console import failures, health, signin
 from console.context import FOLDER, Console
 from console.guard import Guard
-from console.pages import dashboard
+from console.pages import activity, contacts, dashboard, events, sync
+from console.pages import failures as failing
 from console.ratelimit import Rate
 from console.settings import ConsoleSettings
 
@@ -33,8 +34,12 @@ def create_app(settings: ConsoleSettings, opening: Opening) -> Starlette:
             yield
 
     pages = [
-        Route("/", dashboard.home),
-        Route("/dashboard", dashboard.show),
+        *dashboard.ROUTES,
+        *contacts.ROUTES,
+        *activity.ROUTES,
+        *failing.ROUTES,
+        *sync.ROUTES,
+        *events.ROUTES,
         *signin.ROUTES,
         *health.ROUTES,
         Mount("/static", StaticFiles(directory=FOLDER / "static")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from console.db import Members
 from console.guard import csrf_token
 from console.identity import Identity, NotSignedInError, Verifier
 from console.settings import ConsoleSettings
+from console.streams import Streams
 from listener import __version__
 
 FOLDER = Path(__file__).parent
@@ -29,6 +30,7 @@ class Console:
     members: Members
     verifier: Verifier
     templates: jinja2.Environment
+    streams: Streams = field(default_factory=Streams)
 
     def url(self, path: str) -> str:
         """A path of ours as a browser asks for it."""
