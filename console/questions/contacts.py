@@ -34,7 +34,9 @@ async def labels(session: Session) -> dict[int, Row]:
 async def find(session: Session, text: str, state: str | None, integration_id: int | None, limit: int) -> list[Row]:
     """Contacts by words, or else by what happened last; raises `DatabaseTrouble` when that takes too long."""
     await session.value("select set_config('statement_timeout', $1, true)", str(SEARCH_MILLISECONDS))
-    return await session.rows("select * from crm_sync.find_contacts($1, $2, $3, $4)", text, state, integration_id, limit)
+    return await session.rows(
+        "select * from crm_sync.find_contacts($1, $2, $3, $4)", text, state, integration_id, limit
+    )
 
 
 async def by_id(session: Session, contact_ids: Iterable[UUID]) -> dict[UUID, Row]:
