@@ -14,22 +14,37 @@ from starlette.responses import HTMLResponse
 from console import words
 from console.db import Members
 from console.guard import csrf_token
-from console.identity import Identity, NotSignedInError, Verifier
+from console.identity import Identity, NotSignedInError, Verifier, bearer_token
+from console.ratelimit import Rate, RateLimit
 from console.settings import ConsoleSettings
 from console.streams import Streams
 from listener import __version__
+from listener.db import Database
+from providers.base import Http
 
 FOLDER = Path(__file__).parent
+USERS_RATE = Rate(20, 60)
+"""What reaches out to a CRM, by user; the guard counts by address."""
 
 
 @dataclass(frozen=True)
 class Console:
-    """One running console; handlers find it with `console_of`."""
+    """One running console; handlers find it with `console_of`.
+
+    Attributes:
+        members: asks what a member may ask.
+        secrets: connects, for the user it is asked on behalf of; knows the encryption key.
+        http: carries calls to CRMs.
+        per_user: how often a user may have a CRM called.
+    """
 
     settings: ConsoleSettings
     members: Members
+    secrets: Database
     verifier: Verifier
     templates: jinja2.Environment
+    http: Http
+    per_user: RateLimit = field(default_factory=lambda: RateLimit(USERS_RATE))
     streams: Streams = field(default_factory=Streams)
 
     def url(self, path: str) -> str:
@@ -74,12 +89,10 @@ async def signed_in(request: Request) -> Identity:
     known: Identity | None = getattr(request.state, "identity", None)
     if known is not None:
         return known
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    by_header = scheme.lower() == "bearer" and bool(token.strip())
-    if not by_header:
-        token = request.cookies.get(console.settings.jwt_cookie, "")
-    if not token.strip():
+    by_header = bearer_token(request.headers)
+    token = by_header or request.cookies.get(console.settings.jwt_cookie, "").strip()
+    if not token:
         raise NotSignedInError("nobody is signed in")
-    identity = await console.verifier.verify(token.strip(), by_header=by_header)
+    identity = await console.verifier.verify(token, by_header=by_header is not None)
     request.state.identity = identity
     return identity

@@ -97,6 +97,7 @@ grant execute on function
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
+  crm_sync.try_again(bigint),
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.retry_cause(bigint, text, text, text, text, text),
   crm_sync.sync_now(bigint),
@@ -116,6 +117,14 @@ grant execute on function
   crm_sync.connect_integration(uuid, text, text, text, jsonb)
 to crm_sync_console, crm_sync_daemon;
 grant execute on function crm_sync.note_account(bigint, jsonb, bigint), crm_sync.adopt_account(bigint, boolean) to crm_sync_daemon;
+-- testing a connection; each of these asks whose it is
+grant execute on function
+  crm_sync.open_credentials(bigint),
+  crm_sync.begin_refresh(bigint, bigint, interval),
+  crm_sync.end_refresh(bigint),
+  crm_sync.store_credentials(bigint, bigint, text),
+  crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb)
+to crm_sync_console;
 
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
@@ -158,6 +167,7 @@ grant execute on function
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
+  crm_sync.try_again(bigint),
   crm_sync.adopt_account(bigint, boolean),
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.retry_cause(bigint, text, text, text, text, text),

@@ -9,7 +9,7 @@ declare
   v_version bigint;
 begin
   select l.refresh_until into v_until from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
-  select i.credentials_version into v_version from public.user_integrations as i where i.id = p_integration_id;
+  select i.credentials_version into v_version from public.user_integrations as i where i.id = p_integration_id and crm_sync.caller_may_manage(i.organization_id);
   if v_version is distinct from p_seen_version then
     return 'newer';
   elsif v_until > clock_timestamp() then

@@ -21,9 +21,9 @@ begin
   perform from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
   update public.user_integrations as i
   set credentials = (crm_sync.open_sealed(i.organization_id, i.id, i.credentials) || jsonb_strip_nulls(v_new))::text
-  where i.id = p_integration_id and i.credentials is not null and i.credentials_version = p_seen_version
+  where i.id = p_integration_id and i.credentials is not null and i.credentials_version = p_seen_version and crm_sync.caller_may_manage(i.organization_id)
   returning i.credentials_version into v_version;
-  update crm_sync.lanes as l set refresh_until = null where l.integration_id = p_integration_id;
+  update crm_sync.lanes as l set refresh_until = null where l.integration_id = p_integration_id and crm_sync.caller_may_manage(l.organization_id);
   return v_version;
 end;
 $$;
