@@ -1,8 +1,8 @@
 """What of a CRM's records is shown in the log unasked.
 
-The rule: figures, times, our own words and the CRM's ids and choices (status, stage, pipeline …) are shown; every other text
-may be about a person and is masked until a viewer asks for it. What is named like a secret is never shown: none is ever
-logged, and should a CRM quote one, it ends here.
+The rule: figures, times and the CRM's ids and choices (status, stage, pipeline …) are shown; every other text may be
+about a person and is masked until a viewer asks for it. What is named like a secret is never shown: none is ever logged,
+and should a CRM quote one, it ends here.
 """
 
 from __future__ import annotations
@@ -29,20 +29,19 @@ def masked(value: Any, name: str = "", *, shows_personal: bool = False) -> Any:
         return {key: masked(each, str(key), shows_personal=shows_personal) for key, each in value.items()}
     if isinstance(value, list):
         return [masked(each, name, shows_personal=shows_personal) for each in value]
-    if value is None or isinstance(value, bool):
-        return value
-    if SECRET_NAMES.search(name):
+    if SECRET_NAMES.search(name) and value is not None:
         return DOTS
-    if not isinstance(value, str):
-        return value
-    text = SECRET_VALUES.sub(DOTS, value)
+    return _masked_text(value, name, shows_personal) if isinstance(value, str) else value
+
+
+def _masked_text(text: str, name: str, shows_personal: bool) -> str:
+    text = SECRET_VALUES.sub(DOTS, text)
     if shows_personal:
         return text
     if name == "message":
         return masked_words(text)
-    if PLAIN_VALUES.match(text) or (PLAIN_NAMES.search(name) and not ADDRESS.search(text)):
-        return text
-    return DOTS
+    is_plain = PLAIN_VALUES.match(text) or (PLAIN_NAMES.search(name) and not ADDRESS.search(text))
+    return text if is_plain else DOTS
 
 
 def masked_words(text: str | None) -> str:

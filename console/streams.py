@@ -13,9 +13,9 @@ from contextlib import suppress
 
 import structlog
 
+from console import queries_dashboard as ask
 from console.db import Members
 from console.identity import Identity
-from console.questions import dashboard as ask
 from listener.errors import DatabaseTrouble, Refusal
 
 POLL_SECONDS = 1.0

@@ -15,11 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console import parameters
+from console import queries_activity as ask
+from console import queries_contacts as people
 from console.context import console_of, signed_in
 from console.masking import masked, masked_words
 from console.pages.contacts import name_of
-from console.questions import activity as ask
-from console.questions import contacts as people
 from console.words import iso
 
 PAGE_ROWS = 50

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console import parameters
+from console import queries_contacts as ask
 from console.context import console_of, signed_in
 from console.db import Row
-from console.questions import contacts as ask
 from listener.errors import DatabaseTrouble
 
 PAGE_ROWS = 50

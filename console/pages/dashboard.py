@@ -10,10 +10,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from console import chart, parameters
+from console import queries_dashboard as ask
 from console.context import Console, console_of, signed_in
 from console.db import Row
 from console.identity import Identity
-from console.questions import dashboard as ask
+from console.pages import standing
 
 DAY = timedelta(days=1)
 SLOW = timedelta(minutes=10)
@@ -62,7 +63,7 @@ async def _facts(console: Console, identity: Identity, request: Request) -> dict
             chart.draw("phone", rows, wanted, width=340, upper=110, lower=64),
         ],
         "budgets": _by_connection(budgets, now),
-        "state_of": state_words,
+        "state_of": standing.of,
     }
 
 
@@ -103,27 +104,6 @@ def _by_connection(budgets: list[Row], now: datetime) -> dict[int, list[dict[str
             limit |= {"left": left, "ours": ours, "used": ours - left}
         found.setdefault(row["integration_id"], []).append(limit)
     return found
-
-
-def state_words(connection: Row) -> tuple[str, str]:
-    """What kind of state it is (ok, warn, bad, idle), and the words for it."""
-    match connection["state"]:
-        case "error":
-            return "bad", "Needs you"
-        case "disconnected":
-            return "idle", "Disconnected"
-        case "paused":
-            return "idle", "Paused"
-        case "rate_limited":
-            return "warn", "Slowed down by the CRM"
-        case "unavailable":
-            return "warn", "CRM does not answer"
-        case "connected" | "syncing":
-            if connection["running"]:
-                return "ok", "Syncing"
-            return "ok", "Connected"
-        case other:
-            return "warn", str(other).replace("_", " ").capitalize()
 
 
 ROUTES = [Route("/", home), Route("/dashboard", show)]

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console import queries_contacts as people
+from console import queries_failures as ask
 from console.context import console_of, signed_in
 from console.db import Row
 from console.pages.contacts import name_of
-from console.questions import contacts as people
-from console.questions import failures as ask
 
 MOST_CAUSES = 200
 MOST_VALUES = 60

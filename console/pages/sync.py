@@ -13,8 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from console import parameters
+from console import queries_integrations as connections
+from console import queries_sync as ask
 from console.context import console_of, signed_in
-from console.questions import sync as ask
 from console.words import number
 
 MOST_CONTACTS = 500
@@ -25,7 +26,7 @@ async def integration(request: Request) -> Response:
     """Send now what a connection keeps for later."""
     console, identity = console_of(request), await signed_in(request)
     async with console.members.asked_by(identity) as session:
-        count = await ask.sync_now(session, parameters.path_number(request, "integration_id"))
+        count = await connections.sync_now(session, parameters.path_number(request, "integration_id"))
     words = (
         f"{number(count)} waiting row(s) go now."
         if count

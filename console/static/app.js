@@ -83,7 +83,8 @@ document.addEventListener("htmx:afterSettle", () => {
   for (const id of open) { const each = document.getElementById(id); if (each) each.open = true; }
   for (const id of ticked) { const each = document.getElementById(id); if (each) each.checked = true; }
   for (const [id, left] of scrolled) { const each = document.getElementById(id); if (each) each.scrollLeft = left; }
-  if (focus && document.activeElement.id !== focus) {
+  // a part that says itself where to go on is followed
+  if (focus && document.activeElement.id !== focus && !document.activeElement.autofocus) {
     const each = document.getElementById(focus);
     if (each) each.focus({ preventScroll: true });
   }

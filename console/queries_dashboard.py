@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from console.db import Row, Session
 
 CONNECTIONS = """
-select s.integration_id, s.organization_id, p.name as provider, p.display_name,
-  p.display_name || case when s.name = 'default' then '' else ' · ' || s.name end as label,
-  s.state, s.waiting + s.running + s.retrying as open, s.running, s.failed, s.skipped, s.oldest_wait, s.last_success, s.last_error, s.resumes_at,
-  i.status, i.account_name, i.account_url, i.sync_frequency, i.next_sync_at, i.total_synced_contacts, i.total_synced_deals
+select s.integration_id, p.display_name || case when s.name = 'default' then '' else ' · ' || s.name end as label,
+  s.state, s.waiting + s.running + s.retrying as open, s.running, s.failed, s.oldest_wait, s.last_success, s.resumes_at,
+  i.account_name, i.sync_frequency, i.credentials_version > 0 as was_connected, l.other_account
 from crm_sync.status as s
 join public.user_integrations as i on i.organization_id = s.organization_id and i.id = s.integration_id
+join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
 join public.integration_providers as p on p.id = i.provider_id
 order by i.status = 'disconnected', p.display_name, s.name, s.integration_id
 """
@@ -51,7 +51,8 @@ stood as (
     limit 1
   ) as s on true
 )
-select v.at, sum(v.waiting)::bigint as waiting, sum(v.failed)::bigint as failed, sum(greatest(v.synced - v.before, 0))::bigint as synced
+select v.at, sum(v.waiting)::bigint as waiting, sum(v.failed)::bigint as failed,
+  sum(greatest(v.synced - v.before, 0))::bigint as synced
 from (select d.*, lag(d.synced) over (partition by d.id order by d.at) as before from stood as d) as v
 where v.before is not null
 group by v.at
@@ -59,7 +60,8 @@ order by v.at
 """
 
 BUDGETS = """
-select b.integration_id, b.name, (l.value ->> 'calls')::bigint as calls, (l.value ->> 'seconds')::double precision as seconds,
+select b.integration_id, b.name,
+  (l.value ->> 'calls')::bigint as calls, (l.value ->> 'seconds')::double precision as seconds,
   (coalesce((l.value ->> 'share')::double precision, 0.8) * (l.value ->> 'calls')::bigint)::bigint as ours,
   case when b.today = (now() at time zone 'UTC')::date then b.spent_today else 0 end as spent_today,
   b.observed_used, b.observed_maximum, b.observed_at

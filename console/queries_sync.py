@@ -7,12 +7,6 @@ from uuid import UUID
 from console.db import Row, Session
 
 
-async def sync_now(session: Session, integration_id: int) -> int:
-    """Bring forward what a connection keeps for later; returns how many rows."""
-    count: int = await session.value("select crm_sync.sync_now($1)", integration_id)
-    return count
-
-
 async def sync_contacts(session: Session, organization_id: UUID, contact_ids: list[UUID]) -> list[Row]:
     """One row for each contact and connection: its `outcome`, and the `reason` where nothing was enqueued."""
     return await session.rows("select * from crm_sync.manual_sync($1, $2)", organization_id, contact_ids)

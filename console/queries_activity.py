@@ -8,7 +8,10 @@ from uuid import UUID
 
 from console.db import Row, Session
 
-COLUMNS = "a.id, a.organization_id, a.integration_id, a.activity_type, a.status, a.contact_id, a.title, a.description, a.external_id, a.duration_ms, a.created_at"
+COLUMNS = """
+  a.id, a.organization_id, a.integration_id, a.activity_type, a.status, a.contact_id, a.title, a.description,
+  a.external_id, a.duration_ms, a.created_at
+"""
 
 # a loop over the connections: each has its entries in the order of time in an index, all together have not
 ENTRIES = f"""
@@ -19,7 +22,8 @@ cross join lateral (
   from public.sync_activity_logs as a
   where a.organization_id = i.organization_id and a.integration_id = i.id
     and a.created_at >= $1 and ($2::timestamptz is null or (a.created_at, a.id) < ($2, $3))
-    and ($4::text is null or a.activity_type = $4) and ($5::text is null or a.status = $5) and ($7::uuid is null or a.contact_id = $7)
+    and ($4::text is null or a.activity_type = $4) and ($5::text is null or a.status = $5)
+    and ($7::uuid is null or a.contact_id = $7)
   order by a.created_at desc, a.id desc
   limit $8
 ) as e
