@@ -9,6 +9,8 @@ from console.db import Row, Session
 
 SEARCH_MILLISECONDS = 4000
 
+FIND = "select * from crm_sync.find_contacts($1, $2, $3, $4)"
+
 LABELS = """
 select i.id as integration_id, i.organization_id, p.name as provider, i.status,
   p.display_name || case when i.name = 'default' then '' else ' · ' || i.name end as label

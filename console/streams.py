@@ -6,7 +6,6 @@ However many pages a user has open, the database is asked once for all of them; 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -33,7 +32,7 @@ class Listener:
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        self.expires = float(json.loads(identity.claims)["exp"])
+        self.expires = float(identity.expires_at)
         self.wake = asyncio.Event()
         self.has_news = False
         self.ended: str | None = None

@@ -75,7 +75,6 @@ def _tiles(connections: list[Row], synced: int) -> dict[str, Any]:
         "open": sum(each["open"] for each in connections),
         "running": sum(each["running"] for each in connections),
         "failed": sum(each["failed"] for each in connections),
-        "skipped": sum(each["skipped"] for each in connections),
         "oldest_wait": oldest,
         "is_slow": oldest is not None and oldest > SLOW and any(_should_move(each) for each in connections),
     }
