@@ -17,6 +17,7 @@ from console.identity import Identity
 from console.pages import standing
 
 DAY = timedelta(days=1)
+AHEAD = timedelta(seconds=5)
 SLOW = timedelta(minutes=10)
 """So long may the oldest row wait without anybody being told to look."""
 
@@ -45,7 +46,8 @@ async def _facts(console: Console, identity: Identity, request: Request) -> dict
         chosen = parameters.number(request.query_params.get("integration"))
         chosen = chosen if chosen in by_id else None
         rows = await ask.series(session, *chart.window(wanted, now), wanted.step, chosen)
-        day = await ask.series(session, now - DAY, now, DAY, chosen)
+        # a little ahead, so that what is counted at this moment is in it
+        day = await ask.series(session, now + AHEAD - DAY, now + AHEAD, DAY, chosen)
         budgets = await ask.budgets(session)
         is_running = await ask.is_running(session)
     shown = [each for each in connections if chosen in (None, each["integration_id"])]

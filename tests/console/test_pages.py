@@ -49,9 +49,10 @@ class Scene:
                 ),
             ],
         )
+        daemon.work()
 
     def entry(self, status: str) -> int:
-        number: int = self.house.value("select id from public.sync_activity_logs where status = %s limit 1", status)
+        number: int = self.house.value("select id from public.sync_activity_logs where status = %s order by id limit 1", status)
         return number
 
 
