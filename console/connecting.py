@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -24,6 +25,7 @@ from console.identity import Identity, NotSignedInError
 from listener.authorize import Connected, Departure, Flow, NotConnected
 
 LEFT_SECONDS = 900
+PROVIDER = re.compile(r"[a-z0-9_-]{1,60}")
 CODES = frozenset(
     {
         "access_denied",
@@ -66,6 +68,8 @@ async def depart(
     """Where the browser is to go; raises `NotConnected` and `TooOftenError`."""
     console = console_of(request)
     check_rate(console, identity)
+    if PROVIDER.fullmatch(provider) is None:
+        raise NotConnected("unknown_provider", "There is no such CRM.")
     flow = Flow(console.secrets.on_behalf_of(identity.claims), console.settings.common.apps, console.http)
     departure = await flow.begin(
         await organization_of(console, identity, organization),
@@ -99,7 +103,7 @@ async def arrive(request: Request, provider: str) -> Connected:
     is_twice = any(len(given.getlist(name)) > 1 for name in ("code", "state", "error"))
     flow = Flow(console.secrets.on_behalf_of(await _claims(request)), console.settings.common.apps, console.http)
     return await flow.finish(
-        provider,
+        provider if PROVIDER.fullmatch(provider) else "none",
         code=None if is_twice else given.get("code"),
         state=given.get("state"),
         session_secret=request.state.session,

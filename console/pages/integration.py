@@ -179,8 +179,12 @@ async def save_documents(request: Request) -> Response:
             except (ValueError, RecursionError) as error:
                 where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
                 raise InvalidSettings(f"{name}: this is not JSON{where}", "Nothing was saved.") from None
-        seen = (page.given.get("seen", "").split(",") + ["", "", ""])[:3]
-        return await queries.save_documents(session, page.row["id"], documents, (seen[0], seen[1], seen[2]))
+            if not isinstance(documents[name], dict):
+                raise InvalidSettings(f"{name}: this must be an object, {{…}}", "Nothing was saved.")
+        seen = page.given.get("seen", "").split(",")
+        return len(seen) == len(DOCUMENTS) and await queries.save_documents(
+            session, page.row["id"], documents, (seen[0], seen[1], seen[2])
+        )
 
     return await _save(request, "documents", save)
 
