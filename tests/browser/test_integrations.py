@@ -81,7 +81,8 @@ def test_a_mapping_is_made_and_followed(
     assert_accessible(page)
     assert_fits(page)
     assert scene.house.rows(
-        "select r ->> 'from', r ->> 'to' from public.user_integrations, jsonb_array_elements(field_mappings -> 'contact') as r"
+        "select r ->> 'from', r ->> 'to' from public.user_integrations as i, "
+        "jsonb_array_elements(i.field_mappings -> 'contact') as r"
     ) == [("intent", "message")]
     scene.reply("question")
 
