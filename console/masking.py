@@ -1,8 +1,8 @@
 """What of a CRM's records is shown in the log unasked.
 
 The rule: figures, times and the CRM's ids and choices (status, stage, pipeline …) are shown; every other text may be
-about a person and is masked until a viewer asks for it. What is named like a secret is never shown: none is ever logged,
-and should a CRM quote one, it ends here.
+about a person and is masked until a viewer asks for it. What is named like a secret is never shown: none is ever
+logged, and should a CRM quote one, it ends here.
 """
 
 from __future__ import annotations

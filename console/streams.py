@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import structlog
@@ -72,7 +72,7 @@ class Streams:
         """How many pages are connected."""
         return sum(len(watch.listeners) for watch in self._watches.values())
 
-    async def follow(self, members: Members, identity: Identity) -> AsyncIterator[bytes]:
+    async def follow(self, members: Members, identity: Identity) -> AsyncGenerator[bytes, None]:
         """The stream of one page; it ends when the sign-in does, the membership does, or the console stops."""
         watch = self._watches.get(identity.user_id)
         if self._is_closed or self.count >= MOST_STREAMS or (watch and len(watch.listeners) >= MOST_STREAMS_OF_ONE):

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import pytest
 
-from console import streams
+from console import queries_dashboard, streams
+from console.db import Session
 from console.identity import Identity
 from console.streams import Streams
 from tests.console.conftest import Member, member_of
@@ -22,8 +23,9 @@ SECONDS = 15.0
 
 
 def identity_of(user: UUID, seconds: float = 3600) -> Identity:
-    claims = {"sub": str(user), "role": "authenticated", "exp": time.time() + seconds}
-    return Identity(str(user), None, json.dumps(claims), by_header=False, expires_at=claims["exp"])
+    expires_at = time.time() + seconds
+    claims = {"sub": str(user), "role": "authenticated", "exp": expires_at}
+    return Identity(str(user), None, json.dumps(claims), by_header=False, expires_at=expires_at)
 
 
 class Page:
@@ -82,14 +84,14 @@ async def test_many_pages_of_one_user_are_one_question_to_the_database(
 ) -> None:
     monkeypatch.setattr(streams, "POLL_SECONDS", 0.1)
     asked = 0
-    pulse = streams.ask.pulse
+    pulse = queries_dashboard.pulse
 
-    async def counted(session: object) -> str | None:
+    async def counted(session: Session) -> str | None:
         nonlocal asked
         asked += 1
-        return await pulse(session)  # type: ignore[arg-type]
+        return await pulse(session)
 
-    monkeypatch.setattr(streams.ask, "pulse", counted)
+    monkeypatch.setattr(queries_dashboard, "pulse", counted)
     house.integration(ada.organization)
     async with AsyncExitStack() as stack:
         pages = [await stack.enter_async_context(page(console, ada.user)) for _ in range(10)]
@@ -102,7 +104,8 @@ async def test_many_pages_of_one_user_are_one_question_to_the_database(
             assert await each.next() == ("changed", "")
         assert asked - before <= 5
         assert console.console.streams.count == 10
-    assert console.console.streams.count == 0 and not console.console.streams._watches
+    assert console.console.streams.count == 0
+    assert not console.console.streams._watches
 
 
 async def test_a_stream_ends_with_the_sign_in(console: Stage, ada: Member) -> None:
