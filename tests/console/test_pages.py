@@ -7,7 +7,7 @@ import io
 import json
 import re
 from html import unescape
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
