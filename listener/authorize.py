@@ -6,9 +6,7 @@ PKCE verifier never leaves; the code is exchanged at most once.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,45 +16,22 @@ from uuid import UUID
 import structlog
 from pydantic import SecretStr
 
-from listener.db import Database
-from listener.documents import storable
-from listener.errors import DatabaseTrouble, InvalidSettings, NotYours, Refusal
+from listener.connections import Connected, NotConnected, find_provider, identify_if_told, store
+from listener.db import Authorization, Database
+from listener.errors import DatabaseTrouble, Refusal
 from listener.settings import OAuthApp
-from providers import client_for, oauth
+from providers import oauth
 from providers.base import Http
-from providers.credentials import Credentials, account_url, host_of, login_at
+from providers.credentials import login_at, origin_of
 from providers.errors import ProviderError, Unauthorized
-from providers.models import AccountFacts, ProviderConfig
+from providers.models import ProviderConfig
+
+__all__ = ["Connected", "Departure", "Flow", "NotConnected"]
 
 LONGEST_PARAMETER = 4000
-STORE_TRIES = 5
 DENIED = frozenset({"access_denied", "user_denied", "consent_required", "interaction_required"})
 
-WORDS = {
-    "access_denied": "Consent was refused in the CRM, so nothing was connected.",
-    "missing_parameters": "The CRM sent the browser back without what is needed. Please begin again.",
-    "invalid_state": "This answer does not belong to a connection that this browser has begun, or it was used already. "
-    "Please begin again.",
-    "expired": "Ten minutes have passed since the connection was begun. Please begin again.",
-    "unavailable": "Our own database did not answer. Please begin again in a moment.",
-}
-
 log = structlog.get_logger()
-
-
-class NotConnected(Exception):
-    """Nothing was connected.
-
-    Attributes:
-        code: `access_denied`, `missing_parameters`, `invalid_state`, `expired`, `connection_failed`, `not_configured`,
-            `unknown_provider`, `not_allowed`, `invalid_request` or `unavailable`.
-        words: what to tell the user; they hold nothing that came with the browser.
-    """
-
-    def __init__(self, code: str, words: str | None = None) -> None:
-        self.code = code
-        self.words = words or WORDS[code]
-        super().__init__(self.words)
 
 
 @dataclass(frozen=True)
@@ -72,25 +47,6 @@ class Departure:
     url: str = field(repr=False)
     state: str = field(repr=False)
     session_secret: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Connected:
-    """A connection that was made, or renewed.
-
-    Attributes:
-        account: None when the CRM did not say it just now: the daemon asks again before it sends anything.
-        is_other_account: the ids that we hold are of another account; nothing is sent until a person has decided.
-    """
-
-    integration_id: int
-    organization_id: UUID
-    provider: str
-    display_name: str
-    name: str
-    is_new: bool
-    is_other_account: bool
-    account: AccountFacts | None
 
 
 class Flow:
@@ -120,35 +76,31 @@ class Flow:
         user's own word: a Salesforce sandbox or My Domain. A browser that has a session secret from an earlier
         departure keeps it, so that two may be under way at once.
         """
-        display_name, config = await self._provider(provider)
+        display_name, config = await find_provider(self._database, provider)
         app = self._app(provider, display_name)
         try:
-            config = login_at(config, login_url, display_name)
+            moved = login_at(config, login_url, display_name)
         except Unauthorized as error:
             raise NotConnected("invalid_request", error.message) from None
-        departure_state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-        secret = session_secret or secrets.token_urlsafe(32)
+        state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+        session_secret = session_secret or secrets.token_urlsafe(32)
         try:
             await self._database.begin_authorization(
                 organization_id,
                 provider,
                 name,
-                state_hash=_hash(departure_state),
-                session_hash=_hash(secret),
+                state_hash=_hash(state),
+                session_hash=_hash(session_secret),
                 verifier=verifier,
                 redirect_uri=redirect_uri,
-                login_url=_origin_of(config.token_url) if login_url and login_url.strip() else None,
+                login_url=None if moved is config else origin_of(moved.token_url),
             )
-        except NotYours as refusal:
-            raise NotConnected("not_allowed", _first_line(refusal)) from None
-        except InvalidSettings as refusal:
-            raise NotConnected("invalid_request", _first_line(refusal)) from None
-        except DatabaseTrouble as trouble:
-            raise NotConnected("unavailable") from trouble
+        except (Refusal, DatabaseTrouble) as trouble:
+            raise NotConnected.because(trouble) from None
         url = oauth.authorization_url(
-            config, app.client_id, redirect_uri=redirect_uri, state=departure_state, code_verifier=verifier
+            moved, app.client_id, redirect_uri=redirect_uri, state=state, code_verifier=verifier
         )
-        return Departure(url, departure_state, secret)
+        return Departure(url, state, session_secret)
 
     async def finish(
         self,
@@ -164,159 +116,63 @@ class Flow:
         `provider` is the one whose redirect URI was called, `error` what the CRM says instead of a code. Whatever
         comes of it, the state is used up.
         """
-        if not state or len(state) > LONGEST_PARAMETER:
-            raise NotConnected("missing_parameters")
-        try:
-            asked = await self._database.take_authorization(_hash(state), _hash(session_secret or ""), provider)
-        except DatabaseTrouble as trouble:
-            raise NotConnected("unavailable") from trouble
-        if asked.outcome != "ok" or not session_secret:
-            log.warning("authorization_refused", provider=provider, outcome=asked.outcome)
-            raise NotConnected("expired" if asked.outcome == "expired" else "invalid_state")
+        asked = await self._take(provider, state, session_secret)
         assert asked.organization_id is not None
-        assert asked.redirect_uri is not None
         assert asked.name is not None
+        if error in DENIED:
+            raise NotConnected("access_denied")
         if error:
-            raise (
-                NotConnected("access_denied")
-                if error in DENIED
-                else NotConnected(
-                    "connection_failed",
-                    "The CRM refused the connection. Please begin again, or look at the app's settings.",
-                )
-            )
+            raise NotConnected("connection_failed", "The CRM refused: look at the settings of the app, and begin again")
         if not code or len(code) > LONGEST_PARAMETER:
             raise NotConnected("missing_parameters")
-        display_name, config = await self._provider(provider)
-        app = self._app(provider, display_name)
+        display_name, config = await find_provider(self._database, provider)
         try:
-            config = login_at(config, asked.login_url, display_name)
-            answer = await oauth.exchange_code(
-                config,
-                app.client_id,
-                app.client_secret,
-                SecretStr(code),
-                self._http,
-                redirect_uri=asked.redirect_uri,
-                code_verifier=asked.verifier if config.pkce else None,
-                client_auth=config.client_auth,
-                provider=display_name,
-            )
-            given = _credentials(answer, config if asked.login_url else None)
-            for url in (answer.instance_url, answer.api_domain):
-                if url is not None:
-                    host_of(url, config, display_name)
-            account = await identify(provider, config, given, self._http, known_id=answer.account_id)
+            moved = login_at(config, asked.login_url, display_name)
+            answer = await self._exchange(moved, display_name, self._app(provider, display_name), code, asked)
+            given = _credentials(answer, None if moved is config else moved)
+            account = await identify_if_told(provider, moved, given, self._http, answer.account_id)
         except ProviderError as failure:
-            log.warning(
-                "connecting_failed",
-                provider=provider,
-                kind=failure.kind.value,
-                status=failure.status,
-                code=failure.code,
-            )
-            raise NotConnected("connection_failed", _sentence(failure.message)) from None
-        return await self.store(asked.organization_id, provider, asked.name, given, account)
+            kind, status = failure.kind.value, failure.status
+            log.warning("connecting_failed", provider=provider, kind=kind, status=status, code=failure.code)
+            raise NotConnected("connection_failed", failure.message) from None
+        return await store(self._database, asked.organization_id, provider, display_name, asked.name, given, account)
 
-    async def store(
-        self, organization_id: UUID, provider: str, name: str, given: Mapping[str, Any], account: AccountFacts | None
-    ) -> Connected:
-        """Make or renew a connection with these credentials; raises `NotConnected`.
-
-        A database that goes away meanwhile is tried again: a code cannot be exchanged twice.
-        """
-        display_name, _ = await self._provider(provider)
-        known = None if account is None else json.dumps(storable(account.model_dump()))
-        for attempt in range(1, STORE_TRIES + 1):
-            try:
-                integration_id, is_new, is_other = await self._database.connect_integration(
-                    organization_id, provider, name, json.dumps(dict(given)), known
-                )
-                break
-            except NotYours as refusal:
-                raise NotConnected("not_allowed", _first_line(refusal)) from None
-            except InvalidSettings as refusal:
-                raise NotConnected("invalid_request", _first_line(refusal)) from None
-            except Refusal as refusal:
-                log.error("connection_not_stored", provider=provider, error=type(refusal).__name__)
-                raise NotConnected("unavailable", "The connection could not be stored; see the log.") from refusal
-            except DatabaseTrouble as trouble:
-                log.warning("storing_connection_again", provider=provider, error=str(trouble), attempt=attempt)
-                if attempt == STORE_TRIES or not trouble.is_lost:
-                    raise NotConnected("unavailable") from trouble
-                await asyncio.sleep(0.2 * 2**attempt)
-        log.info(
-            "connected", provider=provider, integration_id=integration_id, is_new=is_new, is_other_account=is_other
-        )
-        return Connected(integration_id, organization_id, provider, display_name, name, is_new, is_other, account)
-
-    async def _provider(self, name: str) -> tuple[str, ProviderConfig]:
+    async def _take(self, provider: str, state: str | None, session_secret: str | None) -> Authorization:
+        if not state or len(state) > LONGEST_PARAMETER:
+            raise NotConnected("missing_parameters")
+        # whoever has no session has none that was ever given out
+        session_hash = _hash(session_secret or secrets.token_urlsafe(32))
         try:
-            found = await self._database.oauth_provider(name)
-        except DatabaseTrouble as trouble:
-            raise NotConnected("unavailable") from trouble
-        if found is None:
-            raise NotConnected("unknown_provider", "There is no such CRM, or it is switched off.")
-        return found
+            asked = await self._database.take_authorization(_hash(state), session_hash, provider)
+        except (Refusal, DatabaseTrouble) as trouble:
+            raise NotConnected.because(trouble) from None
+        if asked.outcome != "ok":
+            log.warning("authorization_refused", provider=provider, outcome=asked.outcome)
+            raise NotConnected("expired" if asked.outcome == "expired" else "invalid_state")
+        return asked
+
+    async def _exchange(
+        self, config: ProviderConfig, display_name: str, app: OAuthApp, code: str, asked: Authorization
+    ) -> oauth.TokenAnswer:
+        assert asked.redirect_uri is not None
+        return await oauth.exchange_code(
+            config,
+            app.client_id,
+            app.client_secret,
+            SecretStr(code),
+            self._http,
+            redirect_uri=asked.redirect_uri,
+            code_verifier=asked.verifier if config.pkce else None,
+            client_auth=config.client_auth,
+            provider=display_name,
+        )
 
     def _app(self, provider: str, display_name: str) -> OAuthApp:
         app = self._apps.get(provider)
         if app is None:
-            raise NotConnected(
-                "not_configured",
-                f"This installation has no app of {display_name}: set {provider.upper()}_CLIENT_ID and "
-                f"{provider.upper()}_CLIENT_SECRET.",
-            )
+            variables = f"{provider.upper()}_CLIENT_ID and {provider.upper()}_CLIENT_SECRET"
+            raise NotConnected("not_configured", f"This installation has no app of {display_name}: set {variables}")
         return app
-
-
-async def identify(
-    provider: str, config: ProviderConfig, given: Mapping[str, Any], http: Http, *, known_id: str | None = None
-) -> AccountFacts | None:
-    """The account that credentials lead to; by `known_id` alone, or None, where the CRM does not say it just now.
-
-    Raises `Unauthorized` for credentials that the CRM does not accept.
-    """
-    credentials = Credentials.model_validate(given)
-    client = client_for(provider)(config, _Given(credentials, provider), _Unlimited(), http)
-    try:
-        found = await client.identify()
-        return found.model_copy(update={"url": account_url(found.url, config, provider)})
-    except Unauthorized as error:
-        if error.status == 401:
-            raise
-        reason: ProviderError = error
-    except ProviderError as error:
-        reason = error
-    log.info("account_not_named", provider=provider, kind=reason.kind.value, status=reason.status, code=reason.code)
-    try:
-        return None if known_id is None else AccountFacts(id=known_id)
-    except ValueError:
-        return None
-
-
-class _Given:
-    """Credentials of this moment, which nobody refreshes."""
-
-    def __init__(self, credentials: Credentials, provider: str) -> None:
-        self._credentials = credentials
-        self._provider = provider
-
-    async def current(self) -> Credentials:
-        return self._credentials
-
-    async def refresh(self, stale: Credentials) -> Credentials:
-        raise Unauthorized(f"{self._provider} does not accept this token", provider=self._provider, status=401)
-
-
-class _Unlimited:
-    """One call before there is a connection: it has no budget yet."""
-
-    async def spend(self, costs: Mapping[str, int]) -> None:
-        return
-
-    def observe(self, limit: str, used: int, maximum: int) -> None:
-        return
 
 
 def _credentials(answer: oauth.TokenAnswer, moved: ProviderConfig | None) -> dict[str, Any]:
@@ -332,18 +188,5 @@ def _credentials(answer: oauth.TokenAnswer, moved: ProviderConfig | None) -> dic
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _origin_of(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.split('/')[0]}"
-
-
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
-
-
-def _first_line(refusal: Refusal) -> str:
-    return _sentence(str(refusal).splitlines()[0])
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:].rstrip(".") + "."

@@ -52,6 +52,9 @@ class Carrier:
     """Keeps one client for each integration: its tokens, its budget, what it has learnt about the account.
 
     `client_for` finds the client of a provider by its name, or raises `LookupError`.
+
+    Attributes:
+        http: what carries the calls.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Carrier:
     ) -> None:
         self._database = database
         self._settings = settings
-        self._http = http
+        self.http = http
         self._stopping = stopping
         self._client_for = client_for
         self._connections: dict[int, _Connection] = {}
@@ -123,6 +126,21 @@ class Carrier:
         connection = self._connections.get(batch.integration_id)
         if connection is not None:
             connection.budget.prepay(batch.id, costs)
+
+    def tokens_for(
+        self, integration_id: int, provider: str, config: ProviderConfig, *, connected_version: int | None = None
+    ) -> IntegrationTokens:
+        """The tokens of an integration; a refresh that is under way outlives whoever wanted it, until `close`."""
+        return IntegrationTokens(
+            self._database,
+            integration_id,
+            provider,
+            config,
+            self._settings.apps.get(provider),
+            self.http,
+            self._keep,
+            connected_version=connected_version,
+        )
 
     async def close(self, seconds: float) -> None:
         """Wait for what is being said to the database or a token endpoint just now, as long as that."""
@@ -192,19 +210,11 @@ class Carrier:
             raise Unauthorized(
                 f"this version of the daemon cannot speak to it: {error}", provider=batch.provider
             ) from None
-        app = self._settings.apps.get(batch.provider)
-        tokens = IntegrationTokens(
-            self._database,
-            batch.integration_id,
-            batch.provider,
-            batch.config,
-            app,
-            self._http,
-            self._keep,
-            connected_version=batch.connected_version,
+        tokens = self.tokens_for(
+            batch.integration_id, batch.provider, batch.config, connected_version=batch.connected_version
         )
         budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping)
-        client = make(batch.config, tokens, budget, self._http)
+        client = make(batch.config, tokens, budget, self.http)
         account = Account(self._database, client, batch.integration_id, batch.provider, batch.connected_version)
         connection = _Connection(batch.config, batch.connected_version, tokens, budget, client, account)
         self._connections[batch.integration_id] = connection

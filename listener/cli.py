@@ -11,10 +11,14 @@ from listener.command import fail
 from listener.errors import EX_CONFIG
 
 MODULES = {
+    "connect": "listener.connect",
     "console": "console.command",
+    "claim-database": "listener.console",
     "demo": "listener.console",
+    "disconnect": "listener.connect",
     "install-sql": "listener.console",
     "migrate": "listener.console",
+    "rotate-key": "listener.keys",
     "run": "listener.run",
     "sign-in-link": "console.command",
     "status": "listener.console",

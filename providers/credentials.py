@@ -150,13 +150,18 @@ def login_at(config: ProviderConfig, login_url: str | None, provider: str) -> Pr
             "shows after logging in",
             provider=provider,
         )
-    root = f"{parts.scheme}://{parts.netloc.decode()}"
     moved = {
-        name: root + _parts(url).path
+        name: origin_of(str(parts)) + _parts(url).path
         for name in ("auth_url", "token_url", "revoke_url")
         if (url := getattr(config, name)) is not None
     }
     return config.model_copy(update=moved)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address."""
+    parts = _parts(url)
+    return f"{parts.scheme}://{parts.netloc.decode()}"
 
 
 def _parts(url: str) -> httpx.URL:

@@ -205,6 +205,12 @@ class CrmField(Frozen):
     is_closed: bool = False
 
 
+def one_line(text: str, longest: int) -> str:
+    """A stranger's words without what breaks lines, steers a terminal or turns the direction of a text."""
+    visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text[: 4 * longest])
+    return " ".join(visible.split())[:longest]
+
+
 class AccountFacts(Frozen):
     """The account behind a connection, as the CRM names it; its words are other people's, so they are cleaned.
 
@@ -228,9 +234,7 @@ class AccountFacts(Frozen):
     @field_validator("name")
     @classmethod
     def _on_one_line(cls, value: str | None) -> str | None:
-        """Without what steers a terminal or turns the direction of a text."""
-        visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in value or "")
-        return " ".join(visible.split())[:200] or None
+        return one_line(value or "", 200) or None
 
     @property
     def words(self) -> str:

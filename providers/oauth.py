@@ -230,12 +230,15 @@ def _answer(body: dict[str, Any], provider: str, kept: SecretStr | None) -> Toke
     account = body.get("hub_id")
     if account is None and (found := IDENTITY.search(str(body.get("id")))):
         account = found[1]
-    return TokenAnswer(
-        access_token=SecretStr(access),
-        refresh_token=SecretStr(newer) if isinstance(newer, str) and newer else kept,
-        expires_at=time.time() + float(lasts) if isinstance(lasts, int | float | str) and lasts != "" else None,
-        scopes=tuple(str(scope) for scope in scopes),
-        instance_url=body.get("instance_url"),
-        api_domain=body.get("api_domain"),
-        account_id=None if account is None else str(account),
-    )
+    try:
+        return TokenAnswer(
+            access_token=SecretStr(access),
+            refresh_token=SecretStr(newer) if isinstance(newer, str) and newer else kept,
+            expires_at=time.time() + float(lasts) if isinstance(lasts, int | float | str) and lasts != "" else None,
+            scopes=tuple(str(scope) for scope in scopes),
+            instance_url=body.get("instance_url"),
+            api_domain=body.get("api_domain"),
+            account_id=None if account is None else str(account),
+        )
+    except (TypeError, ValueError, OverflowError):
+        raise Unexpected(f"the token endpoint of {provider} answered in no known form", provider=provider) from None

@@ -71,7 +71,8 @@ class Client(base.Client):
         credentials = await self._tokens.current()
         try:
             me = answer["data"]
-            place = credentials.api_domain or f"https://{me.get('company_domain')}.pipedrive.com"
+            domain = me.get("company_domain")
+            place = credentials.api_domain or (f"https://{domain}.pipedrive.com" if domain else None)
             url = account_url(place, self.config, NAME)
             return AccountFacts(id=str(me["company_id"] or ""), name=me.get("company_name"), url=url)
         except (AttributeError, KeyError, TypeError, ValueError):

@@ -103,6 +103,33 @@ grant execute on function
   crm_sync.sync_now(bigint),
   crm_sync.manual_sync(uuid, uuid[])
 to crm_sync_daemon;
+-- the life of a token, keys, the fence
+grant execute on function
+  crm_sync.idle_connections(integer),
+  crm_sync.note_not_refreshable(bigint, bigint),
+  crm_sync.refuse_credentials(bigint, bigint, text),
+  crm_sync.claim_revocation(),
+  crm_sync.finish_revocation(uuid, bigint, integer, text, text, double precision),
+  crm_sync.delete_disconnected(integer),
+  crm_sync.reseal(bigint, integer),
+  crm_sync.count_seals(),
+  crm_sync.check_fence(bigint),
+  crm_sync.claim_database()
+to crm_sync_daemon;
+
+-- whoever connects: the console for the user who asks, an operator by the command
+grant usage on schema crm_sync to crm_sync_console;
+grant execute on function
+  crm_sync.schema_version(),
+  crm_sync.verify_key()
+to crm_sync_console;
+grant execute on function
+  crm_sync.oauth_provider(text),
+  crm_sync.begin_authorization(uuid, text, text, bytea, bytea, text, text, text),
+  crm_sync.take_authorization(bytea, bytea, text),
+  crm_sync.connect_integration(uuid, text, text, text, jsonb)
+to crm_sync_console, crm_sync_daemon;
+grant execute on function crm_sync.note_account(bigint, jsonb, bigint), crm_sync.adopt_account(bigint, boolean) to crm_sync_daemon;
 
 -- whoever connects: the console for the user who asks, an operator by the command
 grant usage on schema crm_sync to crm_sync_console;
@@ -141,6 +168,11 @@ grant select (
   id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
   total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
 ) on public.user_integrations to crm_sync_reader;
+grant select on crm_sync.fence to crm_sync_reader;
+grant select (is_refreshable, credentials_at, disconnected_at) on public.user_integrations to crm_sync_reader, authenticated;
+
+grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
+grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;
 
 grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
 grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;

@@ -47,7 +47,7 @@ def rows_for(filters: Mapping[str, Any]) -> dict[str, list[Row]]:
 def rows_from(given: Inputs) -> dict[str, list[Row]]:
     """The rows that somebody has put in, after what they asked to be done with them."""
     rows = {group: rows_of(given, group, NAMES) for group in GROUPS}
-    group, _, number = given.get("remove", "").partition(".")
+    group, _, number = given.get("do.remove", "").partition(".")
     if group in rows:
         rows[group] = without(rows[group], number)
     return rows
@@ -55,7 +55,7 @@ def rows_from(given: Inputs) -> dict[str, list[Row]]:
 
 def add_row(rows: dict[str, list[Row]], given: Inputs) -> tuple[str, int] | None:
     """Add a blank row; says which one it is."""
-    group = given.get("add", "")
+    group = given.get("do.add", "")
     if group not in rows:
         return None
     rows[group].append({"field": "", "op": "=", "value": ""})

@@ -71,7 +71,7 @@ def rows_for(mappings: Mapping[str, Any]) -> dict[str, list[Row]]:
 def rows_from(given: Inputs) -> dict[str, list[Row]]:
     """The rows that somebody has put in, after what they asked to be done with them."""
     rows = {of: rows_of(given, of, NAMES) for of in OBJECTS}
-    of, _, number = given.get("remove", "").partition(".")
+    of, _, number = given.get("do.remove", "").partition(".")
     if of in rows:
         rows[of] = without(rows[of], number)
     return rows
@@ -79,11 +79,11 @@ def rows_from(given: Inputs) -> dict[str, list[Row]]:
 
 def add_row(rows: dict[str, list[Row]], given: Inputs, crm: Crm) -> tuple[str, int] | None:
     """Add the row that was asked for, blank or from a default; says which one it is."""
-    of, _, number = (given.get("add") or given.get("override") or "").partition(".")
+    of, _, number = (given.get("do.add") or given.get("do.override") or "").partition(".")
     if of not in rows:
         return None
     defaults = crm.defaults(of)
-    from_default = "override" in given and number.isdecimal() and int(number) < len(defaults)
+    from_default = "do.override" in given and number.isdecimal() and int(number) < len(defaults)
     rows[of].append(_row(_plain(defaults[int(number)])) if from_default else dict.fromkeys(NAMES, ""))
     return of, len(rows[of]) - 1
 

@@ -146,7 +146,7 @@ async def save_mappings(request: Request) -> Response:
         added = mappings.add_row(rows, page.given, page.crm)
         if added is not None:
             page.focus = f"{added[0]}.{added[1]}.from"
-        if added is not None or "remove" in page.given or "redraw" in page.given:
+        if added is not None or "do.remove" in page.given or "do.redraw" in page.given:
             raise _OnlyShown
         new = mappings.mappings_from(rows, page.row["field_mappings"])
         return await queries.save_mappings(session, page.row["id"], new, page.given.get("seen", ""))
@@ -161,7 +161,7 @@ async def save_filters(request: Request) -> Response:
         added = filters.add_row(rows, page.given)
         if added is not None:
             page.focus = f"{added[0]}.{added[1]}.field"
-        if added is not None or "remove" in page.given or "redraw" in page.given:
+        if added is not None or "do.remove" in page.given or "do.redraw" in page.given:
             raise _OnlyShown
         return await queries.save_filters(
             session, page.row["id"], filters.filters_from(rows), page.given.get("seen", "")

