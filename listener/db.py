@@ -14,6 +14,7 @@ import asyncpg
 
 from listener.documents import Claim, claim_of, json_of
 from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable
+from listener.observer import SILENT, Observer
 from listener.settings import Settings
 from providers.credentials import Credentials
 from providers.models import Batch, Outcome
@@ -97,6 +98,8 @@ async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
 
 class Database:
     """A pool of connections, and the worker's functions."""
+
+    observer: Observer = SILENT
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -310,6 +313,18 @@ class Database:
         answer: int = await self._value("select crm_sync.purge_remains()")
         return answer
 
+    async def queue_depths(self, most: int) -> list[dict[str, Any]]:
+        """`crm_sync.queue_depths` as objects of its columns."""
+        return _objects(await self._value("select json_agg(d)::text from crm_sync.queue_depths($1) as d", most))
+
+    async def connection_counts(self) -> list[dict[str, Any]]:
+        """`crm_sync.connection_counts` as objects of its columns."""
+        return _objects(await self._value("select json_agg(c)::text from crm_sync.connection_counts() as c"))
+
+    async def day_budgets(self, most: int) -> list[dict[str, Any]]:
+        """`crm_sync.day_budgets` as objects of its columns."""
+        return _objects(await self._value("select json_agg(b)::text from crm_sync.day_budgets($1) as b", most))
+
     async def ring_worker(self, worker_id: UUID) -> None:
         await self._value("select crm_sync.ring_worker($1)", worker_id)
 
@@ -324,7 +339,13 @@ class Database:
             refusal = REFUSAL_BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
             if refusal is None:
                 is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
+                self.observer.database_troubled(is_lost=is_lost)
                 raise DatabaseTrouble(error, is_lost=is_lost) from None
             # asyncpg's str() has the hint in it as well
             words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]
             raise refusal(". ".join(filter(None, words)), getattr(error, "hint", None)) from None
+
+
+def _objects(text: str | None) -> list[dict[str, Any]]:
+    objects: list[dict[str, Any]] = json.loads(text or "[]")
+    return objects

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -27,6 +27,21 @@ class OAuthApp(BaseModel):
     redirect_uri: str = ""
 
 
+class Endpoint(NamedTuple):
+    """Where to listen for TCP connections."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """`host:port`, `[IPv6]:port`, or a port of this machine's own 127.0.0.1; raises `ValueError`."""
+        host, _, port = text.strip().rpartition(":")
+        if not (port.isascii() and port.isdecimal() and int(port) < 65536) or host in ("[]", "*") or text[:1] == ":":
+            raise ValueError("write it as host:port, for example 127.0.0.1:9464; 0.0.0.0 is every address there is")
+        return cls(host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port))
+
+
 class Settings(BaseModel):
     """The daemon's settings; see the table in README.md."""
 
@@ -46,6 +61,8 @@ class Settings(BaseModel):
     ring_seconds: float = Field(default=30.0, gt=0)
     """How often the daemon rings its own bell, to learn whether it still hears; no business of an operator."""
     ring_answer_seconds: float = Field(default=5.0, gt=0)
+    metrics_listen: Endpoint | None = None
+    """Where /healthz, /readyz and /metrics are served; None: nowhere."""
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -56,6 +73,11 @@ class Settings(BaseModel):
         if length < 32:
             raise ValueError(f"it has {length} characters, 32 are the least; make one with: openssl rand -base64 48")
         return key
+
+    @field_validator("metrics_listen", mode="before")
+    @classmethod
+    def _endpoint(cls, value: object) -> object:
+        return Endpoint.parse(value) if isinstance(value, str) else value
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -88,6 +110,7 @@ VARIABLES = {
     "lease_seconds": "CRM_SYNC_LEASE_SECONDS",
     "connect_timeout_seconds": "CRM_SYNC_CONNECT_TIMEOUT_SECONDS",
     "stop_seconds": "CRM_SYNC_STOP_SECONDS",
+    "metrics_listen": "CRM_SYNC_METRICS_LISTEN",
     "log_format": "CRM_SYNC_LOG_FORMAT",
     "log_level": "CRM_SYNC_LOG_LEVEL",
 }

@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from listener.db import Database
 from listener.errors import DatabaseTrouble, KeyWrong
+from listener.observer import SILENT, Observer
 from listener.settings import OAuthApp
 from providers import oauth
 from providers.base import Http
 from providers.credentials import Credentials, host_of
-from providers.errors import Unauthorized, Unavailable
+from providers.errors import ProviderError, Unauthorized, Unavailable
 from providers.models import ProviderConfig
 
 EXPIRES_SOON_SECONDS = 120.0
@@ -49,6 +50,7 @@ class IntegrationTokens:
         app: OAuthApp | None,
         http: Http,
         keep: Keep,
+        observer: Observer = SILENT,
     ) -> None:
         self._database = database
         self._integration_id = integration_id
@@ -57,6 +59,7 @@ class IntegrationTokens:
         self._app = app
         self._http = http
         self._keep = keep
+        self._observer = observer
         self._credentials: Credentials | None = None
         self._lock = asyncio.Lock()
 
@@ -106,9 +109,12 @@ class IntegrationTokens:
     async def _refresh(self, stale: Credentials) -> Credentials:
         try:
             answer = await self._ask(stale)
-        except BaseException:
+        except BaseException as error:
+            kind = error.kind.value if isinstance(error, ProviderError) else "failed"
+            self._observer.refreshed(self._provider, kind)
             await self._database.end_refresh(self._integration_id)
             raise
+        self._observer.refreshed(self._provider, "refreshed")
         fresh = stale.model_copy(
             update={
                 "access_token": answer.access_token,

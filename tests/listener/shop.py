@@ -197,7 +197,9 @@ class Shop:
 
         def has_ended() -> bool:
             self.hurry()
-            return not any({"pending", "processing", "retry"} & set(self.statuses(tenant)) for tenant in tenants)
+            return not any(
+                {"pending", "processing", "retry"} & set(self.statuses(tenant)) for tenant in tenants or (None,)
+            )
 
         eventually(has_ended, "the end of all work", seconds)
 
