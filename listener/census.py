@@ -20,7 +20,9 @@ OTHERS = "other"
 FRESH_SECONDS = 5.0
 REST_FACTOR = 50
 """Counting a long queue may be dear: a fiftieth of the time at most."""
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
+"""Of a scrape; what comes later is shown to the next one."""
+LONGEST_SECONDS = 30.0
 STATUSES = ("pending", "processing", "retry")
 
 QUEUE_LABELS = ("integration_id", "provider", "connection_state")
@@ -41,17 +43,35 @@ class Census(Collector):
     def __init__(self) -> None:
         self._facts: Facts | None = None
         self._again_at = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
 
-    async def look(self, database: Database | None) -> None:
-        """Ask, unless that was done just now; one at a time."""
+    async def look(self, database: Database) -> None:
+        """Ask, unless that was done just now, and wait for the answer for a moment; one question at a time."""
+        if self._asking is None and time.monotonic() >= self._again_at:
+            self._asking = asyncio.create_task(self._ask(database))
+        if self._asking is not None:
+            await asyncio.wait({self._asking}, timeout=PATIENCE_SECONDS)
+
+    def close(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _ask(self, database: Database) -> None:
         started = time.monotonic()
-        if started < self._again_at:
-            return
-        self._facts = None if database is None else await _ask(database)
-        ended = time.monotonic()
-        # without an answer the next scrape may ask again
-        rest = 0.0 if self._facts is None else max(FRESH_SECONDS, REST_FACTOR * (ended - started))
-        self._again_at = ended + rest
+        rest = 0.0  # without an answer the next scrape may ask again
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                self._facts = Facts(
+                    await database.queue_depths(MOST_CONNECTIONS),
+                    await database.connection_counts(),
+                    await database.day_budgets(MOST_CONNECTIONS),
+                )
+            rest = max(FRESH_SECONDS, REST_FACTOR * (time.monotonic() - started))
+        except (DatabaseTrouble, Refusal, TimeoutError):
+            self._facts = None
+        finally:
+            self._again_at = time.monotonic() + rest
+            self._asking = None
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         facts = self._facts
@@ -88,15 +108,3 @@ class Census(Collector):
         for each in facts.budgets:
             budgets.add_metric((str(each["integration_id"]), each["provider"], each["limit_name"]), each["used"])
         yield from (rows, oldest, connections, budgets)
-
-
-async def _ask(database: Database) -> Facts | None:
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return Facts(
-                await database.queue_depths(MOST_CONNECTIONS),
-                await database.connection_counts(),
-                await database.day_budgets(MOST_CONNECTIONS),
-            )
-    except (DatabaseTrouble, Refusal, TimeoutError):
-        return None

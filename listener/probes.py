@@ -68,6 +68,7 @@ class Probes:
 
     def close(self) -> None:
         self._pages.close()
+        self._census.close()
 
     async def _health(self) -> Answer:
         """The event loop answers: this is its answer."""
@@ -91,7 +92,8 @@ class Probes:
     async def _show(self) -> Answer:
         async with self._showing:
             if self._text is None or time.monotonic() >= self._text_until:
-                await self._census.look(self._database)
+                if self._database is not None:
+                    await self._census.look(self._database)
                 body, content_type = expose(self._registry)
                 self._text = Answer(HTTPStatus.OK, body, content_type)
                 self._text_until = time.monotonic() + FRESH_SECONDS

@@ -214,6 +214,17 @@ def test_a_scrape_of_a_hanging_database_ends_in_time(house: House, database: str
         assert get(port_of(running), "/healthz").status == 200
 
 
+def test_a_count_that_takes_long_is_shown_once_it_is_there(house: House, database: str, tmp_path: Path) -> None:
+    house.integration(house.organization())
+    source = house.value("select pg_get_functiondef('crm_sync.connection_counts()'::regprocedure)")
+    house.connection.execute(source.replace("AS $function$", "AS $function$ select pg_catalog.pg_sleep(4);").encode())
+    with process(tmp_path, database, **LISTEN) as running:
+        port = port_of(running)
+        assert scrape(port).value("database_up") == 0
+        eventually(lambda: scrape(port).total("connections") == 1, "the count")
+        assert running.end() == 0
+
+
 def test_sigterm_ends_it_in_time_with_callers_connected(database: str, tmp_path: Path) -> None:
     with process(tmp_path, database, **LISTEN) as running:
         with socket.create_connection(("127.0.0.1", port_of(running))) as idle:
