@@ -19,8 +19,9 @@ from listener.logs import places
 MOST_HEAD_BYTES = 8192
 HEAD_SECONDS = 5.0
 ANSWER_SECONDS = 20.0
-"""For finding the answer and for its way to the client."""
+TAKE_SECONDS = 10.0
 MOST_CONNECTIONS = 32
+MOST_REST_READS = 32
 TEXT = "text/plain; charset=utf-8"
 
 log = structlog.get_logger()
@@ -44,8 +45,8 @@ class Pages:
         self._pages = pages
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.WriteTransport] = set()
-        self._reading: dict[asyncio.WriteTransport, None] = {}
-        """Connections whose request is not complete, oldest first."""
+        self._idle: dict[asyncio.WriteTransport, None] = {}
+        """Connections that keep us waiting, for the end of a request or for an answer to be taken; oldest first."""
 
     async def listen(self, host: str, port: int) -> int:
         """Returns the port, which the system chooses for 0; raises `OSError` when it cannot be had."""
@@ -63,38 +64,43 @@ class Pages:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport = writer.transport
         if len(self._open) >= MOST_CONNECTIONS:
-            # an honest client has long sent its request: the oldest that has not makes room, else the newcomer goes
-            oldest = next(iter(self._reading), transport)
-            self._reading.pop(oldest, None)
+            # an honest client is soon done: the oldest that lets us wait makes room, else the newcomer goes
+            oldest = next(iter(self._idle), transport)
+            self._idle.pop(oldest, None)
             oldest.abort()
         self._open.add(transport)
+        self._idle[transport] = None
         try:
-            answer = await self._answer(reader, transport)
-            async with asyncio.timeout(ANSWER_SECONDS):
-                writer.write(_head(answer) + answer.body)
-                await writer.drain()
-                writer.write_eof()
-                # to close while something is unread would reset the connection, and the answer with it
-                for _ in range(MOST_CONNECTIONS):
-                    if not await reader.read(MOST_HEAD_BYTES):
-                        break
+            await self._converse(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # it went away, or was too slow
         except asyncio.CancelledError:
             pass  # the process ends; asyncio's streams would complain of it
         finally:
             self._open.discard(transport)
+            self._idle.pop(transport, None)
             transport.abort()
 
-    async def _answer(self, reader: asyncio.StreamReader, transport: asyncio.WriteTransport) -> Answer:
-        self._reading[transport] = None
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(HEAD_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
-            return _refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        finally:
-            self._reading.pop(transport, None)
+            answer = _refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        else:
+            self._idle.pop(writer.transport, None)
+            answer = await self._answer(head)
+            self._idle[writer.transport] = None
+        async with asyncio.timeout(TAKE_SECONDS):
+            writer.write(_head(answer) + answer.body)
+            await writer.drain()
+            writer.write_eof()
+            # to close while something is unread would reset the connection, and the answer with it
+            for _ in range(MOST_REST_READS):
+                if not await reader.read(MOST_HEAD_BYTES):
+                    break
+
+    async def _answer(self, head: bytes) -> Answer:
         match head.partition(b"\r\n")[0].split(b" "):
             case [method, target, version] if version.startswith(b"HTTP/1."):
                 page = self._pages.get(target.partition(b"?")[0].decode("latin-1"))

@@ -36,8 +36,9 @@ class Endpoint(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Endpoint:
         """`host:port`, `[IPv6]:port`, or a port of this machine's own 127.0.0.1; raises `ValueError`."""
-        host, _, port = text.strip().rpartition(":")
-        if not (port.isascii() and port.isdecimal() and int(port) < 65536) or host in ("[]", "*") or text[:1] == ":":
+        host, colon, port = text.strip().rpartition(":")
+        is_port = port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) < 65536
+        if not is_port or (colon and host in ("", "[]", "*")):
             raise ValueError("write it as host:port, for example 127.0.0.1:9464; 0.0.0.0 is every address there is")
         return cls(host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 import time
@@ -188,6 +189,20 @@ def test_whoever_sends_slowly_is_cut_and_holds_up_nobody(shop: Shop, database: s
         assert get(port, "/readyz").status == 200
 
 
+def test_whoever_does_not_take_the_answer_keeps_it_from_nobody(probed: int) -> None:
+    greedy = [socket.create_connection(("127.0.0.1", probed)) for _ in range(2 * MOST_CONNECTIONS)]
+    try:
+        for each in greedy:
+            each.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        started = time.monotonic()
+        for path in ("/healthz", "/readyz", "/metrics"):
+            eventually(lambda path=path: _answers(probed, path), path)  # type: ignore[misc]
+        assert time.monotonic() - started < 5
+    finally:
+        for each in greedy:
+            each.close()
+
+
 def test_a_flood_of_scrapes_asks_the_database_once(house: House, database: str, tmp_path: Path) -> None:
     with process(tmp_path, database, **LISTEN) as running:
         port = port_of(running)
@@ -233,3 +248,10 @@ def test_sigterm_ends_it_in_time_with_callers_connected(database: str, tmp_path:
             assert running.end() == 0, running.text
             assert time.monotonic() - started < 5
         assert running.events("loop_error") == []
+
+
+def _answers(port: int, path: str) -> bool:
+    try:
+        return get(port, path).status == 200
+    except (OSError, http.client.HTTPException):  # all were being answered at that moment
+        return False
