@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _up(console: Console, options: argparse.Namespace, stack: ExitStack, running: Children) -> bool:
-    place = ConsolePlace(free_port(options.port))
+    place = ConsolePlace(options.port)
     console.print("Starting Postgres, the CRM sandbox, the daemon and the console …")
     sandbox = start_sandbox(running)  # it comes up while Postgres does
     postgres = stack.enter_context(embedded())
@@ -75,7 +75,7 @@ def _tell(console: Console, cast: Cast, control: Control, running: Children, lin
         lines += [f"  {links[person.email]}"]
     lines += [
         "",
-        "Replies that HubSpot refuses wait under Failures: a mapping leads to a field that takes two values only.",
+        "HubSpot refuses some replies of Brightline, as a mapping sends a field what it does not take: see Failures.",
         f"The CRMs, with what they contain:  {control.url}/",
         f"The database, as a DBA who reads:  psql '{cast.stage.urls['demo_dba']}'",
         f"The database, as its owner:        psql '{cast.stage.owner_url}'",
@@ -116,6 +116,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not 0 <= options.port < 65_536 or options.replies < ORGANIZATIONS or options.every <= 0 or options.at_once < 1:
         parser.error(f"give a port, at least {ORGANIZATIONS} replies, and a time and a number above 0 for new ones")
+    try:
+        options.port = free_port(options.port)
+    except OSError:
+        parser.error(f'port {options.port} is taken: name another one, make up ARGS="--port 8081", or 0 for any')
     return options
 
 

@@ -20,26 +20,17 @@ CONNECTED, UNCONNECTED, OTHER = range(ORGANIZATIONS)
 OTHERS_CRMS = ("hubspot", "pipedrive")
 FIRST_NAMES = {CONNECTED: "ada", UNCONNECTED: "ken"}
 
-# A field of the connected HubSpot account that takes two values, and a mapping that sends it whatever a reply means:
-# what is neither of the two is refused, until somebody maps it to one of them or maps it no more.
-CHOICE = {
-    "name": "last_reply_intent",
-    "label": "Last reply",
+# A field of the connected HubSpot account that takes three values, and a mapping that sends it whatever the classifier
+# says: "very_positive" and "mixed" are refused, until somebody maps them to one of the three.
+TONE = {
+    "name": "last_reply_tone",
+    "label": "Tone of the last reply",
     "type": "enumeration",
     "fieldType": "select",
     "groupName": "contactinformation",
-    "options": [{"label": "Hot", "value": "hot"}, {"label": "Warm", "value": "warm"}],
+    "options": [{"label": each.title(), "value": each} for each in ("positive", "neutral", "negative")],
 }
-NARROW_MAPPING: dict[str, Any] = {
-    "contact": [
-        {
-            "from": "intent",
-            "to": CHOICE["name"],
-            "policy": "always",
-            "values": {"interested": "hot", "question": "warm", "not_interested": "warm"},
-        }
-    ]
-}
+NARROW_MAPPING: dict[str, Any] = {"contact": [{"from": "sentiment", "to": TONE["name"], "policy": "always"}]}
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,7 @@ def _connect(
     account = control.open_account(crm, scenario.organizations[organization_id])
     mapping = None
     if crm == "hubspot" and organization_id == list(scenario.organizations)[CONNECTED]:
-        control.call(crm, "/crm/properties/2026-03/contacts", account["access_token"], CHOICE)
+        control.call(crm, "/crm/properties/2026-03/contacts", account["access_token"], TONE)
         mapping = NARROW_MAPPING
     return connect(connection, control, crm, organization_id, account, mapping)
 
