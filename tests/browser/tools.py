@@ -10,11 +10,11 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Route
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Route, ViewportSize
 
 SERIOUS = ("serious", "critical")
 PHONE = 375
-DESKTOP = {"width": 1280, "height": 900}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 MOST_TABS = 60
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 Scheme = Literal["light", "dark"]
