@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from sandbox.app import Crm, create_app
+from sandbox.app import create_app
 from sandbox.crms import NAMES, emulate, locate
 from sandbox.server import serve
 from tests.browser.chromium import NoChromiumError, lament, provider
+from tests.browser.scene import ConsoleProcess, Sandbox, Scene, console_of
 from tests.browser.tools import DESKTOP, Watch
+from tests.house import House
+from tests.listener.daemons import Process, process
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -30,14 +33,6 @@ ARGUMENTS = (
     "--disable-sync",
 )
 WAIT_MILLISECONDS = 15_000
-
-
-@dataclass(frozen=True)
-class Sandbox:
-    """The emulated CRMs, by name, in this process; `url` has no slash at its end."""
-
-    url: str
-    crms: dict[str, Crm]
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +78,28 @@ def sandbox() -> Iterator[Sandbox]:
         for crm in crms.values():
             locate(crm, server.url)
         yield Sandbox(server.url, crms)
+
+
+@pytest.fixture
+def scene(house: House, database: str, sandbox: Sandbox) -> Scene:
+    """An organization without any CRM, and its user."""
+    return Scene.set_up(house, database, sandbox)
+
+
+@pytest.fixture
+def daemon(scene: Scene, tmp_path: Path) -> Iterator[Process]:
+    with process(tmp_path, scene.database) as running:
+        yield running
+
+
+@pytest.fixture
+def console(scene: Scene, tmp_path: Path) -> Iterator[ConsoleProcess]:
+    with console_of(scene, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def signed_in(console: ConsoleProcess, page: Page) -> Page:
+    """A page on which the scene's user is signed in, on the dashboard."""
+    console.sign_in(page)
+    return page

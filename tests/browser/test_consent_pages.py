@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from sandbox import hubspot, pipedrive, salesforce
 from sandbox.server import serve
-from tests.browser.conftest import Sandbox
+from tests.browser.scene import Sandbox
 from tests.browser.tools import Watch, assert_accessible, assert_fits, tab_to
 
 
