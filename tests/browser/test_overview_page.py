@@ -33,6 +33,10 @@ def test_the_overview_of_filled_crms_is_for_everybody(page: Page) -> None:
         page.evaluate("() => document.querySelector('main').classList.add('old')")
         expect(page.locator("main.old")).to_have_count(0)
         expect(page.locator("summary", has_text="Recent effects").last).to_be_focused()
+        page.goto(f"{server.url}/hubspot/contacts/0/record/0-1/1")
+        expect(page.get_by_role("heading", level=1)).to_have_text("ada@example.com")
+        assert_accessible(page)
+        assert_fits(page)
         page.goto("about:blank")  # it asks no more when the server is gone
 
 
