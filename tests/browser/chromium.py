@@ -1,4 +1,4 @@
-"""The Chromium that the browser tests drive: the system's, else one that is installed now, as root on Debian or Ubuntu.
+"""The Chromium that the browser tests drive: the system's, else one that is installed now, as root on a Debian.
 
 `CRM_SYNC_TEST_CHROMIUM` names one; `CRM_SYNC_TEST_CHROMIUM=none` goes without, loudly.
 """
