@@ -153,9 +153,9 @@ def connect(
     crm = CRMS[name]
     credentials = connection_of(crm, control.api(name), account, int(time.time()) + TOKEN_SECONDS)
     connection.execute(
-        "insert into user_integrations (organization_id, provider_id, name, credentials, field_mappings) "
-        "select %s, id, %s, %s, %s from integration_providers where name = %s",
-        [organization_id, crm.title, json.dumps(credentials), json.dumps(field_mappings or {}), name],
+        "insert into user_integrations (organization_id, provider_id, credentials, field_mappings) "
+        "select %s, id, %s, %s from integration_providers where name = %s",
+        [organization_id, json.dumps(credentials), json.dumps(field_mappings or {}), name],
     )
     number: int = account["account"]
     return number

@@ -96,6 +96,7 @@ def daemon(scene: Scene, tmp_path: Path) -> Iterator[Process]:
 def console(scene: Scene, tmp_path: Path) -> Iterator[ConsoleProcess]:
     with console_of(scene, tmp_path) as running:
         yield running
+        assert not running.faults, "the console says:\n" + "\n".join(running.faults)
 
 
 @pytest.fixture

@@ -109,6 +109,11 @@ class ConsoleProcess:
     def log(self) -> str:
         return self._path.read_text()
 
+    @property
+    def faults(self) -> list[str]:
+        """Lines of the log that tell of a fault of ours."""
+        return [line for line in self.log.splitlines() if '"level": "error"' in line or '"level": "critical"' in line]
+
     def wait_until_ready(self) -> None:
         eventually(lambda: self._answers() or self.process.poll() is not None, "the console", 30)
         assert self.process.poll() is None, self.log
