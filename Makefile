@@ -8,7 +8,7 @@ SQL    := $(wildcard sql/*.sql sql/*/*.sql)
 LOCK   := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run migrate test check bench docs install-sql format lock clean
+.PHONY: help install demo up run migrate test check bench docs install-sql format lock clean
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ install: $(BIN)/.sandbox ## set up the virtual environment with everything the d
 
 demo: $(BIN)/.sandbox ## show the whole way: 1,000 replies of 20 organizations, synced and proven
 	@$(BIN)/python -m sandbox.demo $(ARGS)
+
+up: $(BIN)/.sandbox ## start everything, with the console in your browser, and stay until Ctrl-C
+	@$(BIN)/python -m sandbox.up $(ARGS)
 
 run: $(BIN)/.sandbox .state/key ## run the daemon (DATABASE_URL, else an embedded Postgres that is migrated first)
 	@INTEGRATION_ENCRYPTION_KEY_FILE=$${INTEGRATION_ENCRYPTION_KEY_FILE-.state/key} $(BIN)/crm-sync run

@@ -80,6 +80,8 @@ async def serve(settings: ConsoleSettings) -> None:
     try:
         await server.serve()
     except SystemExit:
+        if refusals:
+            raise refusals[0] from None
         raise Refusal(
             f"nobody can listen on {settings.listen}: the port is taken", exit_status=EX_UNAVAILABLE
         ) from None

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from sandbox import record_pages
 from sandbox.faults import Fault, Faults
 from sandbox.overview import SCRIPT, overview
 
@@ -55,6 +56,7 @@ def create_app(*crms: Crm) -> Starlette:
             Route("/_sandbox/{crm}/ledger", control.ledger, methods=["GET"]),
             Route("/_sandbox/{crm}/effects", control.effects, methods=["GET"]),
             Route("/_sandbox/{crm}/calls", control.calls, methods=["GET"]),
+            *(route for crm in crms for route in record_pages.routes(crm)),
             *(Mount(f"/{crm.name}", app=crm.app) for crm in crms),
         ],
         exception_handlers={HTTPException: _refuse, ValueError: _refuse_value},

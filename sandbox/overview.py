@@ -70,8 +70,14 @@ def _records(table: Table, *, is_folded: bool) -> str:
     opened = " open" if table.is_opened and not is_folded else ""
     return (
         f"<details{opened}><summary>{escape(table.title)} <small>{table.total:,}</small></summary>{more}"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></details>'
+        f"{_scrollable(table.title)}<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        "</details>"
     )
+
+
+def _scrollable(title: str) -> str:
+    """The beginning of a box that scrolls, which the keyboard reaches."""
+    return f'<div class="wide" tabindex="0" role="group" aria-label="{escape(title)}">'
 
 
 def _cell(name: str, value: str) -> str:
@@ -87,7 +93,7 @@ def _calls(calls: Mapping[str, Any]) -> str:
     rows = "".join(f"<tr><td>{number:,}</td><td><code>{escape(path)}</code></td></tr>" for path, number in paths)
     return (
         f"<details><summary>Calls <small>{calls['total']:,} ({statuses})</small></summary>"
-        f'<div class="wide"><table><tbody>{rows}</tbody></table></div></details>'
+        f"{_scrollable('Calls')}<table><tbody>{rows}</tbody></table></div></details>"
     )
 
 
@@ -111,5 +117,5 @@ def _effects(effects: Sequence[Mapping[str, Any]], *, is_folded: bool) -> str:
     opened = "" if is_folded else " open"
     return (
         f"<details{opened}><summary>Recent effects <small>{len(effects):,} in all</small></summary>"
-        f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div></details>'
+        f"{_scrollable('Recent effects')}<table><tbody>{''.join(rows)}</tbody></table></div></details>"
     )

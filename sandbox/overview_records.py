@@ -89,6 +89,19 @@ def figures(crm: str, ledger: Mapping[str, Any]) -> list[tuple[str, int]]:
     return counts
 
 
+def details(crm: str, ledger: Mapping[str, Any], kind: str, id_: str) -> tuple[str, list[tuple[str, str]]] | None:
+    """A record's name, and all that it holds by field, what people look for first; None when it is not there."""
+    record = next((each for each in ledger.get(kind, ()) if str(each["id"]) == id_), None)
+    if record is None:
+        return None
+    texts, held = _Texts(ledger, COLUMNS.get(crm, {})), values_of(record)
+    shown = [*COLUMNS.get(crm, {}).get(kind, ()), *sorted(held)]
+    rows = [(name, texts.text(name, held.get(name))) for name in dict.fromkeys(shown)]
+    if "associations" in ledger:
+        rows.append((LINKED, texts.linked(kind, id_)))
+    return texts.name_of(kind, record), [(name, text) for name, text in rows if text]
+
+
 def values_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """The fields of a record: below `properties` or `fields` where the ledger keeps them apart."""
     inner: Mapping[str, Any] = record.get("properties") or record.get("fields") or record
@@ -124,7 +137,7 @@ class _Texts:
         self._links: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
         for kind in kinds:
             for record in ledger.get(kind, ()):
-                self._names[kind, str(record["id"])] = self._name(kind, record)
+                self._names[kind, str(record["id"])] = self.name_of(kind, record)
         # ids that are the same for all kinds of a CRM's records need no kind
         self._anywhere = {id_: name for (_, id_), name in self._names.items()}
         for each in ledger.get("associations", ()):
@@ -163,7 +176,7 @@ class _Texts:
             return self.text("person_id", value["person_id"])
         return self.text(column, value.get("value"))
 
-    def _name(self, kind: str, record: Mapping[str, Any]) -> str:
+    def name_of(self, kind: str, record: Mapping[str, Any]) -> str:
         held = values_of(record)
         named = (self.text(name, held.get(name)) for name in NAMES.get(kind, ()))
         return next(filter(None, named), str(record["id"]))

@@ -6,25 +6,21 @@ Everything it needs is started here, on this machine and on loopback only, and i
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import signal
 import sys
 import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
-from types import FrameType
 from uuid import UUID
 
-import psycopg
 from rich.console import Console
 
-from sandbox.demo.children import Child, ChildFailedError, Children, children
+from sandbox.demo.children import Child, Children
 from sandbox.demo.control import Control
 from sandbox.demo.crms import CRMS
 from sandbox.demo.faults import plan_faults
+from sandbox.demo.lifetime import ignore_signals, run_to_its_end
 from sandbox.demo.oracle import demands, read_rows
 from sandbox.demo.proof import Proof, compare
 from sandbox.demo.report import Facts, print_proof, print_summary, print_views, read_books
@@ -39,49 +35,18 @@ from sandbox.demo.stage import (
     wait_until_ready,
 )
 from sandbox.demo.watch import Figures, watch
-from sandbox.postgres import DataDirectoryError, NoPostgresError, PostgresFailedError, embedded
-from sql.migrate import MigrationError, migrate
+from sandbox.postgres import embedded
+from sql.migrate import migrate
 
 KILL_AFTER_SHARE = 0.4
 KILL_LEASE_SECONDS = "3"
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, SIGTERM or SIGHUP: all end the demo."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """0 when the proof holds, 1 when it does not or something broke, 130 after Ctrl-C."""
     options = _options(arguments)
-    for name in [name for name in os.environ if name.startswith("PG")]:
-        del os.environ[name]  # a PGOPTIONS or PGSSLMODE is not meant for the demo's own server
-    # SIGINT too: a script's background job inherits that it is ignored
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    with ExitStack() as stack:
-        running = stack.enter_context(children())
-        stack.callback(_ignore_signals)
-        try:
-            is_proven = _demo(console, options, stack, running)
-        except KeyboardInterrupt:
-            _ignore_signals()
-            console.print("\nInterrupted; everything is stopped.")
-            shutil.rmtree(running.folder)
-            return 130
-        except (ChildFailedError, MigrationError, NoPostgresError, DataDirectoryError, PostgresFailedError) as error:
-            console.print(f"\n{error}", style="red", markup=False, soft_wrap=True)
-            console.print(f"The logs are kept in {running.folder}")
-            return 1
-        except (psycopg.Error, OSError) as error:
-            console.print(f"\n{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
-            console.print(f"The logs are kept in {running.folder}")
-            return 1
-        if is_proven:
-            shutil.rmtree(running.folder)
-            return 0
-        console.print(f"The logs are kept in {running.folder}")
-        return 1
+    return run_to_its_end(console, lambda stack, running: _demo(console, options, stack, running))
 
 
 def _demo(console: Console, options: argparse.Namespace, stack: ExitStack, running: Children) -> bool:
@@ -95,7 +60,7 @@ def _demo(console: Console, options: argparse.Namespace, stack: ExitStack, runni
     postgres = stack.enter_context(embedded())
     # the processes end before the server they are connected to
     stack.callback(running.stop, 1.0)
-    stack.callback(_ignore_signals)
+    stack.callback(ignore_signals)
     _say(console, begun, f"PostgreSQL {postgres.binaries.version} runs on port {postgres.port}, with fsync")
     applied = migrate(postgres.url).applied
     _say(console, begun, f"{len(applied)} files of sql/ applied")
@@ -226,16 +191,6 @@ def _keep(console: Console, control: Control, stage: Stage, running: Children) -
 
 def _say(console: Console, begun: float, words: str) -> None:
     console.print(f"[dim]{time.monotonic() - begun:5.1f} s[/dim]  {words}", soft_wrap=True)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise Interrupted
-
-
-def _ignore_signals() -> None:
-    """What ends the demo has begun: a second Ctrl-C must not leave anything behind."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

@@ -42,22 +42,30 @@ class Control:
         """API calls of all of a CRM's accounts so far."""
         return sum(account["total"] for account in self.calls(crm).values())
 
+    def call(self, crm: str, path: str, token: str, document: dict[str, Any]) -> Any:
+        """POST to the CRM's own API, as a person of that account would change something there."""
+        return self._ask("POST", f"/{crm}{path}", document, token)
+
     def close(self) -> None:
         self._connection.close()
 
-    def _ask(self, method: str, path: str, document: dict[str, Any] | None = None) -> Any:
+    def _ask(self, method: str, path: str, document: dict[str, Any] | None = None, token: str = "") -> Any:
+        path = path if path.startswith("/") else f"/_sandbox/{path}"
         body = None if document is None else json.dumps(document)
+        headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
         try:
-            response, content = self._exchange(method, path, body)
+            response, content = self._exchange(method, path, body, headers)
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
             # the server has closed a connection that was idle for long: this was never read
             self._connection.close()
-            response, content = self._exchange(method, path, body)
+            response, content = self._exchange(method, path, body, headers)
         if response.status >= 300:
             raise RuntimeError(f"the sandbox answered {response.status} to {method} {path}: {content.decode()}")
         return json.loads(content) if content else None
 
-    def _exchange(self, method: str, path: str, body: str | None) -> tuple[http.client.HTTPResponse, bytes]:
-        self._connection.request(method, f"/_sandbox/{path}", body, {"content-type": "application/json"})
+    def _exchange(
+        self, method: str, path: str, body: str | None, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection.request(method, path, body, headers)
         response = self._connection.getresponse()
         return response, response.read()

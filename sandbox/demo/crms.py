@@ -24,7 +24,7 @@ class DemoCrm:
 
     name: str
     reading: Reading
-    urls: Callable[[str], dict[str, str]]
+    urls: Callable[[str], dict[str, Any]]
     places: Callable[[str], Mapping[str, str]] = lambda _api: {}
 
     @property
@@ -32,16 +32,21 @@ class DemoCrm:
         return self.reading.title
 
 
-def _hubspot_urls(api: str) -> dict[str, str]:
+def _hubspot_urls(api: str) -> dict[str, Any]:
     return {
         "api_base_url": api,
         "auth_url": f"{api}/oauth/authorize",
         "token_url": f"{api}/oauth/2026-03/token",
         "revoke_url": f"{api}/oauth/2026-03/token/revoke",
+        # an account says that its pages are at app.hubspot.com; the sandbox shows them itself
+        "record_urls": {
+            kind: f"{api}/contacts/{{account_id}}/record/{code}/{{id}}"
+            for kind, code in (("contact", "0-1"), ("company", "0-2"), ("deal", "0-3"))
+        },
     }
 
 
-def _salesforce_urls(api: str) -> dict[str, str]:
+def _salesforce_urls(api: str) -> dict[str, Any]:
     return {
         "api_base_url": api,
         "auth_url": f"{api}/services/oauth2/authorize",
@@ -50,7 +55,7 @@ def _salesforce_urls(api: str) -> dict[str, str]:
     }
 
 
-def _pipedrive_urls(api: str) -> dict[str, str]:
+def _pipedrive_urls(api: str) -> dict[str, Any]:
     return {
         "api_base_url": api,
         "auth_url": f"{api}/oauth/authorize",

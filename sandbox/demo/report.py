@@ -194,8 +194,8 @@ def print_summary(
         f"The whole demo took {facts.total_seconds:.1f} s.",
     )
     console.print(
-        "To go on: [bold]make run[/bold] starts the daemon on your own database (DATABASE_URL), "
-        "and README.md shows how to connect a real CRM.",
+        "To go on: [bold]make up[/bold] starts it all with the console, to look at in a browser; [bold]make run[/bold] "
+        "starts the daemon on your own database (DATABASE_URL), and README.md shows how to connect a real CRM.",
     )
 
 

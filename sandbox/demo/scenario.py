@@ -55,7 +55,7 @@ class Scenario:
 def make_scenario(replies: int, organizations: int, seed: int, now: datetime) -> Scenario:
     """The same for the same arguments; `now` is when the newest reply came in."""
     random = Random(seed)
-    names = {_uuid(random): _organization_name(number) for number in range(organizations)}
+    names = {new_id(random): _organization_name(number) for number in range(organizations)}
     contacts: list[Contact] = []
     wanted: list[Contact] = []
     for organization_id, share in zip(names, _shares(replies, organizations), strict=True):
@@ -74,13 +74,13 @@ def _messages(random: Random, wanted: list[Contact], now: datetime) -> list[tupl
     start = (now - HISTORY).replace(microsecond=0)
     messages: list[tuple[Message, str]] = []
     for place, contact in enumerate(wanted):
-        meaning = random.choices(list(INTENTS), weights=[entry[0] for entry in INTENTS.values()])[0]
+        meaning = any_meaning(random)
         received_at = start + step * place
-        subject, body = _text(random, meaning, contact)
+        subject, body = text_of(random, meaning, contact)
         if place % 151 == 50:
             body = (body + "\n> quoted again and again" * 2_000)[:LONG_BODY]
         message = Message(
-            id=_uuid(random),
+            id=new_id(random),
             organization_id=contact.organization_id,
             contact_id=None if place % 97 == 31 else contact.id,
             subject=None if place % 61 == 17 else subject,
@@ -91,7 +91,13 @@ def _messages(random: Random, wanted: list[Contact], now: datetime) -> list[tupl
     return messages
 
 
-def _text(random: Random, meaning: str, contact: Contact) -> tuple[str, str]:
+def any_meaning(random: Random) -> str:
+    """What a reply means, as often as replies mean it."""
+    return random.choices(list(INTENTS), weights=[entry[0] for entry in INTENTS.values()])[0]
+
+
+def text_of(random: Random, meaning: str, contact: Contact) -> tuple[str, str]:
+    """Subject and body of a reply that means this."""
     words = {
         "name": (contact.first_name or "").strip() or "Best regards",
         "company": (contact.company or "").strip() or "our company",
@@ -106,18 +112,19 @@ def _classifications(random: Random, messages: list[tuple[Message, str]]) -> lis
     for place, (message, meaning) in enumerate(messages):
         if place % 50 == 49:
             earlier, _ = random.choice(messages[:place])
-            classifications.append(_classified(random, earlier.id, random.choice(list(INTENTS))))
+            classifications.append(classified(random, earlier.id, random.choice(list(INTENTS))))
         elif place % 500 == 7:
-            classifications.append(_classified(random, _uuid(random), meaning))
-        classifications.append(_classified(random, message.id, meaning))
+            classifications.append(classified(random, new_id(random), meaning))
+        classifications.append(classified(random, message.id, meaning))
     # as many as were asked for: the last replies wait for a classifier that has not come to them yet
     return classifications[: len(messages)]
 
 
-def _classified(random: Random, message_id: UUID, meaning: str) -> Classification:
+def classified(random: Random, message_id: UUID, meaning: str) -> Classification:
+    """What a classifier says of a message that means this."""
     _, words, sentiments, next_action = INTENTS[meaning]
     return Classification(
-        id=_uuid(random),
+        id=new_id(random),
         message_id=message_id,
         intent=random.choice(words),
         sentiment=random.choice(sentiments),
@@ -147,5 +154,5 @@ def _organization_name(number: int) -> str:
     return ORGANIZATIONS[number] if number < len(ORGANIZATIONS) else f"Solo Consulting {number - 17}"
 
 
-def _uuid(random: Random) -> UUID:
+def new_id(random: Random) -> UUID:
     return UUID(bytes=hashlib.blake2b(random.randbytes(16), digest_size=16).digest(), version=4)

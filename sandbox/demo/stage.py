@@ -9,27 +9,28 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
+from sandbox import hubspot, pipedrive, salesforce
 from sandbox.demo.children import Child, Children
 from sandbox.demo.control import Control
 from sandbox.demo.crms import CRMS, connection_of
 from sandbox.demo.scenario import Scenario
-from sandbox.hubspot import CLIENT_ID, CLIENT_SECRET
 
 TOKEN_SECONDS = 1800
 READY = re.compile(r'"event": "ready"')
 SANDBOX_URL = re.compile(r"CRM sandbox: (http://[\d.:]+)/")
 
-# The same app is registered with every CRM of the sandbox.
+# The app that we have registered with each CRM of the sandbox.
 APPS = {
     f"{crm.upper()}_{name}": value
-    for crm in CRMS
-    for name, value in (("CLIENT_ID", CLIENT_ID), ("CLIENT_SECRET", CLIENT_SECRET))
+    for crm, module in (("hubspot", hubspot), ("salesforce", salesforce), ("pipedrive", pipedrive))
+    for name, value in (("CLIENT_ID", module.CLIENT_ID), ("CLIENT_SECRET", module.CLIENT_SECRET))
 }
 # The roles of the host application's operator: each may do one thing.
 LOGINS = {"demo_producer": "crm_sync_producer", "demo_daemon": "crm_sync_daemon", "demo_dba": "crm_sync_reader"}
@@ -67,10 +68,10 @@ def set_stage(owner_url: str, control: Control, scenario: Scenario, crms: Sequen
     """Fill a migrated database and connect every organization to an account of its own in each of the CRMs."""
     key = secrets.token_urlsafe(48)
     with psycopg.connect(owner_url) as connection:
-        urls = {name: _make_login(connection, owner_url, name, role) for name, role in LOGINS.items()}
-        _insert_host_rows(connection, scenario)
+        urls = {name: make_login(connection, owner_url, name, role) for name, role in LOGINS.items()}
+        insert_host_rows(connection, scenario)
         connection.execute("select set_config('crm_sync.encryption_key', %s, true)", [key])
-        accounts = {crm: _connect(connection, control, crm, scenario.organizations) for crm in crms}
+        accounts = {crm: connect_all(connection, control, crm, scenario.organizations) for crm in crms}
     return Stage(owner_url, urls, key, accounts)
 
 
@@ -106,7 +107,8 @@ def start_producer(children: Children, stage: Stage, scenario: Scenario) -> Chil
     )
 
 
-def _make_login(connection: psycopg.Connection, owner_url: str, name: str, role: str) -> str:
+def make_login(connection: psycopg.Connection, owner_url: str, name: str, role: str) -> str:
+    """A login that may do what the role may; returns its connection string."""
     password = secrets.token_urlsafe(24)
     connection.execute(
         sql.SQL("create role {} login password {} in role {}").format(
@@ -117,29 +119,50 @@ def _make_login(connection: psycopg.Connection, owner_url: str, name: str, role:
     return urlunsplit(parts._replace(netloc=f"{name}:{quote(password)}@{parts.hostname}:{parts.port}"))
 
 
-def _connect(
+def connect_all(
     connection: psycopg.Connection, control: Control, name: str, organizations: Mapping[UUID, str]
 ) -> dict[UUID, int]:
     """Point a provider at the sandbox, and connect every organization to a new account there."""
-    crm, api = CRMS[name], control.api(name)
+    point_at(connection, control, name)
+    return {
+        organization_id: connect(connection, control, name, organization_id, control.open_account(name, title))
+        for organization_id, title in organizations.items()
+    }
+
+
+def point_at(connection: psycopg.Connection, control: Control, name: str) -> None:
+    """The provider's URLs are the sandbox's."""
     connection.execute(
         "update integration_providers set config = config || %s::jsonb where name = %s",
-        [json.dumps(crm.urls(api)), name],
+        [json.dumps(CRMS[name].urls(control.api(name))), name],
     )
-    accounts: dict[UUID, int] = {}
-    for organization_id, title in organizations.items():
-        account = control.open_account(name, title)
-        accounts[organization_id] = account["account"]
-        credentials = connection_of(crm, api, account, int(time.time()) + TOKEN_SECONDS)
-        connection.execute(
-            "insert into user_integrations (organization_id, provider_id, name, credentials) "
-            "select %s, id, %s, %s from integration_providers where name = %s",
-            [organization_id, crm.title, json.dumps(credentials), name],
-        )
-    return accounts
 
 
-def _insert_host_rows(connection: psycopg.Connection, scenario: Scenario) -> None:
+def connect(
+    connection: psycopg.Connection,
+    control: Control,
+    name: str,
+    organization_id: UUID,
+    account: Mapping[str, Any],
+    field_mappings: Mapping[str, Any] | None = None,
+) -> int:
+    """Connect an organization to an account that the sandbox opened; returns the account's number.
+
+    The encryption key must be set in the session.
+    """
+    crm = CRMS[name]
+    credentials = connection_of(crm, control.api(name), account, int(time.time()) + TOKEN_SECONDS)
+    connection.execute(
+        "insert into user_integrations (organization_id, provider_id, credentials, field_mappings) "
+        "select %s, id, %s, %s from integration_providers where name = %s",
+        [organization_id, json.dumps(credentials), json.dumps(field_mappings or {}), name],
+    )
+    number: int = account["account"]
+    return number
+
+
+def insert_host_rows(connection: psycopg.Connection, scenario: Scenario) -> None:
+    """The host application's rows, as its owner."""
     with connection.cursor() as cursor:
         cursor.executemany("insert into organizations (id, name) values (%s, %s)", list(scenario.organizations.items()))
         cursor.executemany(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
+from sandbox.consent import HUBSPOT, NEW, new_name
 from sandbox.hubspot.errors import ApiError
 from sandbox.hubspot.gate import check_version, respond
 from sandbox.hubspot.grants import refused
@@ -19,7 +18,6 @@ from sandbox.hubspot.portal import Portal
 if TYPE_CHECKING:
     from sandbox.hubspot.emulator import HubSpot
 
-CONSENT = (Path(__file__).parent.parent / "pages" / "consent.html").read_text(encoding="utf-8")
 Form = dict[str, str]
 
 
@@ -43,42 +41,37 @@ class OAuth:
         try:
             asked = self._asked(dict(request.query_params))
         except ApiError as error:
-            return HTMLResponse(f"<!doctype html><title>HubSpot</title><h1>{html.escape(error.message)}</h1>", 400)
+            return HUBSPOT.refuse(error.message)
         with self.hubspot.lock:
-            portals = [
-                f'<label><input type="radio" name="hub_id" value="{portal.hub_id}"{" checked" if first else ""}> '
-                f"{html.escape(portal.name)} <small>{portal.hub_id}</small></label>"
-                for portal in self.hubspot.portals.values()
-                for first in [portal is next(iter(self.hubspot.portals.values()))]
-            ]
-        hidden = [
-            f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
-            for name, value in asked.items()
-        ]
-        scopes = [f"<li><code>{html.escape(scope)}</code></li>" for scope in asked["scope"].split()]
-        page = CONSENT.replace("{portals}", "".join(portals) or "<p>There is no portal yet.</p>")
-        return HTMLResponse(page.replace("{hidden}", "".join(hidden)).replace("{scopes}", "".join(scopes)))
+            portals = [(portal.hub_id, portal.name) for portal in self.hubspot.portals.values()]
+        return HUBSPOT.ask(portals, asked, _scopes(asked))
 
     async def decide(self, request: Request) -> Response:
         """The consent page's buttons: back to the app with `code` and `state`, or with `error=access_denied`."""
         form = _pairs((await request.body()).decode())
         try:
-            asked = self._asked({name: form[name] for name in form if name not in ("decision", "hub_id")})
+            asked = self._asked({name: form[name] for name in form if name not in ("decision", "hub_id", "new_name")})
         except ApiError as error:
-            return HTMLResponse(html.escape(error.message), 400)
+            return HUBSPOT.refuse(error.message)
         back = {"state": asked["state"]} if "state" in asked else {}
         if form.get("decision") != "approve":
             denied = {"error": "access_denied", "error_description": "User denied access", **back}
             return _back_to(asked["redirect_uri"], denied)
         with self.hubspot.lock:
-            portal = self.hubspot.portals.get(int(form["hub_id"]) if form.get("hub_id", "").isdecimal() else -1)
+            portal = self._chosen(form)
             if portal is None:
-                return HTMLResponse("There is no such portal", 400)
-            scopes = tuple(dict.fromkeys(f"{asked['scope']} {asked.get('optional_scope', '')}".split()))
+                return HUBSPOT.refuse("There is no such account")
             code = self.hubspot.grants.grant_code(
-                portal, asked["redirect_uri"], scopes, asked.get("code_challenge") or None
+                portal, asked["redirect_uri"], _scopes(asked), asked.get("code_challenge") or None
             )
         return _back_to(asked["redirect_uri"], {"code": code, **back})
+
+    def _chosen(self, form: Form) -> Portal | None:
+        """The portal that a person chose, or opened by choosing."""
+        chosen = form.get("hub_id", "")
+        if chosen == NEW:
+            return self.hubspot.open_portal(name=new_name(form))
+        return self.hubspot.portals.get(int(chosen) if chosen.isdecimal() else -1)
 
     def _asked(self, given: Form) -> Form:
         if given.get("client_id") != self.hubspot.client_id:
@@ -181,6 +174,10 @@ class OAuth:
             marks["account"] = portal.hub_id
         grants.revoke_token(token)
         return Response(None, 200)
+
+
+def _scopes(asked: Form) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{asked['scope']} {asked.get('optional_scope', '')}".split()))
 
 
 def _form(request: Request, raw: bytes) -> Form:

@@ -1,6 +1,7 @@
-// Shows the newest state every two seconds, and leaves open, closed and scrolled what the reader left so.
+// Shows the newest state every two seconds, and leaves open, closed, scrolled and focused what the reader left so.
 "use strict";
 
+const FOCUSABLE = "summary, .wide";
 const title = (details) => details.querySelector("summary").firstChild.textContent;
 
 async function refresh() {
@@ -15,7 +16,9 @@ async function refresh() {
     });
   });
   const tops = [...document.querySelectorAll(".wide")].map((box) => box.scrollTop);
+  const focused = [...document.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
   document.querySelector("main").replaceWith(fresh.querySelector("main"));
+  document.querySelectorAll(FOCUSABLE)[focused]?.focus({ preventScroll: true });
   document.querySelectorAll(".wide").forEach((box, index) => { box.scrollTop = tops[index] ?? 0; });
 }
 

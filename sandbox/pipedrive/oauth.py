@@ -5,27 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import html
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
+from sandbox.consent import NEW, PIPEDRIVE, new_name
+from sandbox.pipedrive.company import Company
 from sandbox.pipedrive.errors import OAuthError
 from sandbox.pipedrive.wire import respond
 
 if TYPE_CHECKING:
     from sandbox.pipedrive.emulator import Pipedrive
 
-# One page serves all emulated CRMs; it was HubSpot's first.
-CONSENT = (
-    (Path(__file__).parent.parent / "pages" / "consent.html")
-    .read_text(encoding="utf-8")
-    .replace("HubSpot", "Pipedrive")
-)
 Form = dict[str, str]
 ASKED = ("client_id", "redirect_uri", "state", "response_type", "scope")
 
@@ -47,39 +41,35 @@ class OAuth:
         try:
             asked = self._asked(dict(request.query_params))
         except OAuthError as error:
-            return HTMLResponse(f"<!doctype html><title>Pipedrive</title><h1>{html.escape(error.message)}</h1>", 400)
+            return PIPEDRIVE.refuse(error.message)
         with self.pipedrive.lock:
-            companies = [
-                f'<label><input type="radio" name="company" value="{company.number}"{"" if place else " checked"}> '
-                f"{html.escape(company.name)} <small>{company.number}</small></label>"
-                for place, company in enumerate(self.pipedrive.companies.values())
-            ]
-        hidden = [
-            f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
-            for name, value in asked.items()
-        ]
-        scopes = [f"<li><code>{html.escape(scope)}</code></li>" for scope in self.pipedrive.app_scopes]
-        page = CONSENT.replace("{portals}", "".join(companies) or "<p>There is no company yet.</p>")
-        return HTMLResponse(page.replace("{hidden}", "".join(hidden)).replace("{scopes}", "".join(scopes)))
+            companies = [(company.number, company.name) for company in self.pipedrive.companies.values()]
+        return PIPEDRIVE.ask(companies, asked, self.pipedrive.app_scopes)
 
     async def decide(self, request: Request) -> Response:
         """The consent page's buttons: back to the app with `code` and `state`, or with `error=user_denied`."""
         form = _pairs((await request.body()).decode(errors="replace"))
         try:
-            asked = self._asked({name: form[name] for name in form if name not in ("decision", "company")})
+            asked = self._asked({name: form[name] for name in form if name not in ("decision", "company", "new_name")})
         except OAuthError as error:
-            return HTMLResponse(html.escape(error.message), 400)
+            return PIPEDRIVE.refuse(error.message)
         back = {"state": asked["state"]} if "state" in asked else {}
         if form.get("decision") != "approve":
             return _back_to(asked["redirect_uri"], {"error": "user_denied", **back})
         with self.pipedrive.lock:
-            chosen = form.get("company", "")
-            company = self.pipedrive.companies.get(int(chosen) if chosen.isdecimal() else -1)
+            company = self._chosen(form)
             if company is None:
-                return HTMLResponse("There is no such company", 400)
+                return PIPEDRIVE.refuse("There is no such company")
             company.scopes = self.pipedrive.app_scopes
             code = self.pipedrive.grants.grant_code(company, asked["redirect_uri"])
         return _back_to(asked["redirect_uri"], {"code": code, **back})
+
+    def _chosen(self, form: Form) -> Company | None:
+        """The company that a person chose, or opened by choosing."""
+        chosen = form.get("company", "")
+        if chosen == NEW:
+            return self.pipedrive.open_company(name=new_name(form))
+        return self.pipedrive.companies.get(int(chosen) if chosen.isdecimal() else -1)
 
     def _asked(self, given: Form) -> Form:
         if given.get("client_id") != self.pipedrive.client_id:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from sandbox.salesforce.consent import page
+from sandbox.consent import NEW, SALESFORCE, new_name
 from sandbox.salesforce.errors import ApiError, OAuthError
 from sandbox.salesforce.gate import base_url_of, bearer, respond
 from sandbox.salesforce.grants import Approval
+from sandbox.salesforce.org import Org
 
 if TYPE_CHECKING:
     from sandbox.salesforce.emulator import Salesforce
@@ -38,23 +38,24 @@ class OAuth:
             return refusal
         with self.salesforce.lock:
             orgs = [(org.number, org.name) for org in self.salesforce.orgs.values()]
-        return HTMLResponse(page(orgs, asked))
+        return SALESFORCE.ask(orgs, asked, _scopes(asked))
 
     async def decide(self, request: Request) -> Response:
         """The consent page's buttons: back to the app with `code` and `state`, or with `error=access_denied`."""
         form = _pairs((await request.body()).decode(errors="replace"))
-        asked = {name: value for name, value in form.items() if name not in ("decision", "org")}
+        asked = {name: value for name, value in form.items() if name not in ("decision", "org", "new_name")}
         refusal = self._refusal(asked)
         if refusal is not None:
             return refusal
         if form.get("decision") != "approve":
             return _back(asked, error="access_denied", error_description="end-user denied authorization")
         with self.salesforce.lock:
-            org = self.salesforce.orgs.get(int(form["org"]) if form.get("org", "").isdecimal() else -1)
+            org = self._chosen(form)
             if org is None:
-                return HTMLResponse("There is no such org", 400)
-            scopes = tuple(dict.fromkeys(asked.get("scope", "").split())) or ("refresh_token", "api", "id")
-            code = self.salesforce.grants.grant_code(org, asked["redirect_uri"], scopes, asked["code_challenge"])
+                return SALESFORCE.refuse("There is no such org")
+            code = self.salesforce.grants.grant_code(
+                org, asked["redirect_uri"], _scopes(asked), asked["code_challenge"]
+            )
         return _back(asked, code=code)
 
     async def token(self, request: Request) -> Response:
@@ -94,14 +95,22 @@ class OAuth:
             },
         )
 
+    def _chosen(self, form: Form) -> Org | None:
+        """The org that a person chose, or opened by choosing."""
+        chosen = form.get("org", "")
+        if chosen == NEW:
+            return self.salesforce.open_org(name=new_name(form))
+        return self.salesforce.orgs.get(int(chosen) if chosen.isdecimal() else -1)
+
     def _refusal(self, asked: Form) -> Response | None:
         """What is wrong with a request for authorization: a page, or an error that the app is told."""
         if asked.get("client_id") != self.salesforce.client_id:
-            return HTMLResponse("error=invalid_client_id&amp;error_description=client identifier invalid", 400)
+            return SALESFORCE.refuse("error=invalid_client_id&error_description=client identifier invalid")
         redirect, allowed = asked.get("redirect_uri", ""), self.salesforce.redirect_uris
         if urlsplit(redirect).scheme not in ("http", "https") or (allowed is not None and redirect not in allowed):
-            text = "error=redirect_uri_mismatch&error_description=redirect_uri must match configuration"
-            return HTMLResponse(html.escape(text), 400)
+            return SALESFORCE.refuse(
+                "error=redirect_uri_mismatch&error_description=redirect_uri must match configuration"
+            )
         problem = _problem(asked)
         return _back(asked, error=problem[0], error_description=problem[1]) if problem else None
 
@@ -168,6 +177,10 @@ def _problem(asked: Form) -> tuple[str, str] | None:
     if asked.get("code_challenge_method") != "S256":
         return "invalid_request", "code challenge method must be S256"
     return None
+
+
+def _scopes(asked: Form) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(asked.get("scope", "").split())) or ("refresh_token", "api", "id")
 
 
 def _identity(approval: Approval, base: str) -> dict[str, Any]:

@@ -147,3 +147,22 @@ def test_tokens_name_the_place_where_the_crm_was_put(crm: str) -> None:
     emulator = emulate(crm)
     locate(emulator, "http://127.0.0.1:8900")
     assert getattr(emulator, "base_url", None) == f"http://127.0.0.1:8900/{crm}"
+
+
+@pytest.mark.parametrize(
+    ("crm", "path"),
+    [
+        ("hubspot", "/hubspot/contacts/0/record/0-1/1"),
+        ("salesforce", "/salesforce/lightning/r/Contact/{id}/view"),
+        ("pipedrive", "/pipedrive/person/1"),
+    ],
+)
+def test_a_record_is_shown_where_the_crm_shows_it_and_escaped(crm: str, path: str) -> None:
+    ledger = LEDGERS[crm]()
+    (contact,) = ledger.get("contacts") or ledger["persons"]
+    with serve(create_app(Still(crm, ledger))) as server:
+        shown = httpx.get(server.url + path.format(id=contact["id"]))
+        assert shown.status_code == 200
+        for text in ("ada@example.com", "O&#x27;Neil", "&lt;i&gt;account&lt;/i&gt;"):
+            assert text in shown.text
+        assert httpx.get(server.url + path.format(id="0").replace("/1", "/0")).status_code == 404
