@@ -53,6 +53,9 @@ class Carrier:
     """Keeps one client for each integration: its tokens, its budget, what it has learnt about the account.
 
     `client_for` finds the client of a provider by its name, or raises `LookupError`.
+
+    Attributes:
+        http: what carries the calls.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class Carrier:
     ) -> None:
         self._database = database
         self._settings = settings
-        self._http = http
+        self.http = http
         self._stopping = stopping
         self._client_for = client_for
         self._observer = observer
@@ -129,6 +132,13 @@ class Carrier:
         connection = self._connections.get(batch.integration_id)
         if connection is not None:
             connection.budget.prepay(batch.id, costs)
+
+    def tokens_for(self, integration_id: int, provider: str, config: ProviderConfig) -> IntegrationTokens:
+        """The tokens of an integration; a refresh that is under way outlives whoever wanted it, until `close`."""
+        app = self._settings.apps.get(provider)
+        return IntegrationTokens(
+            self._database, integration_id, provider, config, app, self.http, self._keep, self._observer
+        )
 
     async def close(self, seconds: float) -> None:
         """Wait for what is being said to the database or a token endpoint just now, as long as that."""
@@ -202,19 +212,9 @@ class Carrier:
             raise Unauthorized(
                 f"this version of the daemon cannot speak to it: {error}", provider=batch.provider
             ) from None
-        app = self._settings.apps.get(batch.provider)
-        tokens = IntegrationTokens(
-            self._database,
-            batch.integration_id,
-            batch.provider,
-            batch.config,
-            app,
-            self._http,
-            self._keep,
-            self._observer,
-        )
+        tokens = self.tokens_for(batch.integration_id, batch.provider, batch.config)
         budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping, self._observer)
-        client = make(batch.config, tokens, budget, self._http)
+        client = make(batch.config, tokens, budget, self.http)
         client.observer = self._observer
         account = Account(self._database, client, batch.integration_id, batch.provider)
         connection = _Connection(batch.config, batch.credentials_version, tokens, budget, client, account)

@@ -12,9 +12,11 @@ from listener.errors import EX_CONFIG
 
 MODULES = {
     "console": "console.command",
+    "claim-database": "listener.console",
     "demo": "listener.console",
     "install-sql": "listener.console",
     "migrate": "listener.console",
+    "rotate-key": "listener.keys",
     "run": "listener.run",
     "sign-in-link": "console.command",
     "status": "listener.console",

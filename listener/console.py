@@ -26,8 +26,10 @@ from sql.migrate import migrate as bring_up_to_date
 NOT_MIGRATED = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.InvalidParameterValue,  # the role that the migration makes is not there
+    psycopg.errors.UndefinedObject,
 )
 WIDE = 200
 
@@ -52,6 +54,25 @@ def migrate(check: bool) -> None:
                 raise error.__context__ from None
             fail(str(error), 1)
         click.echo(f"applied {len(applied)} files" if applied else "up to date")
+
+
+@click.command("claim-database")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def claim_database(yes: bool) -> None:
+    """Say that this database is the one that writes to the CRMs: after it was restored, cloned or upgraded.
+
+    A copy does not send by itself, as the original may still be at work. Make sure that it is not.
+
+    Example: DATABASE_URL=postgresql://postgres@localhost/app crm-sync claim-database
+    """
+    url = require_database()
+    with _clear_words():
+        problem = ask.fence_problem(url)
+        click.echo(problem or "This database is claimed already; claiming it again makes its daemons start anew.")
+        if not yes and not click.confirm("Is it the only one that is to write to these CRMs?"):
+            fail("nothing was changed", 1)
+        generation = ask.claim_database(url)
+        click.echo(f"claimed, generation {generation}: daemons may work here, and those that already did start anew")
 
 
 @click.command("install-sql")

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import asyncpg
 
-from listener.documents import Claim, claim_of, json_of
-from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable
+from listener.documents import Claim, Deletion, IdleConnection, Revocation, Seals, claim_of, json_of
+from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable, Refusal
 from listener.observer import SILENT, Observer
 from listener.settings import Settings
 from providers.credentials import Credentials
@@ -74,7 +74,9 @@ async def connect(settings: Settings) -> asyncpg.Connection:
 
 
 def _server_settings(settings: Settings) -> dict[str, str]:
+    old_keys = settings.old_encryption_keys.get_secret_value()
     return {
+        **({"crm_sync.old_encryption_keys": old_keys} if old_keys else {}),
         "application_name": "crm-sync",
         "role": "crm_sync_daemon",
         "crm_sync.encryption_key": settings.encryption_key.get_secret_value(),
@@ -289,6 +291,59 @@ class Database:
         )
         return answer
 
+    async def idle_connections(self) -> list[IdleConnection]:
+        """Connections whose token nobody has refreshed for long; they are ours for two minutes."""
+        rows = await self._rows("select * from crm_sync.idle_connections()")
+        return [IdleConnection(*row.values()) for row in rows]
+
+    async def note_not_refreshable(self, integration_id: int, seen_version: int) -> None:
+        await self._value("select crm_sync.note_not_refreshable($1, $2)", integration_id, seen_version)
+
+    async def refuse_credentials(self, integration_id: int, seen_version: int, reason: str) -> bool:
+        """Park a connection whose credentials the CRM has refused; False when there are newer ones."""
+        answer: bool = await self._value(
+            "select crm_sync.refuse_credentials($1, $2, $3)", integration_id, seen_version, reason
+        )
+        return answer
+
+    async def claim_revocation(self) -> Revocation | None:
+        """The next credentials to be revoked; they are ours for two minutes."""
+        row = await self._row("select * from crm_sync.claim_revocation()")
+        return None if row is None else Revocation(*row.values())
+
+    async def finish_revocation(
+        self, revocation: Revocation, outcome: str, reason: str | None = None, retry_after: float | None = None
+    ) -> None:
+        """Say what became of it: `revoked`, `unknown`, `impossible` or `later`, the last two with a reason."""
+        await self._value(
+            "select crm_sync.finish_revocation($1, $2, $3, $4, $5, $6)",
+            revocation.organization_id,
+            revocation.id,
+            revocation.attempts,
+            outcome,
+            reason,
+            retry_after,
+        )
+
+    async def delete_disconnected(self) -> Deletion | None:
+        """Delete a piece of what has been disconnected for too long; None when there is nothing (more)."""
+        row = await self._row("select * from crm_sync.delete_disconnected()")
+        return None if row is None else Deletion(*row.values())
+
+    async def check_fence(self, generation: int | None) -> int:
+        """The generation of the claim on this database; raises `Fenced` where we must not work."""
+        answer: int = await self._value("select crm_sync.check_fence($1)", generation)
+        return answer
+
+    async def reseal(self, after: int) -> tuple[int | None, int]:
+        """Seal a batch of credentials anew; returns where to go on (None: that was all), and how many it were."""
+        row = await self._row("select * from crm_sync.reseal($1)", after)
+        return row["reached"], row["resealed"]
+
+    async def count_seals(self) -> list[Seals]:
+        rows = await self._rows("select * from crm_sync.count_seals()")
+        return [Seals(*row.values()) for row in rows]
+
     async def adopt_orphans(self) -> int:
         answer: int = await self._value("select crm_sync.adopt_orphans()")
         return answer
@@ -336,14 +391,24 @@ class Database:
         try:
             return await self._pool.fetchrow(query, *arguments)
         except TROUBLE as error:
-            refusal = REFUSAL_BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
-            if refusal is None:
-                is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
-                self.observer.database_troubled(is_lost=is_lost)
-                raise DatabaseTrouble(error, is_lost=is_lost) from None
-            # asyncpg's str() has the hint in it as well
-            words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]
-            raise refusal(". ".join(filter(None, words)), getattr(error, "hint", None)) from None
+            raise self._named(error) from None
+
+    async def _rows(self, query: str, *arguments: object) -> list[Any]:
+        try:
+            return list(await self._pool.fetch(query, *arguments))
+        except TROUBLE as error:
+            raise self._named(error) from None
+
+    def _named(self, error: Exception) -> Refusal | DatabaseTrouble:
+        """What a call of ours met, as the rest of the daemon knows it."""
+        refusal = REFUSAL_BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
+        if refusal is None:
+            is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
+            self.observer.database_troubled(is_lost=is_lost)
+            return DatabaseTrouble(error, is_lost=is_lost)
+        # asyncpg's str() has the hint in it as well
+        words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]
+        return refusal(". ".join(filter(None, words)), getattr(error, "hint", None))
 
 
 def _objects(text: str | None) -> list[dict[str, Any]]:

@@ -1,11 +1,12 @@
-"""What travels between the database and the daemon, as text: claims on the way in, outcomes on the way out."""
+"""What travels between the database and the daemon: claims on the way in, outcomes on the way out, other work."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -50,6 +51,47 @@ class Claim:
     look_seconds: float = 0.0
     is_prepaid: bool = False
     unreadable: Unreadable | None = None
+
+
+class IdleConnection(NamedTuple):
+    """A connection whose token is to be kept alive; `config` is JSON text."""
+
+    integration_id: int
+    provider: str
+    config: str
+
+
+class Revocation(NamedTuple):
+    """Credentials of a connection that has ended; `config` and `credentials` are JSON text, and the latter secret."""
+
+    organization_id: UUID
+    id: int
+    attempts: int
+    integration_id: int
+    provider: str
+    config: str
+    credentials: str
+
+    def __repr__(self) -> str:
+        return f"Revocation(id={self.id}, integration_id={self.integration_id}, provider={self.provider!r})"
+
+
+class Deletion(NamedTuple):
+    """A connection of which a piece was deleted, or the last."""
+
+    integration_id: int
+    provider: str
+    is_gone: bool
+
+
+class Seals(NamedTuple):
+    """How much is sealed with one key; `opens`: we have it."""
+
+    key_id: str
+    is_current: bool
+    opens: bool
+    connections: int
+    revocations: int
 
 
 def claim_of(text: str | None, **answer: Any) -> Claim:

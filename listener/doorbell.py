@@ -17,6 +17,7 @@ from listener.settings import Settings
 
 CHANNEL = "crm_sync"
 DUE_CHANNEL = "crm_sync_due"
+REVOCATIONS = "revocations"
 MOST_HINTS = 100
 MOST_DIGITS = 18
 """Anybody may notify; these fit into a bigint."""
@@ -34,6 +35,7 @@ class Doorbell:
 
     Attributes:
         hints: ids of integrations that somebody said have work; it may be done by now, and others may have some too.
+        revocations: somebody said that there are tokens to be revoked.
         rung: somebody rang, or may have rung unheard: look at the queue. Whoever looks clears it first.
         is_listening: a ring would be heard.
         was_tried: the first attempt to listen is over, whatever came of it.
@@ -43,6 +45,7 @@ class Doorbell:
         self, settings: Settings, database: Database, worker_id: UUID, on_change: Callable[[], Awaitable[None]]
     ) -> None:
         self.hints: deque[int] = deque(maxlen=MOST_HINTS)
+        self.revocations = asyncio.Event()
         self.rung = asyncio.Event()
         self.is_listening = False
         self.was_tried = False
@@ -101,6 +104,8 @@ class Doorbell:
             self.rung.set()
         elif payload == str(self._worker_id):
             self._heard.set()
+        elif payload == REVOCATIONS:
+            self.revocations.set()
 
     def _on_hint(self, _connection: asyncpg.Connection, _pid: int, _channel: str, payload: str) -> None:
         if payload.isdecimal() and len(payload) <= MOST_DIGITS:

@@ -50,7 +50,15 @@ class KeyMissing(Refusal):
 
 
 class KeyWrong(Refusal):
-    """CS004, CS005: credentials were sealed with another key, or changed afterwards."""
+    """CS004: credentials were sealed with a key that we do not have."""
+
+
+class CredentialsDamaged(Refusal):
+    """CS005: sealed credentials were changed, or belong to another connection."""
+
+
+class Fenced(Refusal):
+    """CS030, CS031: this database is a copy of the one that may write to the CRMs, or was claimed since we started."""
 
 
 class InvalidSettings(Refusal):
@@ -66,12 +74,14 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS002": KeyMissing,
     "CS003": InvalidSettings,
     "CS004": KeyWrong,
-    "CS005": KeyWrong,
+    "CS005": CredentialsDamaged,
     "CS010": InvalidSettings,
     "CS012": InvalidSettings,
     "CS013": InvalidSettings,
     "CS020": InvalidSettings,
     "CS021": NotYours,
+    "CS030": Fenced,
+    "CS031": Fenced,
     "CS090": SchemaTooOld,
     "3F000": SchemaTooOld,
     "42883": SchemaTooOld,

@@ -81,13 +81,15 @@ async def _work(settings: Settings, stopping: asyncio.Event, probes: Probes | No
             database.terminate()
 
 
-async def check(database: Database) -> None:
-    """Refuse to start on a database that is too old, or with a key that does not open what is stored there."""
+async def check(database: Database, *, sends: bool = True) -> None:
+    """Refuse a database that is too old; for who `sends`, also a copy, or a key that does not open what is stored."""
     try:
         version = await database.schema_version()
         if version is None or version < REQUIRED_SCHEMA:
             raise SchemaTooOld(f"the database is at schema version {version or 0}, this daemon needs {REQUIRED_SCHEMA}")
-        await database.verify_key()
+        if sends:
+            await database.check_fence(None)
+            await database.verify_key()
     except DatabaseTrouble as trouble:
         raise DatabaseUnreachable(
             f"the database does not let us look: {trouble}",

@@ -50,6 +50,8 @@ class Settings(BaseModel):
 
     database_url: SecretStr
     encryption_key: SecretStr
+    old_encryption_keys: SecretStr = SecretStr("")
+    """Separated by white space; they open what was sealed with them, and seal nothing."""
     apps: dict[str, OAuthApp] = {}
     listen: bool = True
     batch_size: int = Field(default=1000, ge=1, le=1000)
@@ -104,6 +106,7 @@ class Settings(BaseModel):
 VARIABLES = {
     "database_url": "DATABASE_URL",
     "encryption_key": "INTEGRATION_ENCRYPTION_KEY",
+    "old_encryption_keys": "INTEGRATION_ENCRYPTION_KEY_OLD",
     "listen": "CRM_SYNC_LISTEN",
     "batch_size": "CRM_SYNC_BATCH_SIZE",
     "concurrency": "CRM_SYNC_CONCURRENCY",

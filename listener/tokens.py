@@ -6,18 +6,18 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine
-from urllib.parse import urlsplit
 
 import structlog
 from pydantic import ValidationError
 
 from listener.db import Database
-from listener.errors import DatabaseTrouble, KeyWrong
+from listener.errors import CredentialsDamaged, DatabaseTrouble, KeyWrong
 from listener.observer import SILENT, Observer
 from listener.settings import OAuthApp
 from providers import oauth
 from providers.base import Http
-from providers.credentials import Credentials, host_of
+from providers.credentials import Credentials
+from providers.endpoints import token_url_of
 from providers.errors import ProviderError, Unauthorized, Unavailable
 from providers.models import ProviderConfig
 
@@ -25,9 +25,6 @@ EXPIRES_SOON_SECONDS = 120.0
 OTHER_DAEMON_SECONDS = 30.0
 OTHER_DAEMON_LOOK_SECONDS = 0.1
 STORE_SECONDS = 30.0
-SANDBOX_HOST = ".sandbox."
-SANDBOX_TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
-"""A Salesforce sandbox gives tokens itself: the production's login knows nothing of it."""
 
 Keep = Callable[[Coroutine[object, object, Credentials]], "asyncio.Task[Credentials]"]
 
@@ -82,7 +79,7 @@ class IntegrationTokens:
                 return self._credentials
             deadline = time.monotonic() + OTHER_DAEMON_SECONDS
             while time.monotonic() < deadline:
-                match await self._database.begin_refresh(self._integration_id, stale.version):
+                match await self._begin(stale.version):
                     case "newer":
                         return await self._open()
                     case "yours":
@@ -91,10 +88,44 @@ class IntegrationTokens:
                 await asyncio.sleep(OTHER_DAEMON_LOOK_SECONDS)
             raise Unavailable("another daemon has been refreshing the token for too long", provider=self._provider)
 
+    async def renew(self) -> bool:
+        """Refresh a token that nobody has used for long; False when there is nothing to refresh it with."""
+        credentials = await self._open()
+        if credentials.refresh_token is None:
+            await self._database.note_not_refreshable(self._integration_id, credentials.version)
+            return False
+        try:
+            await self.refresh(credentials)
+        except Unauthorized as refusal:
+            # only what the CRM said of this very grant: whatever else is wrong, the connection may work for the moment
+            if refusal.code in oauth.DEAD and await self._database.refuse_credentials(
+                self._integration_id, credentials.version, refusal.message
+            ):
+                log.warning("connection_lost", integration_id=self._integration_id, provider=self._provider)
+            raise
+        return True
+
+    async def _begin(self, seen_version: int) -> str:
+        try:
+            return await self._database.begin_refresh(self._integration_id, seen_version)
+        except KeyWrong as refusal:
+            raise self._without_key(refusal) from None
+
+    def _without_key(self, refusal: KeyWrong) -> Unavailable:
+        """A fault of this installation while keys are rotated, not of the connection: it passes with a restart."""
+        log.error("encryption_key_missing", integration_id=self._integration_id, error=str(refusal))
+        return Unavailable(
+            "our own encryption key does not open what this connection was sealed with: the daemon has to be started "
+            "with the key of today",
+            provider=self._provider,
+        )
+
     async def _open(self) -> Credentials:
         try:
             credentials = await self._database.open_credentials(self._integration_id)
         except KeyWrong as refusal:
+            raise self._without_key(refusal) from None
+        except CredentialsDamaged as refusal:
             raise Unauthorized(str(refusal).replace("\n", ". "), provider=self._provider) from None
         except ValidationError as error:
             fields = ", ".join(sorted({str(detail["loc"][0]) for detail in error.errors() if detail["loc"]})) or "all"
@@ -113,6 +144,8 @@ class IntegrationTokens:
             kind = error.kind.value if isinstance(error, ProviderError) else "failed"
             self._observer.refreshed(self._provider, kind)
             await self._database.end_refresh(self._integration_id)
+            if isinstance(error, Unauthorized) and (current := await self._open()).version > stale.version:
+                return current  # somebody has connected it again meanwhile: those were not refused
             raise
         self._observer.refreshed(self._provider, "refreshed")
         fresh = stale.model_copy(
@@ -144,7 +177,7 @@ class IntegrationTokens:
                 provider=self._provider,
             )
         return await oauth.refresh(
-            self._config.model_copy(update={"token_url": self._token_url(stale)}),
+            self._config.model_copy(update={"token_url": token_url_of(stale, self._config, self._provider)}),
             self._app.client_id,
             self._app.client_secret,
             stale.refresh_token,
@@ -152,14 +185,6 @@ class IntegrationTokens:
             client_auth=self._config.client_auth,
             provider=self._provider,
         )
-
-    def _token_url(self, stale: Credentials) -> str:
-        """Where this connection refreshes; raises `Unauthorized` for a host that is none of the CRM's."""
-        if stale.token_url:
-            return host_of(stale.token_url, self._config, self._provider)
-        if stale.instance_url and SANDBOX_HOST in (urlsplit(stale.instance_url).hostname or ""):
-            return host_of(stale.instance_url, self._config, self._provider) + SANDBOX_TOKEN_PATH
-        return self._config.token_url
 
     async def _store(self, seen_version: int, fresh: Credentials) -> int | None:
         """Committed before they are first used, and tried for a while: a rotated refresh token must not die with us.

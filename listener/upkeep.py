@@ -18,6 +18,7 @@ BEAT_SECONDS = 20.0
 BEAT_AGAIN_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 60.0
 PURGE_PAUSE_SECONDS = 0.05
+DELETE_SECONDS = 20.0
 
 log = structlog.get_logger()
 
@@ -40,20 +41,26 @@ class Upkeep:
         worker_id: UUID,
         running: dict[asyncio.Task[None], Held],
         announce: Callable[[], Awaitable[None]],
+        check_fence: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._database = database
         self._worker_id = worker_id
         self._running = running
         self._announce = announce
+        self._check_fence = check_fence
 
     async def beat(self) -> None:
-        """Renew the leases well before they end, and show that we are alive, until cancelled."""
+        """Renew the leases well before they end, and show that we are alive, until cancelled.
+
+        Raises `Fenced` as soon as the database turns out to be another one than we started with.
+        """
         every = min(BEAT_SECONDS, self._settings.lease_seconds / 3)
         pause = every
         while True:
             await asyncio.sleep(pause)
             try:
+                await self._check_fence()
                 await self._renew_leases()
                 if not await self._database.beat(self._worker_id):
                     await self._announce()
@@ -85,6 +92,7 @@ class Upkeep:
                 self._database.advance_slots,
                 self._adopt_orphans,
                 self._drop_log_partitions,
+                self._delete_disconnected,
                 self._purge_remains,
                 self._purge,
             ):
@@ -101,6 +109,14 @@ class Upkeep:
     async def _drop_log_partitions(self) -> None:
         while await self._database.drop_log_partitions():
             pass
+
+    async def _delete_disconnected(self) -> None:
+        """A large connection goes piece by piece; the next round goes on where this one ends."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < DELETE_SECONDS and (piece := await self._database.delete_disconnected()):
+            if piece.is_gone:
+                log.info("connection_deleted", integration_id=piece.integration_id, provider=piece.provider)
+            await asyncio.sleep(PURGE_PAUSE_SECONDS)
 
     async def _purge_remains(self) -> None:
         while await self._database.purge_remains():

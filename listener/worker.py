@@ -19,7 +19,9 @@ from listener.db import Database
 from listener.documents import Claim
 from listener.doorbell import Doorbell
 from listener.errors import DatabaseTrouble
+from listener.idle import IdleTokens
 from listener.observer import SILENT, Observer
+from listener.revocations import Revocations
 from listener.settings import Settings
 from listener.upkeep import Held, Upkeep
 from providers.models import Batch
@@ -66,7 +68,10 @@ class Worker:
         self._observer = observer
         self._running: dict[asyncio.Task[None], Held] = {}
         self._doorbell = Doorbell(settings, database, self.id, self._announce)
-        self._upkeep = Upkeep(settings, database, self.id, self._running, self._announce)
+        self._upkeep = Upkeep(settings, database, self.id, self._running, self._announce, self._check_fence)
+        self._idle_tokens = IdleTokens(database, settings, carrier.tokens_for)
+        self._revocations = Revocations(database, settings, carrier.http, self._doorbell.revocations)
+        self._generation: int | None = None
         self._due: deque[int] = deque()
         self._discover_at = 0.0
         self._next_due_at: datetime | None = None
@@ -105,7 +110,8 @@ class Worker:
         Raises what ended it otherwise: a `Refusal`, or a fault of ours.
         """
         beat = asyncio.create_task(self._upkeep.beat())
-        work = [asyncio.create_task(self._work()), asyncio.create_task(self._upkeep.keep_house())]
+        duties = (self._work, self._upkeep.keep_house, self._idle_tokens.run, self._revocations.run)
+        work = [asyncio.create_task(duty()) for duty in duties]
         if self._settings.listen:
             work.append(asyncio.create_task(self._doorbell.run()))
         stop = asyncio.create_task(self._stopping.wait())
@@ -301,13 +307,20 @@ class Worker:
         await self._carrier.close(GRACE_SECONDS)
 
     async def _announce(self) -> None:
-        """Say that we are here and whether we listen; a server that has forgotten us has forgotten that we sleep."""
+        """Say that we are here and whether we listen; a server that has forgotten us has forgotten that we sleep.
+
+        It may also be another one, which is not ours to work for: raises `Fenced`.
+        """
+        await self._check_fence()
         await self._database.register(
             self.id, socket.gethostname(), os.getpid(), __version__, self._doorbell.is_listening
         )
         self._is_announced = True
         self._is_armed = False
         self._doorbell.rung.set()
+
+    async def _check_fence(self) -> None:
+        self._generation = await self._database.check_fence(self._generation)
 
 
 def _rows_of(batch: Batch) -> int:

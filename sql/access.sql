@@ -102,6 +102,19 @@ grant execute on function
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.manual_sync(uuid, uuid[])
 to crm_sync_daemon;
+-- the life of a token, keys, the fence
+grant execute on function
+  crm_sync.idle_connections(integer),
+  crm_sync.note_not_refreshable(bigint, bigint),
+  crm_sync.refuse_credentials(bigint, bigint, text),
+  crm_sync.claim_revocation(),
+  crm_sync.finish_revocation(uuid, bigint, integer, text, text, double precision),
+  crm_sync.delete_disconnected(integer),
+  crm_sync.reseal(bigint, integer),
+  crm_sync.count_seals(),
+  crm_sync.check_fence(bigint),
+  crm_sync.claim_database()
+to crm_sync_daemon;
 
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
@@ -118,6 +131,8 @@ grant select (
   id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
   total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
 ) on public.user_integrations to crm_sync_reader;
+grant select on crm_sync.fence to crm_sync_reader;
+grant select (is_refreshable, credentials_at, disconnected_at) on public.user_integrations to crm_sync_reader, authenticated;
 
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;

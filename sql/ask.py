@@ -1,4 +1,4 @@
-"""Questions that the command line asks a database; each is one SELECT on a view of crm_sync."""
+"""What the command line asks a database: questions, each one SELECT on a view of crm_sync, and the claim."""
 
 from __future__ import annotations
 
@@ -22,3 +22,32 @@ def rows(url: str, query: str) -> list[dict[str, Any]]:
         connection.execute("set transaction read only")
         connection.execute("set local role crm_sync_reader")
         return connection.execute(query.encode()).fetchall()
+
+
+def fence_problem(url: str) -> str | None:
+    """Why no daemon works on this database, None where it may; raises `psycopg.Error`."""
+    with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
+        _become_daemon(connection)
+        try:
+            connection.execute("select crm_sync.check_fence()")
+        except psycopg.Error as error:
+            if error.sqlstate != "CS030":
+                raise
+            return ". ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
+    return None
+
+
+def claim_database(url: str) -> int:
+    """Make this database the one that sends; returns the generation. Raises `psycopg.Error`."""
+    with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
+        _become_daemon(connection)
+        row = connection.execute("select crm_sync.claim_database()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _become_daemon(connection: psycopg.Connection) -> None:
+    """Where we may: its login need not inherit its rights. The owner has them anyway."""
+    row = connection.execute("select pg_catalog.pg_has_role('crm_sync_daemon', 'member')").fetchone()
+    if row is not None and row[0]:
+        connection.execute("set role crm_sync_daemon")

@@ -37,6 +37,8 @@ def template(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> 
 def database(postgres: TestServer, template: str) -> Iterator[str]:
     """URL of a migrated database of this test's own, as a superuser."""
     url = postgres.create_database(template)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("select crm_sync.claim_database()")  # a copy does not send by itself
     yield url
     postgres.drop_database(url)
 

@@ -3,13 +3,14 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  v_key text := crm_sync.session_key();
+  v_key text := (select k.key from crm_sync.session_keys() as k where k.key_id = split_part(p_sealed, ':', 3) limit 1);
   v_document jsonb;
 begin
-  if split_part(p_sealed, ':', 3) <> crm_sync.key_id(v_key) then
+  if v_key is null then
     raise exception using errcode = 'CS004', message = 'these credentials were sealed with another encryption key',
-      detail = format('Sealed with key %s, this session has key %s.', split_part(p_sealed, ':', 3), crm_sync.key_id(v_key)),
-      hint = 'Start with the key the credentials were sealed with, or connect the CRM again.';
+      detail = format('Sealed with key %s, this session has %s.', split_part(p_sealed, ':', 3),
+        (select string_agg(k.key_id, ', ' order by k.key_id) from crm_sync.session_keys() as k)),
+      hint = 'Start with the key the credentials were sealed with (while keys are rotated: with both), or connect the CRM again.';
   end if;
   begin
     v_document := crm_sync.decrypt_text(decode(split_part(p_sealed, ':', 4), 'base64'), v_key)::jsonb;

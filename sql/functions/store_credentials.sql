@@ -1,11 +1,15 @@
+-- Whatever became of the connection meanwhile, what the CRM gave must not get lost: if it was disconnected or deleted while its
+-- token was refreshed, the fresh token is the one to be revoked.
 create or replace function crm_sync.store_credentials(p_integration_id bigint, p_seen_version bigint, p_credentials text) returns bigint
 language plpgsql
 security definer
 set search_path = ''
+set crm_sync.keeps_account = 'on' -- for user_integrations__follow
 as $$
 declare
   v_new jsonb;
   v_version bigint;
+  v_integration public.user_integrations;
 begin
   begin
     v_new := p_credentials::jsonb;
@@ -16,13 +20,24 @@ begin
     raise exception using errcode = 'CS003', message = 'refreshed credentials must be a JSON object',
       hint = 'The value is not shown here on purpose.';
   end if;
-  perform from public.user_integrations as i where i.id = p_integration_id for no key update; -- connection before lane
+  select * into v_integration from public.user_integrations as i where i.id = p_integration_id for no key update; -- connection before lane
   perform from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
-  update public.user_integrations as i
-  set credentials = (crm_sync.open_sealed(i.organization_id, i.id, i.credentials) || jsonb_strip_nulls(v_new))::text
-  where i.id = p_integration_id and i.credentials is not null and i.credentials_version = p_seen_version
-  returning i.credentials_version into v_version;
-  update crm_sync.lanes as l set refresh_until = null where l.integration_id = p_integration_id;
+  if v_integration.credentials is not null and v_integration.credentials_version = p_seen_version then
+    -- the fresh tokens are the document of a daemon that opened the old ones: sealed anew by another key meanwhile, they do without
+    update public.user_integrations as i
+    set credentials = (
+      case when crm_sync.opens(i.credentials) then crm_sync.open_sealed(i.organization_id, i.id, i.credentials) else '{}' end || jsonb_strip_nulls(v_new)
+    )::text
+    where i.organization_id = v_integration.organization_id and i.id = p_integration_id
+    returning i.credentials_version into v_version;
+  elsif v_integration.credentials is null then
+    perform crm_sync.revoke_later(v_integration, p_integration_id, p_seen_version, jsonb_strip_nulls(v_new));
+  end if;
+  update crm_sync.lanes as l
+  set refresh_until = null,
+    refresh_after = case when v_version is null then l.refresh_after end,
+    refresh_failures = case when v_version is null then l.refresh_failures else 0 end
+  where l.integration_id = p_integration_id;
   return v_version;
 end;
 $$;

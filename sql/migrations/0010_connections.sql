@@ -34,6 +34,18 @@ set is_refreshable = credentials is not null,
   credentials_at = case when credentials is not null then updated_at end,
   disconnected_at = case when status = 'disconnected' then now() end;
 alter table public.user_integrations enable trigger user;
+create index user_integrations_idle_idx on public.user_integrations (provider_id, credentials_at) where is_refreshable and status in ('connected', 'syncing');
+create index user_integrations_disconnected_idx on public.user_integrations (disconnected_at) where status = 'disconnected';
+comment on index public.user_integrations_idle_idx is 'Finds the tokens of each CRM that nobody has refreshed for long.';
+comment on index public.user_integrations_disconnected_idx is 'Finds what has been disconnected for long.';
+
+alter table crm_sync.lanes
+  add column connected_at timestamptz not null default '-infinity',
+  add column refresh_after timestamptz,
+  add column refresh_failures integer not null default 0;
+comment on column crm_sync.lanes.connected_at is 'When somebody last gave it credentials: what a CRM refuses of an older claim says nothing of them.';
+comment on column crm_sync.lanes.refresh_after is 'Its idle token is not refreshed before this time: a daemon is at it, or the last attempt came to nothing.';
+comment on column crm_sync.lanes.refresh_failures is 'Attempts to refresh its idle token since one last succeeded.';
 
 alter table crm_sync.lanes add column other_account jsonb;
 comment on column crm_sync.lanes.other_account is 'The account that new credentials turned out to belong to, if it is another than before: {"id", "name", "url"}; nothing is sent until crm_sync.adopt_account().';
@@ -87,6 +99,7 @@ create table crm_sync.revocations (
   integration_id bigint not null,
   provider_id bigint not null references public.integration_providers (id) on delete cascade,
   account_id text,
+  credentials_version bigint not null,
   sealed_credentials text not null,
   attempts integer not null default 0,
   next_attempt_at timestamptz not null default now(),
@@ -104,6 +117,7 @@ comment on column crm_sync.revocations.organization_id is 'Whose connection it w
 comment on column crm_sync.revocations.integration_id is 'The connection that ended.';
 comment on column crm_sync.revocations.provider_id is 'Which CRM.';
 comment on column crm_sync.revocations.account_id is 'The account: where another connection uses it, nothing is revoked.';
+comment on column crm_sync.revocations.credentials_version is 'Of the connection, when it ended: a refresh that was under way then replaces what is kept here.';
 comment on column crm_sync.revocations.sealed_credentials is 'As they were stored.';
 comment on column crm_sync.revocations.attempts is 'How often it was tried.';
 comment on column crm_sync.revocations.next_attempt_at is 'Not before this time.';

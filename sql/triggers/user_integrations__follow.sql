@@ -7,7 +7,7 @@ begin
   if tg_op = 'DELETE' then
     delete from public.sync_queue as q where q.organization_id = old.organization_id and q.integration_id = old.id;
   elsif tg_op = 'INSERT' then
-    insert into crm_sync.lanes (organization_id, integration_id) values (new.organization_id, new.id);
+    insert into crm_sync.lanes (organization_id, integration_id, connected_at) values (new.organization_id, new.id, clock_timestamp());
   elsif new.sync_frequency <> old.sync_frequency then
     -- what waits for a slot of the old frequency goes by the new one; what is ready now may be below the lane's floors
     update crm_sync.lanes as l set look_behind_at = '-infinity', search_all_at = '-infinity' where l.integration_id = new.id;
@@ -19,11 +19,11 @@ begin
   if tg_op = 'UPDATE' and new.status in ('connected', 'syncing')
     and (old.status not in ('connected', 'syncing') or new.credentials_version <> old.credentials_version)
   then
-    -- connected anew, perhaps to another account: what was known of the old one is in doubt. A daemon that refreshes a
-    -- token holds a lease while it stores the new one: that changes no account
+    -- connected anew, perhaps to another account: what was known of the old one is in doubt, unless store_credentials says
+    -- that a token was only refreshed
     update crm_sync.lanes as l
-    set schema_ready_at = null, described_at = null
-    where l.integration_id = new.id and (l.refresh_until is null or l.refresh_until < clock_timestamp() - interval '1 minute');
+    set schema_ready_at = null, described_at = null, connected_at = clock_timestamp(), refresh_after = null, refresh_failures = 0
+    where l.integration_id = new.id and coalesce(current_setting('crm_sync.keeps_account', true), '') <> 'on';
     update crm_sync.lanes as l
     set parked_until = null, parked_kind = null, parked_reason = null, failures = 0, batch_limit = null
     where l.integration_id = new.id and l.parked_kind = 'unauthorized';

@@ -8,6 +8,8 @@ declare
   v_problem text;
   v_provider public.integration_providers;
   v_fault record;
+  v_credentials jsonb;
+  v_is_resealed boolean := false; -- the same credentials, sealed with another key
 begin
   if jsonb_typeof(new.sync_settings) = 'object' and (tg_op = 'INSERT' or new.sync_settings <> old.sync_settings) then
     new.sync_settings := crm_sync.default_sync_settings(new.provider_id) || new.sync_settings;
@@ -57,12 +59,18 @@ begin
 
   if new.credentials is not null and (tg_op = 'INSERT' or new.credentials is distinct from old.credentials) then
     if new.credentials like 'sealed:%' then
-      perform crm_sync.open_sealed(new.organization_id, new.id, new.credentials); -- only what was sealed for this very row
+      v_credentials := crm_sync.open_sealed(new.organization_id, new.id, new.credentials); -- only what was sealed for this very row
+      v_is_resealed := tg_op = 'UPDATE' and crm_sync.is_same_sealed(old.organization_id, old.id, old.credentials, v_credentials);
     else
       new.credentials := crm_sync.seal_credentials(new.organization_id, new.id, new.credentials);
+      v_credentials := crm_sync.open_sealed(new.organization_id, new.id, new.credentials);
     end if;
-    if tg_op = 'UPDATE' and old.status in ('error', 'disconnected') and new.status = old.status then
-      new.status := 'connected';
+    if not v_is_resealed then
+      new.is_refreshable := coalesce(v_credentials ->> 'refresh_token', '') <> '';
+      new.credentials_at := now();
+      if tg_op = 'UPDATE' and old.status in ('error', 'disconnected') and new.status = old.status then
+        new.status := 'connected';
+      end if;
     end if;
   end if;
   if tg_op = 'UPDATE' and new.status = 'disconnected' and old.status <> 'disconnected' then
@@ -71,7 +79,16 @@ begin
   if tg_op = 'INSERT' and new.credentials is null and coalesce(nullif(current_setting('role', true), 'none'), session_user::text) = 'authenticated' then
     new.status := 'disconnected'; -- a member prepares a connection; the credentials that make it one come by OAuth
   end if;
-  if new.credentials is not null and tg_op = 'INSERT' or tg_op = 'UPDATE' and new.credentials is distinct from old.credentials then
+  if new.credentials is null then
+    new.is_refreshable := false;
+    new.credentials_at := null;
+  end if;
+  if new.status <> 'disconnected' then
+    new.disconnected_at := null;
+  elsif tg_op = 'INSERT' or old.status <> 'disconnected' then
+    new.disconnected_at := now();
+  end if;
+  if new.credentials is not null and tg_op = 'INSERT' or tg_op = 'UPDATE' and new.credentials is distinct from old.credentials and not v_is_resealed then
     new.credentials_version := new.credentials_version + 1; -- also when they are wiped
   end if;
   if new.status in ('connected', 'syncing') and tg_op = 'UPDATE' and old.status in ('error', 'disconnected') then

@@ -329,6 +329,7 @@ class Kit:
     Attributes:
         make: the emulator, without limits, with an index that lags behind by so many seconds.
         token_path: below the CRM's address.
+        auth_path: of the consent page; what chooses an account there is `choice`.
         stages: by what is committed: companies, contacts, deals, notes and tasks.
         phone: what sets a contact's phone number in `Account.change`.
         limits: our own budgets, where the CRM's would only slow a test down.
@@ -340,11 +341,15 @@ class Kit:
     stages: Mapping[str, Stage]
     phone: Callable[[str], dict[str, Any]]
     limits: Mapping[str, Any] = field(default_factory=dict)
+    auth_path: str = "/oauth/authorize"
+    revoke_path: str = "/oauth/revoke"
+    choice: str = "company"
 
     def config(self, url: str) -> dict[str, Any]:
         """What the provider's config says of an emulator at this address."""
         limits = {"limits": dict(self.limits)} if self.limits else {}
-        return {"api_base_url": url, "token_url": url + self.token_path, "timeout_seconds": 5, **limits}
+        own = {"auth_url": url + self.auth_path, "revoke_url": url + self.revoke_path}
+        return {"api_base_url": url, "token_url": url + self.token_path, "timeout_seconds": 5, **own, **limits}
 
 
 COLLECTION = "/composite/sobjects/{}/CRM_Sync_Key__c$"
@@ -362,6 +367,8 @@ KITS: Mapping[str, Kit] = {
             "tasks": Stage("/tasks/batch/create$"),
         },
         lambda number: {"phone": number},
+        revoke_path="/oauth/2026-03/token/revoke",
+        choice="hub_id",
     ),
     "salesforce": Kit(
         SalesforceAccount,
@@ -377,6 +384,9 @@ KITS: Mapping[str, Kit] = {
             "tasks": Stage(COLLECTION.format("Task"), "PATCH"),
         },
         lambda number: {"Phone": number},
+        auth_path="/services/oauth2/authorize",
+        revoke_path="/services/oauth2/revoke",
+        choice="org",
     ),
     "pipedrive": Kit(
         PipedriveAccount,

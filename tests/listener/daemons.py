@@ -34,8 +34,8 @@ APPS = {
 
 
 def settings_for(database: str, **changes: Any) -> Settings:
-    values: dict[str, Any] = {"apps": APPS, "poll_seconds": 1.0, **changes}
-    return Settings(database_url=SecretStr(database), encryption_key=SecretStr(KEY), **values)
+    values: dict[str, Any] = {"apps": APPS, "poll_seconds": 1.0, "encryption_key": SecretStr(KEY), **changes}
+    return Settings(database_url=SecretStr(database), **values)
 
 
 class Daemon:

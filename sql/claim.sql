@@ -1,0 +1,9 @@
+-- A new database belongs to whoever makes it. One that holds a claim is left alone: it may be a copy, and then a person decides.
+
+do $$
+begin
+  if not exists (select from crm_sync.fence) then
+    perform crm_sync.claim_database();
+  end if;
+end;
+$$;
