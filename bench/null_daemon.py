@@ -24,7 +24,7 @@ from listener.settings import Settings
 from listener.worker import Worker
 from providers import base
 from providers.credentials import Credentials
-from providers.models import Batch, CrmField, Outcome
+from providers.models import AccountFacts, Batch, CrmField, Outcome
 from providers.report import Report
 
 COUNT_SECONDS = 0.1
@@ -55,8 +55,8 @@ class NullClient(base.Client):
     async def describe(self) -> list[CrmField]:
         return []
 
-    async def check(self) -> str:
-        return "a function"
+    async def identify(self) -> AccountFacts:
+        return AccountFacts(id="null")
 
     def base_url(self, credentials: Credentials) -> NoReturn:
         raise AssertionError("there is no HTTP here")

@@ -14,9 +14,10 @@ from listener.documents import storable
 from listener.errors import DatabaseTrouble
 from listener.logs import places
 from providers.base import Client
-from providers.errors import RateLimited, Stopping, Unauthorized
+from providers.errors import ProviderError, RateLimited, Rejected, Stopping, Unauthorized, Unavailable, Unexpected
 from providers.models import Batch
 
+FORBIDDEN = 403
 AGAIN_SECONDS = 3600.0
 """After a description that failed."""
 FRESH_SECONDS = 60.0
@@ -30,11 +31,14 @@ log = structlog.get_logger()
 class Account:
     """Keeps the database's knowledge of one CRM account fresh; one at a time, however many batches are under way."""
 
-    def __init__(self, database: Database, client: Client, integration_id: int, provider: str) -> None:
+    def __init__(
+        self, database: Database, client: Client, integration_id: int, provider: str, connected_version: int = 0
+    ) -> None:
         self._database = database
         self._client = client
         self._names = {"integration_id": integration_id, "provider": provider}
         self._integration_id = integration_id
+        self._connected_version = connected_version
         self._lock = asyncio.Lock()
         self._facts: dict[str, Any] | None = None
         self._ensured_at = float("-inf")
@@ -48,7 +52,8 @@ class Account:
         """The batch as it is to be pushed: composed anew when what nobody knew of the account was found out just now.
 
         Raises what `Client.ensure_schema` raises as long as the account is not ready, and `Stopping` when the claim was
-        lost meanwhile. A description that fails keeps no work from flowing.
+        lost meanwhile or the account is not the one that our ids belong to. A description that fails keeps no work from
+        flowing.
         """
         if batch.schema_ready and not batch.schema_stale:
             return batch
@@ -57,6 +62,7 @@ class Account:
             if not batch.schema_ready:
                 # connected anew, perhaps after somebody has mended the account: only what was learned just now counts
                 if self._ensured_at < entered:
+                    await self._identify()
                     await self._ensure()
                 if self._described_at < entered:
                     await self._describe()
@@ -92,9 +98,28 @@ class Account:
             except (Unauthorized, RateLimited, Stopping, DatabaseTrouble) as trouble:
                 log.info("describing_put_off", **self._names, error=type(trouble).__name__)  # the next batch does it
 
+    async def _identify(self) -> None:
+        """Before anything is sent with new credentials: whether they lead to the account that our ids belong to."""
+        refused: ProviderError | None = None
+        try:
+            found = _json((await self._client.identify()).model_dump())
+        except (Rejected, Unauthorized, Unexpected) as error:
+            if isinstance(error, Unauthorized) and error.status != FORBIDDEN:
+                raise
+            refused, found = error, _json({})
+        is_known = await self._database.note_account(self._integration_id, found, self._connected_version)
+        if is_known:
+            return
+        if refused is None or is_known is None:
+            log.warning("account_is_another_one", **self._names)
+            raise Stopping
+        words = f"which account these credentials are for is not known, and must be: {refused.message}"
+        kind = Unavailable if isinstance(refused, Unexpected) else Unauthorized
+        raise kind(words, provider=refused.provider, status=refused.status, code=refused.code)
+
     async def _ensure(self) -> None:
         facts = await self._client.ensure_schema()
-        await self._database.mark_schema_ready(self._integration_id, _json(facts))
+        await self._database.mark_schema_ready(self._integration_id, _json(facts), self._connected_version)
         self._facts = facts
         self._ensured_at = time.monotonic()
 

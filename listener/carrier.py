@@ -34,7 +34,7 @@ log = structlog.get_logger()
 @dataclass
 class _Connection:
     config: ProviderConfig
-    credentials_version: int
+    connected_version: int
     tokens: IntegrationTokens
     budget: IntegrationBudget
     client: Client
@@ -133,11 +133,20 @@ class Carrier:
         if connection is not None:
             connection.budget.prepay(batch.id, costs)
 
-    def tokens_for(self, integration_id: int, provider: str, config: ProviderConfig) -> IntegrationTokens:
+    def tokens_for(
+        self, integration_id: int, provider: str, config: ProviderConfig, connected_version: int | None = None
+    ) -> IntegrationTokens:
         """The tokens of an integration; a refresh that is under way outlives whoever wanted it, until `close`."""
-        app = self._settings.apps.get(provider)
         return IntegrationTokens(
-            self._database, integration_id, provider, config, app, self.http, self._keep, self._observer
+            self._database,
+            integration_id,
+            provider,
+            config,
+            self._settings.apps.get(provider),
+            self.http,
+            self._keep,
+            self._observer,
+            connected_version=connected_version,
         )
 
     async def close(self, seconds: float) -> None:
@@ -198,12 +207,8 @@ class Carrier:
 
     def _connection(self, batch: Batch) -> _Connection:
         known = self._connections.get(batch.integration_id)
-        # new credentials and a schema that is in doubt: it was connected anew, perhaps to another account
-        if (
-            known is not None
-            and known.config == batch.config
-            and (batch.schema_ready or known.credentials_version == batch.credentials_version)
-        ):
+        # one that was connected anew leads perhaps to another account: nothing of the old one may serve it
+        if known is not None and known.config == batch.config and known.connected_version == batch.connected_version:
             known.tokens.expect_version(batch.credentials_version)
             return known
         try:
@@ -212,12 +217,12 @@ class Carrier:
             raise Unauthorized(
                 f"this version of the daemon cannot speak to it: {error}", provider=batch.provider
             ) from None
-        tokens = self.tokens_for(batch.integration_id, batch.provider, batch.config)
+        tokens = self.tokens_for(batch.integration_id, batch.provider, batch.config, batch.connected_version)
         budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping, self._observer)
         client = make(batch.config, tokens, budget, self.http)
         client.observer = self._observer
-        account = Account(self._database, client, batch.integration_id, batch.provider)
-        connection = _Connection(batch.config, batch.credentials_version, tokens, budget, client, account)
+        account = Account(self._database, client, batch.integration_id, batch.provider, batch.connected_version)
+        connection = _Connection(batch.config, batch.connected_version, tokens, budget, client, account)
         self._connections[batch.integration_id] = connection
         return connection
 

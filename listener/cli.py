@@ -11,9 +11,11 @@ from listener.command import fail
 from listener.errors import EX_CONFIG
 
 MODULES = {
+    "connect": "listener.connect",
     "console": "console.command",
     "claim-database": "listener.console",
     "demo": "listener.console",
+    "disconnect": "listener.connect",
     "install-sql": "listener.console",
     "migrate": "listener.console",
     "rotate-key": "listener.keys",

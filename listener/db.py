@@ -7,17 +7,18 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import asyncpg
+from pydantic import SecretStr
 
 from listener.documents import Claim, Deletion, IdleConnection, Revocation, Seals, claim_of, json_of
 from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable, Refusal
 from listener.observer import SILENT, Observer
 from listener.settings import Settings
 from providers.credentials import Credentials
-from providers.models import Batch, Outcome
+from providers.models import Batch, Outcome, ProviderConfig
 
 LOST = (
     OSError,
@@ -29,6 +30,8 @@ LOST = (
 )
 TROUBLE = (*LOST, asyncpg.PostgresError)
 """What asyncpg raises; outside of this module and the doorbell it is a `DatabaseTrouble`."""
+
+Role = Literal["crm_sync_daemon", "crm_sync_console"]
 
 ROLE_REFUSED = (
     asyncpg.InvalidRoleSpecificationError,
@@ -54,6 +57,23 @@ class Grant:
     is_lost: bool
 
 
+@dataclass(frozen=True)
+class Authorization:
+    """What somebody had asked for who was sent to a CRM; all but `outcome` is None unless that is `ok`.
+
+    Attributes:
+        outcome: `ok`, `unknown`, `used`, `expired`, `other_session` or `other_provider`.
+    """
+
+    outcome: str
+    organization_id: UUID | None = None
+    user_id: str | None = None
+    name: str | None = None
+    verifier: SecretStr | None = None
+    redirect_uri: str | None = None
+    login_url: str | None = None
+
+
 async def connect(settings: Settings) -> asyncpg.Connection:
     """A connection that works as `crm_sync_daemon` and knows the encryption key.
 
@@ -73,12 +93,12 @@ async def connect(settings: Settings) -> asyncpg.Connection:
     return connection
 
 
-def _server_settings(settings: Settings) -> dict[str, str]:
+def _server_settings(settings: Settings, role: Role = "crm_sync_daemon") -> dict[str, str]:
     old_keys = settings.old_encryption_keys.get_secret_value()
     return {
         **({"crm_sync.old_encryption_keys": old_keys} if old_keys else {}),
-        "application_name": "crm-sync",
-        "role": "crm_sync_daemon",
+        "application_name": "crm-sync" if role == "crm_sync_daemon" else "crm-sync console",
+        "role": role,
         "crm_sync.encryption_key": settings.encryption_key.get_secret_value(),
         "idle_in_transaction_session_timeout": "60000",
         "statement_timeout": "60000",
@@ -103,11 +123,19 @@ class Database:
 
     observer: Observer = SILENT
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, claims: str | None = None) -> None:
         self._pool = pool
+        self._claims = claims
+
+    def on_behalf_of(self, claims: str) -> Database:
+        """The same pool, asked for a user: with the claims of a JWT (a JSON object) whose signature was verified.
+
+        They hold for one call each: the next one to use the connection finds nothing of them.
+        """
+        return Database(self._pool, claims)
 
     @classmethod
-    async def open(cls, settings: Settings) -> Self:
+    async def open(cls, settings: Settings, role: Role = "crm_sync_daemon") -> Self:
         """Open the pool; raises a `Refusal` when the database cannot be reached or does not let us in."""
         deadline = asyncio.get_running_loop().time() + settings.connect_timeout_seconds
         while True:
@@ -120,7 +148,7 @@ class Database:
                         timeout=settings.connect_timeout_seconds,
                         command_timeout=70,
                         max_inactive_connection_lifetime=300,
-                        server_settings=_server_settings(settings),
+                        server_settings=_server_settings(settings, role),
                         init=_silence,
                         reset=_leave_as_it_is,
                     )
@@ -135,8 +163,8 @@ class Database:
                 await asyncio.sleep(0.2)
             except ROLE_REFUSED as error:
                 raise DatabaseUnreachable(
-                    f"the database does not let us work as crm_sync_daemon: {error}",
-                    "Migrate it first (crm-sync migrate); then, as its owner: grant crm_sync_daemon to <the role in "
+                    f"the database does not let us work as {role}: {error}",
+                    f"Migrate it first (crm-sync migrate); then, as its owner: grant {role} to <the role in "
                     "DATABASE_URL>.",
                 ) from None
             except asyncpg.PostgresError as error:
@@ -260,9 +288,11 @@ class Database:
         )
         return Grant(row["granted"], row["wait_seconds"], row["limit_name"], row["is_lost"])
 
-    async def mark_schema_ready(self, integration_id: int, account: str) -> None:
+    async def mark_schema_ready(self, integration_id: int, account: str, connected_version: int) -> None:
         """The CRM has the fields that hold our keys; `account` is what else is known of it (JSON text)."""
-        await self._value("select crm_sync.mark_schema_ready($1, true, $2)", integration_id, account)
+        await self._value(
+            "select crm_sync.mark_schema_ready($1, true, $2, $3)", integration_id, account, connected_version
+        )
 
     async def store_crm_fields(self, integration_id: int, fields: str) -> int:
         """Store what the CRM says its fields are (JSON text, a list); returns how many are not what they were."""
@@ -274,7 +304,8 @@ class Database:
         row = await self._row("select * from crm_sync.open_credentials($1)", integration_id)
         if row is None:
             return None
-        return Credentials.model_validate_json(row["credentials"]).model_copy(update={"version": row["version"]})
+        versions = {"version": row["version"], "connected_version": row["connected_version"]}
+        return Credentials.model_validate_json(row["credentials"]).model_copy(update=versions)
 
     async def begin_refresh(self, integration_id: int, seen_version: int) -> str:
         """`yours`, `busy` or `newer`."""
@@ -344,6 +375,61 @@ class Database:
         rows = await self._rows("select * from crm_sync.count_seals()")
         return [Seals(*row.values()) for row in rows]
 
+    async def oauth_provider(self, name: str) -> tuple[str, ProviderConfig] | None:
+        """What people call a CRM, and its config; None when there is none that can be connected."""
+        text: str | None = await self._value("select crm_sync.oauth_provider($1)", name)
+        if text is None:
+            return None
+        return json.loads(text)["display_name"], ProviderConfig.model_validate_json(text)
+
+    async def begin_authorization(
+        self,
+        organization_id: UUID,
+        provider: str,
+        name: str,
+        *,
+        state_hash: bytes,
+        session_hash: bytes,
+        verifier: str,
+        redirect_uri: str,
+        login_url: str | None,
+    ) -> None:
+        """Remember who is sent to consent; raises `NotYours`, and `InvalidSettings` in words for the user."""
+        await self._value(
+            "select crm_sync.begin_authorization($1, $2, $3, $4, $5, $6, $7, $8)",
+            *(organization_id, provider, name, state_hash, session_hash, verifier, redirect_uri, login_url),
+        )
+
+    async def take_authorization(self, state_hash: bytes, session_hash: bytes, provider: str) -> Authorization:
+        """What somebody who comes back had asked for; it is used up, whatever the outcome."""
+        row = await self._row(
+            "select * from crm_sync.take_authorization($1, $2, $3)", state_hash, session_hash, provider
+        )
+        verifier = None if row["verifier"] is None else SecretStr(row["verifier"])
+        return Authorization(**{**row, "verifier": verifier})
+
+    async def connect_integration(
+        self, organization_id: UUID, provider: str, name: str, credentials: str, account: str | None
+    ) -> tuple[int, bool, bool]:
+        """Make or renew a connection (JSON texts): its id, whether it is new, whether it leads to another account."""
+        row = await self._row(
+            "select * from crm_sync.connect_integration($1, $2, $3, $4, $5)",
+            *(organization_id, provider, name, credentials, account),
+        )
+        return row["integration_id"], row["is_new"], row["is_other_account"]
+
+    async def note_account(self, integration_id: int, account: str | None, connected_version: int) -> bool | None:
+        """Note the account (JSON text) behind the credentials; see `crm_sync.note_account`."""
+        answer: bool | None = await self._value(
+            "select crm_sync.note_account($1, $2, $3)", integration_id, account, connected_version
+        )
+        return answer
+
+    async def disconnect(self, integration_id: int) -> bool:
+        """End a connection; False when it was disconnected. Raises `NotYours`."""
+        answer: bool = await self._value("select crm_sync.disconnect($1)", integration_id)
+        return answer
+
     async def adopt_orphans(self) -> int:
         answer: int = await self._value("select crm_sync.adopt_orphans()")
         return answer
@@ -389,7 +475,11 @@ class Database:
 
     async def _row(self, query: str, *arguments: object) -> Any:
         try:
-            return await self._pool.fetchrow(query, *arguments)
+            if self._claims is None:
+                return await self._pool.fetchrow(query, *arguments)
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("select set_config('request.jwt.claims', $1, true)", self._claims)
+                return await connection.fetchrow(query, *arguments)
         except TROUBLE as error:
             raise self._named(error) from None
 

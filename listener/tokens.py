@@ -18,7 +18,7 @@ from providers import oauth
 from providers.base import Http
 from providers.credentials import Credentials
 from providers.endpoints import token_url_of
-from providers.errors import ProviderError, Unauthorized, Unavailable
+from providers.errors import ProviderError, Stopping, Unauthorized, Unavailable
 from providers.models import ProviderConfig
 
 EXPIRES_SOON_SECONDS = 120.0
@@ -36,6 +36,8 @@ class IntegrationTokens:
 
     `keep` starts what must go on when its caller is cancelled.
     Several batches of one daemon share it; a refresh by another daemon is noticed by the credentials' version.
+    With `connected_version` it serves that connection only: once somebody has connected anew, perhaps to another
+    account, it raises `Stopping`, so that no id of the old account is used with the new one's tokens.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class IntegrationTokens:
         http: Http,
         keep: Keep,
         observer: Observer = SILENT,
+        *,
+        connected_version: int | None = None,
     ) -> None:
         self._database = database
         self._integration_id = integration_id
@@ -57,6 +61,7 @@ class IntegrationTokens:
         self._http = http
         self._keep = keep
         self._observer = observer
+        self._connected_version = connected_version
         self._credentials: Credentials | None = None
         self._lock = asyncio.Lock()
 
@@ -134,6 +139,8 @@ class IntegrationTokens:
             ) from None
         if credentials is None:
             raise Unauthorized("this connection has no credentials: connect it", provider=self._provider)
+        if self._connected_version is not None and credentials.connected_version != self._connected_version:
+            raise Stopping
         self._credentials = credentials
         return credentials
 

@@ -16,7 +16,7 @@ import httpx
 
 from providers.credentials import Credentials, SharedTokens, Tokens
 from providers.errors import ProviderError, Unavailable, Unexpected
-from providers.models import Batch, CrmField, ProviderConfig
+from providers.models import AccountFacts, Batch, CrmField, ProviderConfig
 from providers.report import Report
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
@@ -94,8 +94,12 @@ class Client(ABC):
         """
 
     @abstractmethod
-    async def check(self) -> str:
-        """The name of the account behind the connection; raises `ProviderError` when it does not work."""
+    async def identify(self) -> AccountFacts:
+        """The account behind the connection.
+
+        Raises `ProviderError`: `Unauthorized` when the connection does not work, `Unexpected` when it does not
+        say.
+        """
 
     @abstractmethod
     def base_url(self, credentials: Credentials) -> str:

@@ -15,6 +15,10 @@ from providers.models import ProviderConfig
 
 LATEST_SECONDS = 100_000_000_000.0
 """A later Unix time (the year 5138) is one in milliseconds."""
+LONGEST_URL = 500
+PAGES_HOST = ".lightning.force.com"
+ACCOUNT_HOST = ".my.salesforce.com"
+"""Where a Salesforce org is worked in, which people copy from the address bar, and where it gives tokens."""
 REFUSAL_SECONDS = 2.0
 """How long the calls that were under way together share one refused refresh."""
 
@@ -28,6 +32,7 @@ class Credentials(BaseModel):
         api_domain: Pipedrive: the same.
         token_url: where this connection refreshes its token, where that is not the provider's `token_url`.
         version: rises with each write.
+        connected_version: the one with which somebody connected it last; refreshes keep it.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -39,6 +44,7 @@ class Credentials(BaseModel):
     api_domain: str | None = None
     token_url: str | None = None
     version: int = 0
+    connected_version: int = 0
 
     @field_validator("expires_at", mode="before")
     @classmethod
@@ -93,26 +99,86 @@ class SharedTokens:
                 raise
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 def host_of(url: str, config: ProviderConfig, provider: str) -> str:
     """A connection's own API host, as the CRM named it when it was connected; without a slash at the end.
 
     A token goes only to where the provider's config points: a host of `api_hosts` by https, the host of one of its own
-    URLs, or this machine. Raises `Unauthorized` for any other.
+    URLs, or, where the config itself is of this machine, this machine. Raises `Unauthorized` for any other.
     """
-    try:
-        parts = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
-        parts = httpx.URL("")
-    host = parts.host.lower()
-    own = {httpx.URL(each).netloc for each in (config.api_base_url, config.token_url)}
-    is_allowed = parts.scheme == "https" and any(
-        host.endswith(each[1:]) if each.startswith("*.") else host == each for each in config.api_hosts
-    )
-    is_ours = parts.scheme in ("http", "https") and (parts.netloc in own or host in ("127.0.0.1", "localhost", "::1"))
-    if not (is_allowed or is_ours) or parts.userinfo:
+    parts = _parts(url)
+    if not _is_at(parts, config.api_hosts, config, is_loopback_ours=True):
         raise Unauthorized(
-            f"this connection names {host or 'no host'} as the place of its API, which is not one of {provider}'s: "
-            "connect it again, or add the host to api_hosts in the provider's config",
+            f"this connection names {parts.host.lower() or 'no host'} as the place of its API, which is not one of "
+            f"{provider}'s: connect it again, or add the host to api_hosts in the provider's config",
             provider=provider,
         )
     return str(parts.copy_with(query=None, fragment=None)).rstrip("/")
+
+
+def account_url(url: object, config: ProviderConfig, provider: str) -> str | None:
+    """Where people open an account, as the CRM says; None for what is no place of this CRM's."""
+    if not isinstance(url, str) or not url:
+        return None
+    try:
+        found = host_of(
+            url, config.model_copy(update={"api_hosts": (*config.api_hosts, *config.account_hosts)}), provider
+        )
+    except Unauthorized:
+        return None
+    return found if len(found) <= LONGEST_URL else None
+
+
+def login_at(config: ProviderConfig, login_url: str | None, provider: str) -> ProviderConfig:
+    """The config with all of OAuth at the host that a user named; the same where none was named.
+
+    `login_url` may be a host alone, or any page of the account. Raises `Unauthorized` for a host that is none of the
+    CRM's: consent, code and secret must not go there.
+    """
+    if login_url is None or not login_url.strip():
+        return config
+    given = login_url.strip()
+    parts = _parts(given if "://" in given else f"https://{given}")
+    if parts.host.endswith(PAGES_HOST):
+        parts = parts.copy_with(host=parts.host.removesuffix(PAGES_HOST) + ACCOUNT_HOST)
+    is_allowed = bool(config.login_hosts) and _is_at(parts, config.login_hosts, config, is_loopback_ours=False)
+    if not is_allowed or len(given) > LONGEST_URL:
+        raise Unauthorized(
+            f"{provider} has no login at {parts.host.lower() or 'this address'}: give the host that the address bar "
+            "shows after logging in",
+            provider=provider,
+        )
+    moved = {
+        name: origin_of(str(parts)) + _parts(url).path
+        for name in ("auth_url", "token_url", "revoke_url")
+        if (url := getattr(config, name)) is not None
+    }
+    return config.model_copy(update=moved)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address."""
+    parts = _parts(url)
+    return f"{parts.scheme}://{parts.netloc.decode()}"
+
+
+def _parts(url: str) -> httpx.URL:
+    try:
+        return httpx.URL(url)
+    except (httpx.InvalidURL, TypeError):
+        return httpx.URL("")
+
+
+def _is_at(parts: httpx.URL, hosts: tuple[str, ...], config: ProviderConfig, *, is_loopback_ours: bool) -> bool:
+    """Whether an address is of one of these hosts by https, or as the provider's config itself has it."""
+    host = parts.host.lower()
+    own = [_parts(each) for each in (config.api_base_url, config.token_url, config.auth_url)]
+    is_allowed = parts.scheme == "https" and any(
+        host.endswith(each[1:]) if each.startswith("*.") else host == each for each in hosts
+    )
+    is_own = any((parts.scheme, parts.netloc) == (each.scheme, each.netloc) for each in own)
+    is_local = is_loopback_ours and host in LOOPBACK and any(each.host in LOOPBACK for each in own)
+    is_web = parts.scheme in ("http", "https")
+    return is_web and (is_allowed or is_own or is_local) and not parts.userinfo

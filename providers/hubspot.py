@@ -9,7 +9,7 @@ import httpx
 
 from providers import base
 from providers.base import Budget, Http
-from providers.credentials import Credentials, Tokens
+from providers.credentials import Credentials, Tokens, account_url
 from providers.errors import Contended, ProviderError, Rejected, Unauthorized, Unexpected
 from providers.hubspot_contacts import Contacts
 from providers.hubspot_deals import Deals
@@ -19,7 +19,7 @@ from providers.hubspot_notes import Notes
 from providers.hubspot_pipelines import KnownPipelines
 from providers.hubspot_tasks import Tasks
 from providers.hubspot_wire import CONTACT_KEY, KEY, LEAD_SOURCE, Wire
-from providers.models import Batch, CrmField, ProviderConfig
+from providers.models import AccountFacts, Batch, CrmField, ProviderConfig
 from providers.report import Report
 
 UNIQUE_KEY = {
@@ -107,13 +107,14 @@ class Client(base.Client):
             fields += fields_of(kind, await self.call("GET", path, limit="core"))
         return list(with_pipelines(fields, await self._ask_pipelines()))
 
-    async def check(self) -> str:
-        """The portal behind the connection, by its number and domain."""
-        account = await self.call("GET", f"/account-info/{self.config.api_version}/details", limit="core")
-        if not isinstance(account, dict) or not account.get("portalId"):
-            raise Unexpected("HubSpot's answer does not name the account", provider=NAME)
-        domain = account.get("uiDomain")
-        return f"HubSpot account {account['portalId']}" + (f" ({domain})" if domain else "")
+    async def identify(self) -> AccountFacts:
+        """The portal behind the connection; HubSpot tells its number and where people open it, and no name."""
+        found = await self.call("GET", f"/account-info/{self.config.api_version}/details", limit="core")
+        try:
+            url = account_url(f"https://{found.get('uiDomain')}", self.config, NAME)
+            return AccountFacts(id=str(found["portalId"]), name="HubSpot account", url=url)
+        except (AttributeError, KeyError, ValueError):
+            raise Unexpected("HubSpot's answer does not name the account", provider=NAME) from None
 
     def costs_of(self, limit: str, cost: int, credentials: Credentials) -> Mapping[str, int]:
         """A static token (service key, private app) has a limit of its own, lower than an app's on small plans."""

@@ -6,8 +6,11 @@ Nothing but HTTP: who may refresh when, and where tokens are kept, is decided el
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
 import time
 from typing import Any, Literal
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -20,6 +23,8 @@ from providers.ratelimit import policy_wait, retry_after
 
 ClientAuth = Literal["body", "basic"]
 DEAD = frozenset({"invalid_grant", "BAD_REFRESH_TOKEN", "BAD_AUTH_CODE", "inactive_user"})
+IDENTITY = re.compile(r"/id/(00D[0-9A-Za-z]{12,15})/")
+"""Salesforce names the user who consented, and the organization, by a URL."""
 LONGEST_ANSWER = min(MAX_RESPONSE_BYTES, 1024 * 1024)
 
 
@@ -30,7 +35,7 @@ class TokenAnswer(BaseModel):
         refresh_token: the one to keep: the new one, or the old one where the CRM sent none.
         expires_at: Unix time; None where the CRM does not tell.
         scopes: as granted; empty where the CRM does not tell.
-        account_id: HubSpot's `hub_id`.
+        account_id: HubSpot's `hub_id`, Salesforce's organization.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,6 +47,20 @@ class TokenAnswer(BaseModel):
     instance_url: str | None = None
     api_domain: str | None = None
     account_id: str | None = None
+
+
+def authorization_url(
+    config: ProviderConfig, client_id: str, *, redirect_uri: str, state: str, code_verifier: str | None = None
+) -> str:
+    """Where a browser is sent so that its user may consent; `code_verifier` stays with us, its hash goes along."""
+    query = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "state": state}
+    if config.scope_in_url:
+        query["scope"] = " ".join(config.scopes)
+    if config.pkce and code_verifier is not None:
+        digest = hashlib.sha256(code_verifier.encode()).digest()
+        query["code_challenge"] = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        query["code_challenge_method"] = "S256"
+    return f"{config.auth_url}{'&' if '?' in config.auth_url else '?'}{urlencode(query, quote_via=quote)}"
 
 
 async def refresh(
@@ -209,12 +228,17 @@ def _answer(body: dict[str, Any], provider: str, kept: SecretStr | None) -> Toke
     lasts = body.get("expires_in")
     scopes = body.get("scopes") or str(body.get("scope") or "").replace(",", " ").split()
     account = body.get("hub_id")
-    return TokenAnswer(
-        access_token=SecretStr(access),
-        refresh_token=SecretStr(newer) if isinstance(newer, str) and newer else kept,
-        expires_at=time.time() + float(lasts) if isinstance(lasts, int | float | str) and lasts != "" else None,
-        scopes=tuple(str(scope) for scope in scopes),
-        instance_url=body.get("instance_url"),
-        api_domain=body.get("api_domain"),
-        account_id=None if account is None else str(account),
-    )
+    if account is None and (found := IDENTITY.search(str(body.get("id")))):
+        account = found[1]
+    try:
+        return TokenAnswer(
+            access_token=SecretStr(access),
+            refresh_token=SecretStr(newer) if isinstance(newer, str) and newer else kept,
+            expires_at=time.time() + float(lasts) if isinstance(lasts, int | float | str) and lasts != "" else None,
+            scopes=tuple(str(scope) for scope in scopes),
+            instance_url=body.get("instance_url"),
+            api_domain=body.get("api_domain"),
+            account_id=None if account is None else str(account),
+        )
+    except (TypeError, ValueError, OverflowError):
+        raise Unexpected(f"the token endpoint of {provider} answered in no known form", provider=provider) from None

@@ -11,9 +11,9 @@ import httpx
 
 from providers import base
 from providers.base import Budget
-from providers.credentials import Credentials, Tokens, host_of
+from providers.credentials import Credentials, Tokens, account_url, host_of
 from providers.errors import ProviderError, Unexpected
-from providers.models import Batch, CrmField, ProviderConfig
+from providers.models import AccountFacts, Batch, CrmField, ProviderConfig
 from providers.pipedrive_deals import Deals
 from providers.pipedrive_errors import NAME, error_of
 from providers.pipedrive_fields import describe
@@ -65,14 +65,18 @@ class Client(base.Client):
         """The fields of persons, organizations and deals, with their options."""
         return await describe(self._schema)
 
-    async def check(self) -> str:
-        """The company behind the connection, by its name."""
+    async def identify(self) -> AccountFacts:
+        """The company behind the connection."""
         answer = await self.call("GET", "/api/v1/users/me", limit="core", cost=ABOUT_ME_COST)
-        me = answer.get("data") if isinstance(answer, Mapping) else None
-        if not isinstance(me, Mapping) or not me.get("company_id"):
-            raise Unexpected("Pipedrive's answer does not name the company", provider=NAME)
-        name = me.get("company_name")
-        return f"Pipedrive company {me['company_id']}" + (f" ({name})" if name else "")
+        credentials = await self._tokens.current()
+        try:
+            me = answer["data"]
+            domain = me.get("company_domain")
+            place = credentials.api_domain or (f"https://{domain}.pipedrive.com" if domain else None)
+            url = account_url(place, self.config, NAME)
+            return AccountFacts(id=str(me["company_id"] or ""), name=me.get("company_name"), url=url)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise Unexpected("Pipedrive's answer does not name the company", provider=NAME) from None
 
     def costs_of(self, limit: str, cost: int, credentials: Credentials) -> Mapping[str, int]:
         """One call of the burst limit, which is lower for a personal token, and its tokens of the day's budget."""

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import httpx
 
 from providers import base
-from providers.credentials import Credentials, host_of
+from providers.credentials import Credentials, account_url, host_of
 from providers.errors import ProviderError, Rejected, Unexpected
-from providers.models import Batch, CrmField
+from providers.models import AccountFacts, Batch, CrmField
 from providers.report import Report
 from providers.salesforce_deals import Deals
 from providers.salesforce_errors import NAME, error_of
@@ -58,20 +58,22 @@ class Client(base.Client):
         """The fields of accounts, contacts, leads and opportunities."""
         return await self._schema.describe()
 
-    async def check(self) -> str:
-        """The org behind the connection, by its name and id, or by its id and user where its name may not be read."""
+    async def identify(self) -> AccountFacts:
+        """The org behind the connection, by its name and id, or by its id alone where its name may not be read."""
         root = f"/services/data/{self.config.api_version}"
+        credentials = await self._tokens.current()
+        url = account_url(credentials.instance_url, self.config, NAME)
         try:
             answer = await self.call(
                 "GET", f"{root}/query", limit=DAY_LIMIT, params={"q": "SELECT Id, Name FROM Organization"}
             )
             entry = answer["records"][0]
-            return f"Salesforce org {entry['Name']} ({entry['Id']})"
+            return AccountFacts(id=str(entry["Id"]), name=entry["Name"], url=url)
         except Rejected:
             entry = await self.call("GET", f"{root}/", limit=DAY_LIMIT)
             if isinstance(entry, dict) and (found := IDENTITY.search(str(entry.get("identity")))):
-                return f"Salesforce org {found[1]} (as user {found[2]})"
-        except (TypeError, KeyError, IndexError):
+                return AccountFacts(id=found[1], url=url)
+        except (TypeError, KeyError, IndexError, ValueError):
             pass
         raise Unexpected("Salesforce's answer does not name the org", provider=NAME)
 

@@ -24,7 +24,7 @@ begin
     execute v.command;
   end loop;
   for v in
-    select format('revoke all on %s from public, crm_sync_daemon, crm_sync_producer, crm_sync_reader, authenticated, anon', c.oid::regclass) as command
+    select format('revoke all on %s from public, crm_sync_daemon, crm_sync_console, crm_sync_producer, crm_sync_reader, authenticated, anon', c.oid::regclass) as command
     from pg_catalog.pg_class as c
     where c.relkind in ('r', 'p', 'v') and (
       c.relnamespace = 'crm_sync'::regnamespace
@@ -34,7 +34,7 @@ begin
       ))
     )
     union all
-    select format('revoke all on function %s from public, crm_sync_daemon, crm_sync_producer, crm_sync_reader, authenticated, anon', p.oid::regprocedure)
+    select format('revoke all on function %s from public, crm_sync_daemon, crm_sync_console, crm_sync_producer, crm_sync_reader, authenticated, anon', p.oid::regprocedure)
     from pg_catalog.pg_proc as p
     where p.pronamespace = 'crm_sync'::regnamespace
   loop
@@ -81,7 +81,7 @@ grant execute on function
   crm_sync.release_batch(bigint),
   crm_sync.extend_leases(uuid, bigint[], interval),
   crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb),
-  crm_sync.mark_schema_ready(bigint, boolean, jsonb),
+  crm_sync.mark_schema_ready(bigint, boolean, jsonb, bigint),
   crm_sync.store_crm_fields(bigint, jsonb),
   crm_sync.open_credentials(bigint),
   crm_sync.begin_refresh(bigint, bigint, interval),
@@ -116,6 +116,20 @@ grant execute on function
   crm_sync.claim_database()
 to crm_sync_daemon;
 
+-- whoever connects: the console for the user who asks, an operator by the command
+grant usage on schema crm_sync to crm_sync_console;
+grant execute on function
+  crm_sync.schema_version(),
+  crm_sync.verify_key()
+to crm_sync_console;
+grant execute on function
+  crm_sync.oauth_provider(text),
+  crm_sync.begin_authorization(uuid, text, text, bytea, bytea, text, text, text),
+  crm_sync.take_authorization(bytea, bytea, text),
+  crm_sync.connect_integration(uuid, text, text, text, jsonb)
+to crm_sync_console, crm_sync_daemon;
+grant execute on function crm_sync.note_account(bigint, jsonb, bigint), crm_sync.adopt_account(bigint, boolean) to crm_sync_daemon;
+
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
@@ -133,6 +147,9 @@ grant select (
 ) on public.user_integrations to crm_sync_reader;
 grant select on crm_sync.fence to crm_sync_reader;
 grant select (is_refreshable, credentials_at, disconnected_at) on public.user_integrations to crm_sync_reader, authenticated;
+
+grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
+grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;
 
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;
@@ -152,6 +169,7 @@ grant execute on function
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
+  crm_sync.adopt_account(bigint, boolean),
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.manual_sync(uuid, uuid[])
 to authenticated;
@@ -171,10 +189,10 @@ begin
 end;
 $$;
 
--- the daemon keeps its bind parameters, which carry tokens, out of the server's log
+-- bind parameters carry tokens: the daemon and the console keep them out of the server's log
 do $$
 begin
-  execute 'grant set on parameter log_parameter_max_length to crm_sync_daemon';
+  execute 'grant set on parameter log_parameter_max_length to crm_sync_daemon, crm_sync_console';
 exception when insufficient_privilege then
   raise notice 'not a superuser: the daemon cannot switch off log_parameter_max_length for itself; set it to 0 for its login role';
 end;

@@ -5,6 +5,12 @@ select crm_sync.register_provider('hubspot', 'HubSpot', 'Contacts, companies, de
   "token_url": "https://api.hubapi.com/oauth/2026-03/token",
   "revoke_url": "https://api.hubapi.com/oauth/2026-03/token/revoke",
   "api_base_url": "https://api.hubapi.com",
+  "account_hosts": ["*.hubspot.com"],
+  "record_urls": {
+    "contact": "{account_url}/contacts/{account_id}/record/0-1/{id}",
+    "company": "{account_url}/contacts/{account_id}/record/0-2/{id}",
+    "deal": "{account_url}/contacts/{account_id}/record/0-3/{id}"
+  },
   "api_version": "2026-03",
   "scopes": [
     "oauth",
@@ -45,6 +51,14 @@ select crm_sync.register_provider('salesforce', 'Salesforce', 'Accounts, contact
   "revoke_url": "https://login.salesforce.com/services/oauth2/revoke",
   "api_base_url": "https://login.salesforce.com",
   "api_hosts": ["*.salesforce.com", "*.force.com", "*.salesforce.mil", "*.sfcrmproducts.cn"],
+  "login_hosts": ["*.salesforce.com", "*.salesforce.mil", "*.sfcrmproducts.cn"],
+  "pkce": true,
+  "record_urls": {
+    "contact": "{account_url}/lightning/r/Contact/{id}/view",
+    "lead": "{account_url}/lightning/r/Lead/{id}/view",
+    "company": "{account_url}/lightning/r/Account/{id}/view",
+    "deal": "{account_url}/lightning/r/Opportunity/{id}/view"
+  },
   "api_version": "v68.0",
   "scopes": ["api", "refresh_token"],
   "limits": {"core": {"calls": 100000, "seconds": 86400}},
@@ -91,6 +105,8 @@ select crm_sync.register_provider('pipedrive', 'Pipedrive', 'Persons, organizati
   "token_url": "https://oauth.pipedrive.com/oauth/token",
   "revoke_url": "https://oauth.pipedrive.com/oauth/revoke",
   "client_auth": "basic",
+  "scope_in_url": false,
+  "record_urls": {"contact": "{account_url}/person/{id}", "company": "{account_url}/organization/{id}", "deal": "{account_url}/deal/{id}"},
   "api_base_url": "https://api.pipedrive.com",
   "api_hosts": ["*.pipedrive.com"],
   "api_version": "v2",

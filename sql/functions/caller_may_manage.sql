@@ -4,7 +4,8 @@ language sql stable
 set search_path = ''
 as $$
   select case
-    when v.caller in ('authenticated', 'anon') then p_organization_id in (select crm_sync.member_organizations())
+    -- the console asks for somebody: it may what that user may
+    when v.caller in ('authenticated', 'anon', 'crm_sync_console') then p_organization_id in (select crm_sync.member_organizations())
     else pg_catalog.pg_has_role(v.caller, 'crm_sync_owner', 'member') or pg_catalog.pg_has_role(v.caller, 'crm_sync_daemon', 'member')
   end
   from (select coalesce(nullif(nullif(current_setting('role', true), 'none'), ''), session_user::text) as caller) as v

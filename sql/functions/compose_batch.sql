@@ -26,7 +26,7 @@ begin
     select json_build_object(
       'id', b.id, 'organization_id', b.organization_id, 'integration_id', b.integration_id,
       'provider', p.name, 'config', p.config - array['field_mappings', 'status_values', 'status_ranks', 'default_settings', 'limits'],
-      'credentials_version', i.credentials_version, 'schema_ready', l.schema_ready_at is not null,
+      'credentials_version', i.credentials_version, 'connected_version', l.connected_version, 'schema_ready', l.schema_ready_at is not null,
       'schema_stale', l.described_at is null or l.described_at < now() - interval '1 day', 'account', l.account,
       'contacts', coalesce(crm_sync.compose_contacts(b.organization_id, b.integration_id, v.contacts), '[]'),
       'deals', coalesce(crm_sync.compose_deals(b.organization_id, b.integration_id, v.deals), '[]'),

@@ -42,6 +42,13 @@ begin
   get diagnostics v_count = row_count;
   v_total := v_total + v_count;
 
+  delete from crm_sync.authorizations as a
+  where a.expires_at < now() - interval '1 day' and a.state_hash in (
+    select x.state_hash from crm_sync.authorizations as x where x.expires_at < now() - interval '1 day' limit p_limit for update skip locked
+  );
+  get diagnostics v_count = row_count;
+  v_total := v_total + v_count;
+
   -- the log of a time that had no partition of its own
   delete from public.sync_activity_logs_default as d
   where d.ctid = any (array(
@@ -69,4 +76,4 @@ begin
 end;
 $$;
 comment on function crm_sync.purge_remains(integer) is
-  'Worker: deletes what is left over and past its retention: rows of deleted connections, orphans, log entries of the default partition, effects of erased contacts; call it until it returns 0.';
+  'Worker: deletes what is left over and past its retention: rows of deleted connections, orphans, authorizations, log entries of the default partition, effects of erased contacts; call it until it returns 0.';

@@ -17,7 +17,8 @@ comment on role crm_sync_console is 'What the web console works as: a member''s 
 alter table public.user_integrations
   add column account_id text,
   add column account_name text,
-  add column account_url text,
+  add column account_url text
+    constraint user_integrations_account_url_is_web check (account_url ~ '^https?://[^[:space:]"<>]+$'),
   add column is_refreshable boolean not null default false,
   add column credentials_at timestamptz,
   add column disconnected_at timestamptz;
@@ -47,7 +48,10 @@ comment on column crm_sync.lanes.connected_at is 'When somebody last gave it cre
 comment on column crm_sync.lanes.refresh_after is 'Its idle token is not refreshed before this time: a daemon is at it, or the last attempt came to nothing.';
 comment on column crm_sync.lanes.refresh_failures is 'Attempts to refresh its idle token since one last succeeded.';
 
-alter table crm_sync.lanes add column other_account jsonb;
+alter table crm_sync.lanes
+  add column other_account jsonb,
+  add column connected_version bigint not null default 0;
+comment on column crm_sync.lanes.connected_version is 'The version of the credentials with which somebody connected it last: what was learned of the account before that is void.';
 comment on column crm_sync.lanes.other_account is 'The account that new credentials turned out to belong to, if it is another than before: {"id", "name", "url"}; nothing is sent until crm_sync.adopt_account().';
 
 alter table crm_sync.config
@@ -123,6 +127,10 @@ comment on column crm_sync.revocations.attempts is 'How often it was tried.';
 comment on column crm_sync.revocations.next_attempt_at is 'Not before this time.';
 comment on column crm_sync.revocations.last_error is 'Why it did not work, in plain words.';
 comment on column crm_sync.revocations.created_at is 'When the connection ended.';
+
+-- with the version of the connection that they are about
+drop function if exists crm_sync.open_credentials(bigint);
+drop function if exists crm_sync.mark_schema_ready(bigint, boolean, jsonb);
 
 create table crm_sync.fence (
   is_only boolean primary key default true constraint fence_has_one_row check (is_only),

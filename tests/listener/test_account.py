@@ -15,7 +15,7 @@ from listener.db import Database
 from listener.errors import DatabaseTrouble
 from providers.base import Client
 from providers.errors import ProviderError, RateLimited, Stopping, Unauthorized, Unavailable
-from providers.models import Batch, CrmField, Option
+from providers.models import AccountFacts, Batch, CrmField, Option
 from sandbox.faults import Fault
 from sandbox.hubspot.schema import Property
 from tests.house import eventually
@@ -142,12 +142,18 @@ class FakeDatabase:
 
     def __init__(self) -> None:
         self.accounts: list[str] = []
+        self.noted: list[str] = []
+        self.is_same: bool | None = True
         self.fields: list[str] = []
         self.changed = 1
         self.trouble: DatabaseTrouble | None = None
         self.batch: Batch | None = batch_of(credentials_version=2)
 
-    async def mark_schema_ready(self, _integration_id: int, facts: str) -> None:
+    async def note_account(self, _integration_id: int, account: str, _connected_version: int) -> bool | None:
+        self.noted.append(account)
+        return self.is_same
+
+    async def mark_schema_ready(self, _integration_id: int, facts: str, _connected_version: int) -> None:
         self.accounts.append(facts)
 
     async def store_crm_fields(self, _integration_id: int, fields: str) -> int:
@@ -168,6 +174,12 @@ class FakeClient:
         self.ensured = 0
         self.described = 0
         self.error: Exception | None = None
+        self.nameless: ProviderError | None = None
+
+    async def identify(self) -> AccountFacts:
+        if self.nameless is not None:
+            raise self.nameless
+        return AccountFacts(id="1")
 
     async def ensure_schema(self) -> dict[str, Any]:
         await asyncio.sleep(0)

@@ -18,7 +18,7 @@ from listener import budget
 from providers import base
 from providers.credentials import Credentials
 from providers.errors import ProviderError, Unexpected
-from providers.models import Batch, CrmField
+from providers.models import AccountFacts, Batch, CrmField
 from providers.report import Report
 from sandbox.faults import Fault
 from sandbox.hubspot import HubSpot
@@ -142,8 +142,8 @@ class FaultyClient(base.Client):
             return
         raise RuntimeError(f"canary {first.email}")
 
-    async def check(self) -> str:
-        return "faulty"
+    async def identify(self) -> AccountFacts:
+        return AccountFacts(id="1")
 
     def base_url(self, credentials: Credentials) -> str:
         return self.config.api_base_url

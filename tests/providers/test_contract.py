@@ -239,12 +239,15 @@ async def test_an_empty_batch_costs_no_call(sample: Sample, account: Account) ->
     assert (await push(sample, account)).calls == 0
 
 
-async def test_a_check_names_the_account_and_the_schema_may_be_made_twice(sample: Sample, account: Account) -> None:
+async def test_the_account_is_named_and_the_schema_may_be_made_twice(sample: Sample, account: Account) -> None:
     async with httpx.AsyncClient() as http:
         client = client_for(sample.name)(account.config, Tokens(account, http), Budget(), http)
         await client.ensure_schema()
         await client.ensure_schema()
-        assert await client.check()
+        found = await client.identify()
+        assert found.id
+        assert found.name
+        assert found.url
 
 
 async def test_no_secret_and_no_person_is_in_any_log_line_or_exception(

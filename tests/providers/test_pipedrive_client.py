@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from providers.credentials import Credentials
 from providers.errors import ProviderError, Unauthorized, Unexpected
-from providers.models import Batch, ProviderConfig
+from providers.models import AccountFacts, Batch, ProviderConfig
 from providers.pipedrive import Client
 from providers.pipedrive_schema import PERSON, Schema
 from providers.pipedrive_wire import Wire
@@ -120,16 +120,17 @@ async def test_an_answer_of_another_shape_is_unexpected(body: Any) -> None:
     with pytest.raises(Unexpected):
         await client.ensure_schema()
     with pytest.raises(Unexpected):
-        await client.check()
+        await client.identify()
 
 
-async def test_the_check_names_the_company_for_two_tokens() -> None:
+async def test_the_company_is_named_for_two_tokens() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.url.path == "/api/v1/users/me"
-        return httpx.Response(200, json={"success": True, "data": {"id": 1, "company_id": 77, "company_name": "Acme"}})
+        me = {"id": 1, "company_id": 77, "company_name": "Acme", "company_domain": "acme"}
+        return httpx.Response(200, json={"success": True, "data": me})
 
     client, budget, _ = client_of(answer, oauth_token())
-    assert await client.check() == "Pipedrive company 77 (Acme)"
+    assert await client.identify() == AccountFacts(id="77", name="Acme", url="https://acme.pipedrive.com")
     assert budget.spent == [{"core": 1, "daily": 2}]
 
 
@@ -234,9 +235,9 @@ async def test_calls_under_way_together_refresh_their_token_once(is_dead: bool) 
     tokens = Renewable(is_dead=is_dead)
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
         client = Client(CONFIG, tokens, Budget(), http)
-        results = await asyncio.gather(*(client.check() for _ in range(8)), return_exceptions=True)
+        results = await asyncio.gather(*(client.identify() for _ in range(8)), return_exceptions=True)
     assert tokens.refreshes == 1
-    assert {type(result) for result in results} == ({Unauthorized} if is_dead else {str})
+    assert {type(result) for result in results} == ({Unauthorized} if is_dead else {AccountFacts})
 
 
 async def test_a_field_that_pipedrive_will_not_make_is_asked_of_an_administrator() -> None:

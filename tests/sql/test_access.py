@@ -71,7 +71,7 @@ def test_a_comment_is_one_sentence_a_stranger_understands(house: House) -> None:
 
 def test_every_function_says_who_it_is_for(house: House) -> None:
     query = "select p.proname, split_part(obj_description(p.oid, 'pg_proc'), ':', 1) " + FUNCTIONS
-    assert {who for _, who in house.rows(query)} == {"Worker", "Trigger", "Operator", "Reader"}
+    assert {who for _, who in house.rows(query)} == {"Worker", "Trigger", "Operator", "Reader", "Console"}
 
 
 def test_security_definer_functions_search_no_schema_and_belong_to_the_owner(house: House) -> None:
@@ -155,8 +155,12 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
         "mapping_faults",
     }  # what the view of failures is made of
     assert allowed("anon") == allowed("crm_sync_producer") == set()
-    assert allowed("crm_sync_reader") == explaining
-    assert allowed("authenticated") == explaining | {
+    linking = {"is_web_url", "record_url"}
+    assert allowed("crm_sync_reader") == explaining | linking
+    connecting = {"oauth_provider", "begin_authorization", "take_authorization", "connect_integration"}
+    assert allowed("crm_sync_console") - allowed("authenticated") == connecting | {"schema_version", "verify_key"}
+    assert allowed("authenticated") == explaining | linking | {
+        "adopt_account",
         "member_organizations",
         "pause",
         "resume",

@@ -108,7 +108,7 @@ class ToyCrm:
         return handle
 
     def _me(self, account: ToyAccount, _kind: str, _body: dict[str, Any]) -> dict[str, Any]:
-        return {"name": f"toy account {account.number}"}
+        return {"id": account.number, "name": f"toy account {account.number}"}
 
     def _fields(self, _account: ToyAccount, _kind: str, _body: dict[str, Any]) -> dict[str, Any]:
         rows = [{"kind": kind, "name": name, "label": name, "options": options} for kind, name, options in FIELDS]

@@ -21,6 +21,7 @@ from providers.errors import (
     Unexpected,
 )
 from providers.models import (
+    AccountFacts,
     ActivityDocument,
     AnyDocument,
     Batch,
@@ -64,8 +65,9 @@ class Client(base.Client):
             for row in answer["rows"]
         ]
 
-    async def check(self) -> str:
-        return str((await self.call("GET", "/v1/me", limit="core"))["name"])
+    async def identify(self) -> AccountFacts:
+        me = await self.call("GET", "/v1/me", limit="core")
+        return AccountFacts(id=str(me["id"]), name=me["name"], url=self.config.api_base_url)
 
     async def push(self, batch: Batch, report: Report) -> None:
         contacts = await self._put_firms(batch.contacts, report)
