@@ -135,7 +135,7 @@ class Flow:
             kind, status = failure.kind.value, failure.status
             log.warning("connecting_failed", provider=provider, kind=kind, status=status, code=failure.code)
             raise NotConnected("connection_failed", failure.message) from None
-        return await store(self._database, asked.organization_id, provider, asked.name, given, account)
+        return await store(self._database, asked.organization_id, provider, display_name, asked.name, given, account)
 
     async def _take(self, provider: str, state: str | None, session_secret: str | None) -> Authorization:
         if not state or len(state) > LONGEST_PARAMETER:

@@ -134,7 +134,7 @@ class Carrier:
             connection.budget.prepay(batch.id, costs)
 
     def tokens_for(
-        self, integration_id: int, provider: str, config: ProviderConfig, connected_version: int | None = None
+        self, integration_id: int, provider: str, config: ProviderConfig, *, connected_version: int | None = None
     ) -> IntegrationTokens:
         """The tokens of an integration; a refresh that is under way outlives whoever wanted it, until `close`."""
         return IntegrationTokens(
@@ -217,7 +217,9 @@ class Carrier:
             raise Unauthorized(
                 f"this version of the daemon cannot speak to it: {error}", provider=batch.provider
             ) from None
-        tokens = self.tokens_for(batch.integration_id, batch.provider, batch.config, batch.connected_version)
+        tokens = self.tokens_for(
+            batch.integration_id, batch.provider, batch.config, connected_version=batch.connected_version
+        )
         budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping, self._observer)
         client = make(batch.config, tokens, budget, self.http)
         client.observer = self._observer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import webbrowser
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -120,7 +121,8 @@ async def _ask(
             click.echo(f"The app must have this redirect URI: {redirect_uri}")
             click.echo(f"Open this page in a browser on this machine and allow the access:\n\n  {left.url}\n")
             if with_browser:
-                await asyncio.to_thread(webbrowser.open, left.url)
+                # a browser of the terminal's own stays as long as its user likes
+                threading.Thread(target=webbrowser.open, args=(left.url,), daemon=True).start()
             came = await loopback.wait(left.state, WAIT_SECONDS)
     except OSError as error:
         if isinstance(error, TimeoutError):
@@ -148,14 +150,14 @@ async def _store(
     is_checked: bool,
 ) -> Connected:
     account = None
+    display_name, config = await find_provider(database, provider)
     if is_checked:
-        _, config = await find_provider(database, provider)
         try:
             account = await identify(provider, config, given, http)
         except ProviderError as error:
             words = sentence(error.message.replace(given["access_token"], "[token]"))
             raise NotConnected("connection_failed", f"{words} Nothing was stored; --unchecked would") from None
-    return await store(database, organization, provider, name, given, account)
+    return await store(database, organization, provider, display_name, name, given, account)
 
 
 def _token(instance_url: str | None, provider: str) -> dict[str, str]:

@@ -112,6 +112,8 @@ async def find_provider(database: Database, name: str) -> tuple[str, ProviderCon
         found = await database.oauth_provider(name)
     except (Refusal, DatabaseTrouble) as trouble:
         raise NotConnected.because(trouble) from None
+    except ValidationError:
+        raise NotConnected("not_configured", "The config of this CRM lacks an address; see the documentation") from None
     if found is None:
         raise NotConnected("unknown_provider", "There is no such CRM, or it is switched off.")
     return found
@@ -130,7 +132,11 @@ async def identify(provider: str, config: ProviderConfig, given: Mapping[str, An
     for url in (credentials.instance_url, credentials.api_domain):
         if url is not None:
             host_of(url, config, provider)
-    found = await client_for(provider)(config, _Given(credentials, provider), _Unlimited(), http).identify()
+    try:
+        make = client_for(provider)
+    except LookupError:
+        raise Unauthorized("this version cannot speak to that CRM", provider=provider) from None
+    found = await make(config, _Given(credentials, provider), _Unlimited(), http).identify()
     return found.model_copy(update={"url": account_url(found.url, config, provider)})
 
 
@@ -157,6 +163,7 @@ async def store(
     database: Database,
     organization_id: UUID,
     provider: str,
+    display_name: str,
     name: str,
     given: Mapping[str, Any],
     account: AccountFacts | None,
@@ -165,7 +172,6 @@ async def store(
 
     A database that goes away meanwhile is tried again: a code cannot be exchanged twice.
     """
-    display_name, _ = await find_provider(database, provider)
     known = None if account is None else json.dumps(storable(account.model_dump()))
     for attempt in range(1, STORE_TRIES + 1):
         try:

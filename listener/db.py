@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
@@ -469,23 +470,32 @@ class Database:
     async def ring_worker(self, worker_id: UUID) -> None:
         await self._value("select crm_sync.ring_worker($1)", worker_id)
 
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[Any]:
+        """A connection that asks for whom we ask, in a transaction where that is a user."""
+        async with self._pool.acquire() as connection:
+            if self._claims is None:
+                yield connection
+                return
+            async with connection.transaction():
+                await connection.execute("select set_config('request.jwt.claims', $1, true)", self._claims)
+                yield connection
+
     async def _value(self, query: str, *arguments: object) -> Any:
         row = await self._row(query, *arguments)
         return None if row is None else row[0]
 
     async def _row(self, query: str, *arguments: object) -> Any:
         try:
-            if self._claims is None:
-                return await self._pool.fetchrow(query, *arguments)
-            async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute("select set_config('request.jwt.claims', $1, true)", self._claims)
+            async with self._asking() as connection:
                 return await connection.fetchrow(query, *arguments)
         except TROUBLE as error:
             raise self._named(error) from None
 
     async def _rows(self, query: str, *arguments: object) -> list[Any]:
         try:
-            return list(await self._pool.fetch(query, *arguments))
+            async with self._asking() as connection:
+                return list(await connection.fetch(query, *arguments))
         except TROUBLE as error:
             raise self._named(error) from None
 

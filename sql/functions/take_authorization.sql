@@ -9,7 +9,7 @@ set search_path = ''
 as $$
 declare
   v crm_sync.authorizations;
-  v_key text := crm_sync.session_key();
+  v_key text;
 begin
   select a.* into v from crm_sync.authorizations as a where a.state_hash = p_state_hash order by a.created_at limit 1 for update;
   if v.state_hash is null then
@@ -28,16 +28,23 @@ begin
     end;
   end if;
   if outcome = 'ok' then
-    begin
-      verifier := crm_sync.decrypt_text(v.sealed_verifier, v_key);
+    -- the encryption key may have been changed meanwhile
+    for v_key in select k.key from crm_sync.session_keys() as k loop
+      begin
+        verifier := coalesce(verifier, crm_sync.decrypt_text(v.sealed_verifier, v_key));
+      exception when external_routine_invocation_exception then
+        null;
+      end;
+    end loop;
+    if verifier is null then
+      outcome := 'expired';
+    else
       organization_id := v.organization_id;
       user_id := v.user_id;
       name := v.name;
       redirect_uri := v.redirect_uri;
       login_url := v.login_url;
-    exception when external_routine_invocation_exception then
-      outcome := 'expired'; -- the encryption key was changed meanwhile: ten minutes are not worth two keys
-    end;
+    end if;
   end if;
   return next;
 end;

@@ -129,7 +129,9 @@ comment on column crm_sync.revocations.last_error is 'Why it did not work, in pl
 comment on column crm_sync.revocations.created_at is 'When the connection ended.';
 
 -- with the version of the connection that they are about
+-- squawk-ignore ban-drop-function
 drop function if exists crm_sync.open_credentials(bigint);
+-- squawk-ignore ban-drop-function
 drop function if exists crm_sync.mark_schema_ready(bigint, boolean, jsonb);
 
 create table crm_sync.fence (

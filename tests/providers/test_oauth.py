@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import logging
 import time
 from collections.abc import Callable
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -206,3 +207,34 @@ async def test_no_secret_is_in_an_error_or_a_log_line(caplog: pytest.LogCaptureF
     for text in (caplog.text, str(error), repr(error), repr(error.__dict__), repr(await refresh(answering(200, GOOD)))):
         for secret in ("client-secret-7", "old-refresh-7", "new-access"):
             assert secret not in text
+
+
+def test_the_consent_page_is_told_what_it_must_know_and_nothing_else() -> None:
+    config = CONFIG.model_copy(update={"scopes": ("a", "b:c")})
+    asked = {"redirect_uri": "https://us.test/back?x=1", "state": "s&t", "code_verifier": "v" * 43}
+
+    def query(**changed: object) -> dict[str, str]:
+        url = oauth.authorization_url(config.model_copy(update=changed), "app", **asked)
+        assert url.startswith("http://crm.test/authorize?")
+        assert "v" * 43 not in url
+        return dict(parse_qsl(urlsplit(url).query))
+
+    plain = {"response_type": "code", "client_id": "app", "redirect_uri": asked["redirect_uri"], "state": "s&t"}
+    assert query() == {**plain, "scope": "a b:c"}
+    assert query(scope_in_url=False) == plain
+    digest = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rstrip("=")
+    challenged = {"code_challenge": digest, "code_challenge_method": "S256"}
+    assert query(pkce=True) == {**plain, "scope": "a b:c", **challenged}
+
+
+@pytest.mark.parametrize("odd", [{"expires_in": "soon"}, {"scopes": 7}, {"instance_url": ["x"]}, {"api_domain": {}}])
+async def test_a_token_answer_of_another_shape_tells_no_token(odd: dict[str, object]) -> None:
+    error = await refusal(answering(200, {**GOOD, **odd}))
+    assert isinstance(error, Unexpected)
+    assert "new-access" not in repr(error) + str(error.__cause__)
+
+
+async def test_salesforce_names_the_organization_by_a_url() -> None:
+    body = {**GOOD, "id": "https://login.salesforce.com/id/00D5g000004abcDEAQ/0055g00000abcdeAAA"}
+    assert (await refresh(answering(200, body))).account_id == "00D5g000004abcDEAQ"
+    assert (await refresh(answering(200, {**GOOD, "id": "https://evil/"}))).account_id is None
