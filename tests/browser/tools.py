@@ -145,6 +145,13 @@ def tab_to(page: Page, target: Locator) -> None:
     raise AssertionError(f"{target} is not reached with Tab, only: {', '.join(dict.fromkeys(seen))}")
 
 
+def wait_until_settled(page: Page) -> None:
+    """Until nothing on the page is being asked for or replaced by htmx."""
+    page.wait_for_function(
+        "() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added')"
+    )
+
+
 def take_picture(page: Page, name: str, *, full_page: bool = False) -> None:
     """Write docs/images/NAME.png where the environment asks for pictures (CRM_SYNC_TEST_PICTURES=1), else nothing."""
     if os.environ.get("CRM_SYNC_TEST_PICTURES"):
