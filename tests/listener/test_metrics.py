@@ -124,6 +124,27 @@ def test_refreshes_are_counted_and_so_are_refusals(shop: Shop, database: str, tm
     assert page.value("connections", provider="hubspot", state="connected") == 1
 
 
+def test_a_claim_that_was_lost_counts_as_such_and_what_was_said_of_it_does_not(
+    shop: Shop, database: str, tmp_path: Path
+) -> None:
+    tenant = shop.tenant()
+    shop.configure("hubspot", timeout_seconds=20)
+    shop.reply(tenant)
+    shop.hubspot.faults.add(Fault(path="/contacts/batch/upsert", delay=30.0))
+    with process(tmp_path, database, **LISTEN, CRM_SYNC_LEASE_SECONDS="2") as running:
+        eventually(lambda: len(shop.hubspot.faults) == 0, "a call in flight")
+        # as another daemon's claim would do it
+        shop.house.connection.execute(
+            "update crm_sync.batches set lease_until = now() - interval '1 s'; "
+            "select crm_sync.take_over_expired(organization_id, integration_id) from crm_sync.lanes"
+        )
+        shop.wait_until_settled()
+        page = settled(port_of(running), lambda page: page.total("outcomes_total") == 2, "contact and note")
+    assert page.value("leases_lost_total", provider="hubspot") == 1
+    assert page.total("outcomes_total", outcome="synced") == 2
+    assert page.value("api_calls_total", provider="hubspot", status="Cancelled") == 1
+
+
 def test_the_queue_is_shown_by_connection_with_its_state_and_age(shop: Shop, database: str, tmp_path: Path) -> None:
     waiting, paused = shop.tenant(), shop.tenant()
     shop.house.connection.execute("select crm_sync.pause(%s)", [paused.integration])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import signal
 import socket
 import threading
 import time
@@ -63,6 +64,20 @@ def test_readiness_follows_the_database_and_health_does_not(tmp_path: Path) -> N
             eventually(lambda: get(port, "/readyz").status == 200, "ready again", 30)
             eventually(lambda: scrape(port).value("database_up") == 1, "an answer", 30)
             assert running.process.poll() is None
+
+
+def test_health_is_the_answer_of_the_process_itself(database: str, tmp_path: Path) -> None:
+    with process(tmp_path, database, **LISTEN) as running:
+        port = port_of(running)
+        running.process.send_signal(signal.SIGSTOP)
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                connection.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+                with pytest.raises(TimeoutError):
+                    connection.recv(1)
+        finally:
+            running.process.send_signal(signal.SIGCONT)
+        assert get(port, "/healthz").text == "ok\n"
 
 
 def test_a_deaf_doorbell_is_not_ready_until_it_listens_again(house: House, database: str, tmp_path: Path) -> None:
