@@ -10,15 +10,39 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from console import failures, health, signin
+from console import api, failures, health, metrics, signin
 from console.context import FOLDER, Console
 from console.guard import Guard
-from console.pages import dashboard
+from console.pages import dashboard, integration, integrations
 from console.ratelimit import Rate
 from console.settings import ConsoleSettings
 
-LIMITED = (("/api/integrations/", Rate(30, 60)), ("/sign-in", Rate(60, 60)))
+LIMITED = (("/api/integrations/", Rate(30, 60)), ("/integrations/connect", Rate(30, 60)), ("/sign-in", Rate(60, 60)))
 """Paths that reach out to a CRM or decide who somebody is, by caller's address."""
+
+ACTIONS = {
+    "pause": integrations.pause,
+    "resume": integrations.resume,
+    "disconnect": integrations.disconnect,
+    "try-again": integrations.try_again,
+    "test": integrations.test,
+    "sync": integrations.sync_now,
+    "adopt": integrations.adopt,
+}
+INTEGRATIONS = (
+    Route("/integrations", integrations.show),
+    Route("/integrations/live", integrations.live),
+    Route("/integrations/connect", integrations.connect, methods=["POST"]),
+    Route("/integrations/{id:int}", integration.show),
+    Route("/integrations/{id:int}/settings", integration.save_settings, methods=["POST"]),
+    Route("/integrations/{id:int}/mappings", integration.save_mappings, methods=["POST"]),
+    Route("/integrations/{id:int}/filters", integration.save_filters, methods=["POST"]),
+    Route("/integrations/{id:int}/documents", integration.save_documents, methods=["POST"]),
+    *(
+        Route(f"/integrations/{{id:int}}/{name}", integrations.acting(action), methods=["POST"])
+        for name, action in ACTIONS.items()
+    ),
+)
 
 Opening = Callable[[], AbstractAsyncContextManager[Console]]
 
@@ -35,13 +59,23 @@ def create_app(settings: ConsoleSettings, opening: Opening) -> Starlette:
     pages = [
         Route("/", dashboard.home),
         Route("/dashboard", dashboard.show),
+        *INTEGRATIONS,
+        *api.ROUTES,
         *signin.ROUTES,
         *health.ROUTES,
+        *metrics.ROUTES,
         Mount("/static", StaticFiles(directory=FOLDER / "static")),
     ]
-    return Starlette(
+    figures = metrics.Metrics()
+    app = Starlette(
         routes=[Mount(settings.base_path, routes=pages)] if settings.base_path else pages,
-        middleware=[Middleware(Guard, settings=settings, limited=LIMITED)],
+        middleware=[
+            Middleware(metrics.Measure, metrics=figures),
+            Middleware(Guard, settings=settings, limited=LIMITED),
+            Middleware(failures.Catch),
+        ],
         exception_handlers=failures.HANDLERS,
         lifespan=lifespan,
     )
+    app.state.metrics = figures
+    return app

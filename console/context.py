@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,23 +11,39 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from console import words
 from console.db import Members
 from console.guard import csrf_token
-from console.identity import Identity, NotSignedInError, Verifier
+from console.identity import Identity, NotSignedInError, Verifier, bearer_token
+from console.ratelimit import Rate, RateLimit
 from console.settings import ConsoleSettings
 from listener import __version__
+from listener.db import Database
+from providers.base import Http
 
 FOLDER = Path(__file__).parent
+USERS_RATE = Rate(20, 60)
+"""What reaches out to a CRM, by user; the guard counts by address."""
 
 
 @dataclass(frozen=True)
 class Console:
-    """One running console; handlers find it with `console_of`."""
+    """One running console; handlers find it with `console_of`.
+
+    Attributes:
+        members: asks what a member may ask.
+        secrets: connects, for the user it is asked on behalf of; knows the encryption key.
+        http: carries calls to CRMs.
+        per_user: how often a user may have a CRM called.
+    """
 
     settings: ConsoleSettings
     members: Members
+    secrets: Database
     verifier: Verifier
     templates: jinja2.Environment
+    http: Http
+    per_user: RateLimit = field(default_factory=lambda: RateLimit(USERS_RATE))
 
     def url(self, path: str) -> str:
         """A path of ours as a browser asks for it."""
@@ -54,6 +70,7 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(words.FILTERS)
     environment.filters["quote"] = lambda text: quote(str(text), safe="")
     return environment
 
@@ -70,12 +87,10 @@ async def signed_in(request: Request) -> Identity:
     known: Identity | None = getattr(request.state, "identity", None)
     if known is not None:
         return known
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    by_header = scheme.lower() == "bearer" and bool(token.strip())
-    if not by_header:
-        token = request.cookies.get(console.settings.jwt_cookie, "")
-    if not token.strip():
+    by_header = bearer_token(request.headers)
+    token = by_header or request.cookies.get(console.settings.jwt_cookie, "").strip()
+    if not token:
         raise NotSignedInError("nobody is signed in")
-    identity = await console.verifier.verify(token.strip(), by_header=by_header)
+    identity = await console.verifier.verify(token, by_header=by_header is not None)
     request.state.identity = identity
     return identity

@@ -10,7 +10,7 @@ from typing import Any, Self
 import asyncpg
 
 from console.identity import Identity
-from listener.errors import REFUSAL_BY_SQLSTATE, DatabaseTrouble, Refusal
+from listener.errors import REFUSAL_BY_SQLSTATE, DatabaseTrouble, InvalidSettings, Refusal
 from listener.settings import Settings
 
 POOL_SIZE = 10
@@ -90,7 +90,11 @@ class Members:
 
 def refusal_or_trouble(error: BaseException) -> Refusal | DatabaseTrouble:
     """What an error of asyncpg is to us."""
-    refusal = REFUSAL_BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    if sqlstate.startswith("22") or isinstance(error, asyncpg.DataError):
+        # its words may quote what was sent
+        return InvalidSettings("a value makes no sense here", "Nothing was saved.")
+    refusal = REFUSAL_BY_SQLSTATE.get(sqlstate)
     if refusal is None:
         return DatabaseTrouble(error, is_lost=not isinstance(error, asyncpg.PostgresError))
     words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]

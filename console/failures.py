@@ -8,7 +8,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ExceptionHandler
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from console.context import console_of
 from console.identity import NotSignedInError
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 def wants_json(request: Request) -> bool:
     """Programs get JSON: those that ask below /api, and those that say so."""
-    path = request.url.path.removeprefix(console_of(request).settings.base_path)
+    path = request.scope["path"].removeprefix(console_of(request).settings.base_path)
     return path.startswith("/api/") or "application/json" in request.headers.get("accept", "")
 
 
@@ -36,16 +36,39 @@ def _title(status: int) -> str:
     return {404: "Not here", 422: "Not saved", 503: "Just a moment"}.get(status, "That did not work")
 
 
+class TooOftenError(Exception):
+    """A user has asked for the same too often.
+
+    Attributes:
+        seconds: how long to wait.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"That was too often: try again in {seconds:.0f} s.")
+        self.seconds = seconds
+
+
+async def _too_often(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooOftenError)
+    response = show(request, 429, "too_many_requests", str(error))
+    response.headers["retry-after"] = f"{error.seconds:.0f}"
+    return response
+
+
 async def _not_signed_in(request: Request, error: Exception) -> Response:
     console = console_of(request)
+    assert isinstance(error, NotSignedInError)
+    if error.reason != "absent":
+        request.app.state.metrics.refused_sign_ins.labels(error.reason).inc()
     if wants_json(request):
         return JSONResponse({"error": "not_signed_in", "message": str(error)}, 401)
     there = console.settings.sign_in_url or console.url("/sign-in")
     if request.headers.get("hx-request"):
         return Response(None, 401, {"hx-redirect": there})
     if console.settings.sign_in_url is None and request.method == "GET":
-        query = f"?{request.url.query}" if request.url.query else ""
-        there += "?" + urlencode({"next": request.url.path.removeprefix(console.settings.base_path) + query})
+        query = request.scope["query_string"].decode("latin-1")
+        query = f"?{query}" if query else ""
+        there += "?" + urlencode({"next": request.scope["path"].removeprefix(console.settings.base_path) + query})
     return RedirectResponse(there, 303)
 
 
@@ -66,6 +89,31 @@ async def _http(request: Request, error: Exception) -> Response:
     return show(request, status, "http", "There is no such page." if status == 404 else words)
 
 
+class Catch:
+    """ASGI middleware inside the guard: what nobody expected is answered, with the guard's headers, and logged without
+    the words of the error, which may be a person's."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:  # noqa: BLE001 - the last one that can answer
+            if scope["type"] != "http" or has_begun:
+                log.error("request_failed", error=type(error).__name__, places=places(error))
+                return
+            response = await _unexpected(Request(scope, receive), error)
+            await response(scope, receive, send)
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("request_failed", error=type(error).__name__, places=places(error))
     return show(request, 500, "fault", "A fault of ours; the console's log says where. Nothing was changed.")
@@ -73,8 +121,8 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
     NotSignedInError: _not_signed_in,
+    TooOftenError: _too_often,
     Refusal: _refused,
     DatabaseTrouble: _database_trouble,
     HTTPException: _http,
-    Exception: _unexpected,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import secrets
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
@@ -13,15 +14,17 @@ from urllib.parse import parse_qs
 from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.ratelimit import Rate, RateLimit
+from console.identity import bearer_token
+from console.ratelimit import Rate, RateLimit, caller_of
 from console.settings import ConsoleSettings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-LONGEST_BODY = 256 * 1024
+LONGEST_BODY = 512 * 1024
 SESSION_SECONDS = 30 * 86_400
+WITHOUT_SESSION = frozenset({"/healthz", "/readyz", "/metrics"})
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -48,7 +51,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: ConsoleSettings, limited: Iterable[tuple[str, Rate]]) -> None:
         self._app = app
         self._settings = settings
-        self._limits = [(settings.base_path + prefix, RateLimit(rate)) for prefix, rate in limited]
+        self._limits = [(prefix, RateLimit(rate)) for prefix, rate in limited]
         self._cookie = session_cookie(settings)
         self._key = csrf_key(settings.common.encryption_key)
 
@@ -56,6 +59,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # the path as the server was asked for it: `request.url` is made with the Host header, which anybody may write
+        path: str = scope["path"].removeprefix(self._settings.base_path)
         request = Request(scope, receive)
         given = _cookies(request.headers).get(self._cookie, "")
         session = given if len(given) == 43 else secrets.token_urlsafe(32)
@@ -68,14 +73,15 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+                is_static = path.startswith("/static/")
+                headers.setdefault("cache-control", "no-cache" if is_static else "no-store")
                 if self._settings.is_secure:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
-                if session != given and not scope["path"].startswith(self._settings.base_path + "/static/"):
+                if session != given and not is_static and path not in WITHOUT_SESSION:
                     headers.append("set-cookie", self._set_cookie(session))
             await send(message)
 
-        refusal: Response | None = self._too_many(request)
+        refusal: Response | None = self._too_many(request, path)
         if refusal is None and request.method not in SAFE_METHODS:
             body = await _read(request)
             refusal = self._refusal(request, body)
@@ -87,29 +93,34 @@ class Guard:
         # Lax: a browser that comes back from a CRM brings it along; no other site's form or script does
         return f"{self._cookie}={session}; Path=/; Max-Age={SESSION_SECONDS}; HttpOnly; SameSite=Lax{secure}"
 
-    def _too_many(self, request: Request) -> Response | None:
-        host = request.client.host if request.client else ""
+    def _too_many(self, request: Request, path: str) -> Response | None:
+        caller = caller_of(request)
         for prefix, limit in self._limits:
-            if request.url.path.startswith(prefix) and (wait := limit.wait(host)) > 0:
-                return JSONResponse(
-                    {"error": "too_many_requests", "message": f"That was too often: try again in {wait:.0f} s."},
-                    429,
-                    {"retry-after": f"{wait:.0f}"},
-                )
+            if path.startswith(prefix) and (wait := limit.wait(caller)) > 0:
+                refusal = _refused(request, 429, "too_many_requests", f"That was too often: try again in {wait:.0f} s.")
+                refusal.headers["retry-after"] = f"{wait:.0f}"
+                return refusal
         return None
 
     def _refusal(self, request: Request, body: bytes | None) -> Response | None:
         if body is None:
-            return _refused(413, "too_large", f"More than {LONGEST_BODY // 1024} KB were sent.")
-        if request.headers.get("authorization", "").lower().startswith("bearer "):
+            return _refused(request, 413, "too_large", f"More than {LONGEST_BODY // 1024} KB were sent.")
+        if bearer_token(request.headers) is not None:
             return None
         origin = request.headers.get("origin")
         if origin is not None and origin != self._settings.origin:
-            return _refused(403, "other_site", f"This came from another site ({origin[:200]}).")
+            return _refused(
+                request,
+                403,
+                "other_site",
+                f"This came from another site ({origin[:200]}); this console is {self._settings.public_url}.",
+            )
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return _refused(403, "other_site", "This came from another site.")
+            return _refused(request, 403, "other_site", "This came from another site.")
         if not hmac.compare_digest(_given_token(request, body), request.scope["state"]["csrf_token"]):
-            return _refused(403, "csrf", "This page was too old, or not one of ours: load it again and repeat.")
+            return _refused(
+                request, 403, "csrf", "This page was too old, or not one of ours: load it again and repeat."
+            )
         return None
 
 
@@ -117,6 +128,11 @@ def csrf_token(request: Request) -> str:
     """What a form or a request of this browser must carry to change anything."""
     token: str = request.state.csrf_token
     return token
+
+
+def departure_key(encryption_key: SecretStr) -> bytes:
+    """As `csrf_key`, for what a browser keeps while it is at a CRM."""
+    return hmac.digest(encryption_key.get_secret_value().encode(), b"crm_sync console departure", hashlib.sha256)
 
 
 def csrf_key(encryption_key: SecretStr) -> bytes:
@@ -170,5 +186,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _refused(status: int, code: str, words: str) -> Response:
+def _refused(request: Request, status: int, code: str, words: str) -> Response:
+    """As JSON, which our script shows as a notice; a browser that has no script gets a page."""
+    is_page = "text/html" in request.headers.get("accept", "") and "hx-request" not in request.headers
+    if is_page:
+        return HTMLResponse(
+            f"<!doctype html><html lang=en><title>That did not work</title><main><h1>That did not work</h1>"
+            f"<p>{html.escape(words)}</p><p>Go back and load the page again.</p></main>",
+            status,
+        )
     return JSONResponse({"error": code, "message": words}, status)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
+
+from starlette.requests import HTTPConnection
 
 MOST_CALLERS = 10_000
 
@@ -36,3 +39,15 @@ class RateLimit:
         if len(self._buckets) > MOST_CALLERS:
             self._buckets.popitem(last=False)
         return max(1.0, wait) if wait else 0.0
+
+
+def caller_of(request: HTTPConnection) -> str:
+    """Whose bucket a request is counted in: an IPv4 address, or the network that one IPv6 customer has."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    return str(address.ipv4_mapped or (int(address) >> 64))

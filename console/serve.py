@@ -18,8 +18,10 @@ from listener import __version__, logs
 from listener.db import Database
 from listener.errors import EX_UNAVAILABLE, Refusal
 from listener.service import check, notify
+from providers.base import open_http
 
 STOP_SECONDS = 3
+CRM_CONNECTIONS = 20
 
 log = structlog.get_logger()
 
@@ -29,12 +31,13 @@ def opening(settings: ConsoleSettings) -> Opening:
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Console]:
-        secrets = await Database.open(settings.common)
+        secrets = await Database.open(settings.common, role="crm_sync_console")
         try:
             await check(secrets)
             members = await Members.open(settings.common)
             try:
-                yield Console(settings, members, Verifier(settings), templates())
+                async with open_http(CRM_CONNECTIONS) as http:
+                    yield Console(settings, members, secrets, Verifier(settings), templates(), http)
             finally:
                 await members.close()
         finally:

@@ -24,6 +24,7 @@ VARIABLES = {
     "sign_in_url": "CRM_SYNC_SIGN_IN_URL",
     "return_url": "CRM_SYNC_RETURN_URL",
     "forwarded_allow_ips": "CRM_SYNC_FORWARDED_ALLOW_IPS",
+    "metrics_token": "CRM_SYNC_CONSOLE_METRICS_TOKEN",
 }
 
 
@@ -36,6 +37,7 @@ class ConsoleSettings(BaseModel):
         jwks_url: where the host application publishes the keys of its tokens; instead of `jwt_secret`.
         sign_in_url: the host application's own page to sign in; without one the console has a page of its own.
         return_url: where a browser goes after the CRM, with `connected=` or `error=` added.
+        metrics_token: what a scraper of `/metrics` shows; without one only this machine may ask.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +53,18 @@ class ConsoleSettings(BaseModel):
     sign_in_url: str | None = None
     return_url: str | None = None
     forwarded_allow_ips: str = "127.0.0.1"
+    metrics_token: SecretStr | None = None
+
+    def redirect_uri(self, provider: str) -> str:
+        """Where a CRM sends a browser back to; the app registered there must know it.
+
+        The provider's own setting counts, unless it is a loopback address of somewhere else, which is the command's.
+        """
+        app = self.common.apps.get(provider)
+        given = app.redirect_uri if app else ""
+        if given and (urlsplit(given).hostname not in LOOPBACK or given.startswith(f"{self.origin}/")):
+            return given
+        return f"{self.public_url}/api/integrations/{provider}/callback"
 
     @property
     def is_secure(self) -> bool:

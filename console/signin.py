@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from urllib.parse import parse_qs
 
-import jwt
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from console.context import console_of
+from console.guard import session_cookie
 from console.identity import NotSignedInError
 
 
@@ -30,15 +30,15 @@ async def enter(request: Request) -> Response:
     form = {name: values[0] for name, values in parse_qs((await request.body()).decode(errors="replace")).items()}
     token, there = form.get("token", "").strip(), _path(form.get("next", ""))
     try:
-        await console.verifier.verify(token)
+        identity = await console.verifier.verify(token)
     except NotSignedInError as error:
+        request.app.state.metrics.refused_sign_ins.labels(error.reason).inc()
         return console.render(request, "sign_in.html", status=401, next=there, problem=str(error))
-    expires = jwt.decode(token, options={"verify_signature": False})["exp"]
     response = RedirectResponse(console.url(there), 303)
     response.set_cookie(
         console.settings.jwt_cookie,
         token,
-        max_age=max(0, int(expires - time.time())),
+        max_age=max(0, int(identity.expires_at - time.time())),
         path=console.settings.base_path or "/",
         secure=console.settings.is_secure,
         httponly=True,
@@ -52,6 +52,8 @@ async def leave(request: Request) -> Response:
     console = console_of(request)
     response = RedirectResponse(console.settings.sign_in_url or console.url("/sign-in"), 303)
     response.delete_cookie(console.settings.jwt_cookie, path=console.settings.base_path or "/")
+    # who comes next at this browser is somebody else
+    response.delete_cookie(session_cookie(console.settings), path="/", secure=console.settings.is_secure)
     return response
 
 

@@ -442,6 +442,9 @@ class Database:
     async def advance_slots(self) -> None:
         await self._value("select crm_sync.advance_slots()")
 
+    async def take_samples(self) -> None:
+        await self._value("select crm_sync.take_samples()")
+
     async def drop_log_partitions(self) -> int:
         answer: int = await self._value("select crm_sync.drop_log_partitions()")
         return answer

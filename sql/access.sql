@@ -96,10 +96,14 @@ grant execute on function
   crm_sync.queue_depths(integer),
   crm_sync.connection_counts(),
   crm_sync.day_budgets(integer),
+  crm_sync.take_samples(),
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
+  crm_sync.try_again(bigint),
   crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.retry_cause(bigint, text, text, text, text, text),
+  crm_sync.sync_now(bigint),
   crm_sync.manual_sync(uuid, uuid[])
 to crm_sync_daemon;
 -- the life of a token, keys, the fence
@@ -130,6 +134,28 @@ grant execute on function
 to crm_sync_console, crm_sync_daemon;
 grant execute on function crm_sync.note_account(bigint, jsonb, bigint), crm_sync.adopt_account(bigint, boolean) to crm_sync_daemon;
 
+-- whoever connects: the console for the user who asks, an operator by the command
+grant usage on schema crm_sync to crm_sync_console;
+grant execute on function
+  crm_sync.schema_version(),
+  crm_sync.verify_key()
+to crm_sync_console;
+grant execute on function
+  crm_sync.oauth_provider(text),
+  crm_sync.begin_authorization(uuid, text, text, bytea, bytea, text, text, text),
+  crm_sync.take_authorization(bytea, bytea, text),
+  crm_sync.connect_integration(uuid, text, text, text, jsonb)
+to crm_sync_console, crm_sync_daemon;
+grant execute on function crm_sync.note_account(bigint, jsonb, bigint), crm_sync.adopt_account(bigint, boolean) to crm_sync_daemon;
+-- testing a connection; each of these asks whose it is
+grant execute on function
+  crm_sync.open_credentials(bigint),
+  crm_sync.begin_refresh(bigint, bigint, interval),
+  crm_sync.end_refresh(bigint),
+  crm_sync.store_credentials(bigint, bigint, text),
+  crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb)
+to crm_sync_console;
+
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
@@ -138,7 +164,7 @@ grant execute on function
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
 to crm_sync_reader, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
-  crm_sync.orphans, crm_sync.routes
+  crm_sync.orphans, crm_sync.routes, crm_sync.samples
 to crm_sync_reader;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to crm_sync_reader;
 grant select (
@@ -151,9 +177,16 @@ grant select (is_refreshable, credentials_at, disconnected_at) on public.user_in
 grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
 grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;
 
+grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
+grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;
+
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;
-grant execute on function crm_sync.member_organizations() to authenticated;
+grant execute on function
+  crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.is_running(), crm_sync.find_contacts(text, text, bigint, integer),
+  crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
+to authenticated;
+grant select on crm_sync.samples to authenticated;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures to authenticated;
 grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields to authenticated;
 grant select, insert, update, delete on crm_sync.intent_rules to authenticated;
@@ -169,8 +202,11 @@ grant execute on function
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
+  crm_sync.try_again(bigint),
   crm_sync.adopt_account(bigint, boolean),
   crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.retry_cause(bigint, text, text, text, text, text),
+  crm_sync.sync_now(bigint),
   crm_sync.manual_sync(uuid, uuid[])
 to authenticated;
 do $$

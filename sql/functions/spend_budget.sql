@@ -35,7 +35,8 @@ begin
     cross join lateral (select p.config -> 'limits' -> c.key as limit_) as d
     where (d.limit_ ->> 'calls')::double precision > 0 and (d.limit_ ->> 'seconds')::double precision > 0
   ) as l
-  where i.id = p_integration_id;
+  where i.id = p_integration_id
+    and (current_setting('role', true) is distinct from 'crm_sync_console' or crm_sync.caller_may_manage(i.organization_id));
   if v_organization_id is null or v_limits = '{}' then
     return query select true, 0::double precision, null::text, false; -- the CRM has no such limits
     return;

@@ -10,6 +10,7 @@ declare
   v_new jsonb;
   v_version bigint;
   v_integration public.user_integrations;
+  v_refresh_until timestamptz;
 begin
   begin
     v_new := p_credentials::jsonb;
@@ -21,7 +22,11 @@ begin
       hint = 'The value is not shown here on purpose.';
   end if;
   select * into v_integration from public.user_integrations as i where i.id = p_integration_id for no key update; -- connection before lane
-  perform from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
+  select l.refresh_until into v_refresh_until from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
+  -- whoever began a refresh may end it, also one who has left the organization in these seconds
+  if crm_sync.caller_may_manage(v_integration.organization_id) is not true and (v_refresh_until > clock_timestamp()) is not true then
+    return null;
+  end if;
   if v_integration.credentials is not null and v_integration.credentials_version = p_seen_version then
     -- the fresh tokens are the document of a daemon that opened the old ones: sealed anew by another key meanwhile, they do without
     update public.user_integrations as i

@@ -173,6 +173,10 @@ comment on column crm_sync.samples.waiting is 'Rows that waited, ran or were to 
 comment on column crm_sync.samples.failed is 'Rows that had failed and waited for a human.';
 comment on column crm_sync.samples.oldest_wait is 'How long the oldest of the waiting had waited; null where none did.';
 
+-- squawk-ignore require-concurrent-index-creation
+create index sync_queue_stuck_idx on public.sync_queue (contact_id) where completed_at is not null and last_error is not null;
+comment on index public.sync_queue_stuck_idx is 'What of a contact failed or was not sent.';
+
 do $$
 declare
   v_table text;

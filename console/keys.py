@@ -1,0 +1,54 @@
+"""The keys that the host application publishes (JWKS), fetched now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import jwt
+
+FRESH_SECONDS = 300.0
+AGAIN_SECONDS = 10.0
+"""So far apart are fetches for keys that nobody knows: any token may name one."""
+TIMEOUT_SECONDS = 5
+
+
+class PublishedKeys:
+    """Keys by their id; those that were known go on counting while the application does not answer."""
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = jwt.PyJWKClient(url, cache_keys=False, cache_jwk_set=False, timeout=TIMEOUT_SECONDS)
+        self._clock = clock
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def key_of(self, token: str) -> jwt.PyJWK:
+        """The key that the token names; raises `jwt.PyJWTError`, among them `PyJWKClientConnectionError`."""
+        kid = jwt.get_unverified_header(token).get("kid")
+        if kid not in self._keys or self._clock() > self._fetched_at + FRESH_SECONDS:
+            async with self._lock:
+                if self._is_due(kid):
+                    await self._fetch()
+        key = self._keys.get(kid)
+        if key is None:
+            raise jwt.InvalidKeyError("the application publishes no such key")
+        return key
+
+    def _is_due(self, kid: str | None) -> bool:
+        now = self._clock()
+        is_wanted = kid not in self._keys or now > self._fetched_at + FRESH_SECONDS
+        return is_wanted and now > self._tried_at + AGAIN_SECONDS
+
+    async def _fetch(self) -> None:
+        self._tried_at = self._clock()
+        try:
+            keys = await asyncio.to_thread(self._client.get_signing_keys)
+        except jwt.PyJWTError:
+            if not self._keys:
+                raise
+            return
+        self._keys = {key.key_id: key for key in keys}
+        self._fetched_at = self._clock()

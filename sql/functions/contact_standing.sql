@@ -1,0 +1,68 @@
+create or replace function crm_sync.contact_standing(p_contact_ids uuid[])
+returns table (
+  contact_id uuid, organization_id uuid, integration_id bigint, state text, reason text,
+  external_contact_id text, external_company_id text, external_deal_id text, last_synced_at timestamptz, next_attempt_at timestamptz
+)
+language sql stable
+security definer
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+as $$
+  select k.id, k.organization_id, i.id, v.state,
+    case
+      when v.state in ('failed', 'skipped') then s.last_error
+      when v.state in ('waiting', 'retrying') and i.status = 'error' then 'the connection needs a person first: ' || coalesce(i.last_error, 'see its page')
+      when v.state in ('waiting', 'retrying') and i.status = 'disconnected' then 'the CRM is disconnected; this waits until it is connected again'
+      when v.state in ('waiting', 'retrying') and l.paused_at is not null then 'the connection is paused'
+      when v.state in ('waiting', 'retrying') and l.parked_until > now() then coalesce(l.parked_reason, l.parked_kind)
+      when v.state = 'retrying' then o.last_error
+      when v.state = 'waiting' and o.next_attempt_at > now() then 'this connection works ' || i.sync_frequency
+      when v.state <> 'absent' then null
+      when i.status = 'disconnected' then 'the CRM is disconnected'
+      when coalesce(btrim(k.email), '') = '' then 'the contact has no e-mail address, by which a CRM would know it'
+      when not exists (
+        select from public.inbox_messages as m join public.message_classifications as c on c.message_id = m.id
+        where m.organization_id = k.organization_id and m.contact_id = k.id
+      ) then 'no reply of this contact has been classified'
+      else 'its replies came before this CRM was connected: sync it now'
+    end,
+    m.external_contact_id, m.external_company_id, m.external_deal_id, m.last_synced_at,
+    case when o.open > 0 then coalesce(o.next_attempt_at, now()) end
+  from (select distinct u.id from unnest(p_contact_ids[1:200]) as u (id)) as u
+  cross join lateral (
+    select k.* from public.contacts as k
+    where k.id = u.id and (k.organization_id = any (array(select crm_sync.member_organizations()))) is true
+    limit 1
+  ) as k
+  join public.user_integrations as i on i.organization_id = k.organization_id
+  join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
+  left join lateral crm_sync.mapping_of(k.organization_id, i.id, k.id) as m on true
+  cross join lateral (
+    select count(*) as open, bool_or(q.status = 'processing') as is_running, bool_or(q.status = 'retry') as is_retrying,
+      min(q.next_attempt_at) as next_attempt_at, max(q.last_error) as last_error
+    from public.sync_queue as q
+    where q.integration_id = i.id and q.contact_id = k.id and q.completed_at is null
+  ) as o
+  left join lateral (
+    select q.status, q.last_error from public.sync_queue as q
+    where q.contact_id = k.id and q.completed_at is not null and q.last_error is not null and q.integration_id = i.id
+    order by q.status = 'failed' desc, q.id desc
+    limit 1
+  ) as s on true
+  cross join lateral (
+    select case
+      when o.is_running then 'running'
+      when o.is_retrying then 'retrying'
+      when o.open > 0 then 'waiting'
+      when s.status = 'failed' then 'failed'
+      when m.sync_status = 'synced' then 'synced'
+      when s.status = 'skipped' then 'skipped'
+      when m.sync_status in ('error', 'conflict') then m.sync_status
+      else 'absent'
+    end as state
+  ) as v
+  where i.status <> 'disconnected' or m.id is not null or o.open > 0
+$$;
+comment on function crm_sync.contact_standing(uuid[]) is
+  'Reader: where contacts of the asking user''s organizations stand in each of their CRMs, and why they are not there; by keys alone, 200 at most.';
