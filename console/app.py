@@ -13,7 +13,8 @@ from starlette.staticfiles import StaticFiles
 from console import api, failures, health, metrics, signin
 from console.context import FOLDER, Console
 from console.guard import Guard
-from console.pages import dashboard, integration, integrations
+from console.pages import activity, contacts, dashboard, events, integration, integrations, sync
+from console.pages import failures as failing
 from console.ratelimit import Rate
 from console.settings import ConsoleSettings
 
@@ -57,8 +58,12 @@ def create_app(settings: ConsoleSettings, opening: Opening) -> Starlette:
             yield
 
     pages = [
-        Route("/", dashboard.home),
-        Route("/dashboard", dashboard.show),
+        *dashboard.ROUTES,
+        *contacts.ROUTES,
+        *activity.ROUTES,
+        *failing.ROUTES,
+        *sync.ROUTES,
+        *events.ROUTES,
         *INTEGRATIONS,
         *api.ROUTES,
         *signin.ROUTES,

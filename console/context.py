@@ -17,6 +17,7 @@ from console.guard import csrf_token
 from console.identity import Identity, NotSignedInError, Verifier, bearer_token
 from console.ratelimit import Rate, RateLimit
 from console.settings import ConsoleSettings
+from console.streams import Streams
 from listener import __version__
 from listener.db import Database
 from providers.base import Http
@@ -44,6 +45,7 @@ class Console:
     templates: jinja2.Environment
     http: Http
     per_user: RateLimit = field(default_factory=lambda: RateLimit(USERS_RATE))
+    streams: Streams = field(default_factory=Streams)
 
     def url(self, path: str) -> str:
         """A path of ours as a browser asks for it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -46,6 +47,16 @@ def opening(settings: ConsoleSettings) -> Opening:
     return opened
 
 
+class Server(uvicorn.Server):
+    """Ends the streams of open pages before it waits for requests to end."""
+
+    before_shutdown: Callable[[], None] = staticmethod(lambda: None)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.before_shutdown()
+        await super().shutdown(sockets)
+
+
 async def serve(settings: ConsoleSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises a `Refusal` when it must not start."""
     logs.configure(settings.common)
@@ -59,6 +70,7 @@ async def serve(settings: ConsoleSettings) -> None:
             async with open_console() as console:
                 log.info("console_ready", version=__version__, url=settings.public_url, listen=settings.listen)
                 notify("READY=1\nSTATUS=serving")
+                server.before_shutdown = console.streams.close
                 yield console
                 notify("STOPPING=1")
         except Refusal as refusal:
@@ -66,7 +78,7 @@ async def serve(settings: ConsoleSettings) -> None:
             raise
 
     host, port = settings.address
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             create_app(settings, ready),
             host=host,

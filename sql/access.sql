@@ -184,7 +184,7 @@ grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint,
 grant usage on schema crm_sync, public to authenticated;
 grant execute on function
   crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.is_running(), crm_sync.find_contacts(text, text, bigint, integer),
-  crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
+  crm_sync.contacts_by_id(uuid[]), crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
 to authenticated;
 grant select on crm_sync.samples to authenticated;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures to authenticated;

@@ -1,1 +1,1 @@
-"""One module a page: it asks (console.queries), and shows (console/templates)."""
+"""One module a page: it asks (console.queries_*), and shows (console/templates)."""

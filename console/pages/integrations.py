@@ -19,7 +19,7 @@ from console.db import Row, Session
 from console.forms.inputs import inputs_of
 from console.identity import Identity
 from console.pages import standing
-from listener.authorize import WORDS, NotConnected
+from listener.connections import WORDS, NotConnected
 from listener.errors import NotYours
 
 LARGEST_ID = 2**63 - 1

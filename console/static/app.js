@@ -83,7 +83,8 @@ document.addEventListener("htmx:afterSettle", () => {
   for (const id of open) { const each = document.getElementById(id); if (each) each.open = true; }
   for (const id of ticked) { const each = document.getElementById(id); if (each) each.checked = true; }
   for (const [id, left] of scrolled) { const each = document.getElementById(id); if (each) each.scrollLeft = left; }
-  if (focus && document.activeElement.id !== focus) {
+  // a part that says itself where to go on is followed
+  if (focus && document.activeElement.id !== focus && !document.activeElement.autofocus) {
     const each = document.getElementById(focus);
     if (each) each.focus({ preventScroll: true });
   }
@@ -166,14 +167,17 @@ function mark(state, words) {
   place.textContent = words;
 }
 
-// At most one reload a second, however much happens.
+// At most one reload a second, however much happens, and fewer where a reload takes long.
+let effort = 0;
 function changed() {
   if (pending) return;
   pending = setTimeout(() => {
     pending = 0;
     document.body.dispatchEvent(new CustomEvent("sync-changed"));
-  }, 400 + Math.random() * 600);
+  }, Math.max(400 + Math.random() * 600, Math.min(5 * effort, LONGEST_PAUSE)));
 }
+document.addEventListener("htmx:beforeRequest", (event) => { if (isLiveReload(event.detail)) event.detail.xhr.begun = performance.now(); });
+document.addEventListener("htmx:afterRequest", (event) => { if (isLiveReload(event.detail) && event.detail.xhr.begun) effort = performance.now() - event.detail.xhr.begun; });
 
 function follow() {
   const address = document.body.dataset.events;
@@ -188,15 +192,16 @@ function follow() {
     mark("live", "Live");
   });
   stream.addEventListener("changed", changed);
-  stream.addEventListener("ended", () => {
+  stream.addEventListener("closed", (event) => {
     leave();
-    mark("lost", "Signed out");
-    notice("warn", "Your sign-in has ended: load the page again to sign in.");
-  });
-  stream.addEventListener("full", () => {
-    leave();
-    mark("lost", "Not live");
-    again = setTimeout(follow, LONGEST_PAUSE);
+    if (event.data === "expired" || event.data === "no_membership") {
+      mark("lost", event.data === "expired" ? "Signed out" : "Not live");
+      if (event.data === "expired") notice("warn", "Your sign-in has ended: load the page again to sign in.");
+      return;
+    }
+    // too many pages are open, or the console is started anew
+    mark("lost", event.data === "stopping" ? "Reconnecting" : "Not live");
+    again = setTimeout(follow, event.data === "stopping" ? 1000 + Math.random() * 2000 : LONGEST_PAUSE);
   });
   stream.addEventListener("error", () => {
     missed = true;

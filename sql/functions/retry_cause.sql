@@ -8,6 +8,7 @@ set search_path = ''
 as $$
 declare
   v_integration public.user_integrations := crm_sync.require_integration(p_integration_id);
+  v_message text := replace(p_message, E'\r\n', E'\n'); -- a browser writes line ends its own way
   v_count bigint;
 begin
   perform from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
@@ -18,7 +19,7 @@ begin
     where q.integration_id = p_integration_id and q.completed_at is not null and q.failure is not null
       and coalesce(q.failure ->> 'kind', 'other') = p_kind and q.queue_type = p_queue_type
       and q.failure ->> 'code' is not distinct from p_code and q.failure ->> 'field' is not distinct from p_field
-      and ((p_code is not null and p_field is not null) or q.last_error is not distinct from p_message)
+      and ((p_code is not null and p_field is not null) or replace(q.last_error, E'\r\n', E'\n') is not distinct from v_message)
     returning q.id
   ),
   retrying as (
@@ -27,7 +28,7 @@ begin
     where q.integration_id = p_integration_id and q.completed_at is null and q.next_attempt_at is not null and q.status = 'retry'
       and coalesce(q.failure ->> 'kind', 'other') = p_kind and q.queue_type = p_queue_type
       and q.failure ->> 'code' is not distinct from p_code and q.failure ->> 'field' is not distinct from p_field
-      and ((p_code is not null and p_field is not null) or q.last_error is not distinct from p_message)
+      and ((p_code is not null and p_field is not null) or replace(q.last_error, E'\r\n', E'\n') is not distinct from v_message)
     returning q.id
   )
   select (select count(*) from failed) + (select count(*) from retrying) into v_count;

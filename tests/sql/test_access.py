@@ -159,7 +159,10 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     assert allowed("crm_sync_reader") == explaining | linking
     connecting = {"oauth_provider", "begin_authorization", "take_authorization", "connect_integration"}
     assert allowed("crm_sync_console") - allowed("authenticated") == connecting | {"schema_version", "verify_key"}
-    assert allowed("authenticated") == explaining | linking | {
+    watching = {"pulse", "is_running", "find_contacts", "contacts_by_id", "contact_standing", "contact_timeline"}
+    assert allowed("authenticated") == explaining | linking | watching | {
+        "retry_cause",
+        "sync_now",
         "adopt_account",
         "member_organizations",
         "pause",
