@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -15,10 +16,16 @@ from console import queries_integrations as queries
 from console.checks import check
 from console.context import console_of, signed_in
 from console.db import Row, Session
-from listener.authorize import Connected, NotConnected
+from listener.connections import Connected, NotConnected
 from listener.errors import InvalidSettings, NotYours
 
 STATUS = {"unknown_provider": 404, "not_allowed": 404, "not_configured": 409, "unavailable": 503}
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("control characters")
+    return text
 
 
 class Asked(BaseModel):
@@ -33,8 +40,8 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     organization: UUID | None = None
-    name: str = Field(default="default", min_length=1, max_length=200)
-    login_host: str | None = Field(default=None, max_length=300)
+    name: Annotated[str, AfterValidator(_one_line)] = Field(default="default", min_length=1, max_length=200)
+    login_host: Annotated[str, AfterValidator(_one_line)] | None = Field(default=None, max_length=300)
 
 
 async def connect(request: Request) -> Response:
@@ -104,9 +111,6 @@ async def _asked(request: Request) -> Asked:
     raw = await request.body()
     try:
         asked = Asked.model_validate(json.loads(raw)) if raw.strip() else Asked()
-        for text in (asked.name, asked.login_host or ""):
-            if not text.isprintable():
-                raise ValueError("control characters")
     except ValidationError as error:
         places = sorted({".".join(map(str, each["loc"])) or "the body" for each in error.errors()})
         raise InvalidSettings(f"this makes no sense: {', '.join(places)[:200]}") from None

@@ -47,6 +47,7 @@ async def check(console: Console, identity: Identity, integration_id: int, provi
     """Ask for the account behind a connection of this user; the database looks whose it is."""
     database = console.secrets.on_behalf_of(identity.claims)
     try:
+        await database.check_fence(None)  # a copy of a database must not refresh the original's tokens
         found = await database.oauth_provider(provider)
         if found is None:
             return Checked("unknown_provider", "This CRM is switched off here.")

@@ -22,7 +22,8 @@ from console.context import Console, console_of, signed_in
 from console.failures import TooOftenError
 from console.guard import departure_key
 from console.identity import Identity, NotSignedInError
-from listener.authorize import Connected, Departure, Flow, NotConnected
+from listener.authorize import Departure, Flow
+from listener.connections import Connected, NotConnected
 
 LEFT_SECONDS = 900
 PROVIDER = re.compile(r"[a-z0-9_-]{1,60}")

@@ -142,6 +142,7 @@ grant execute on function
   crm_sync.store_credentials(bigint, bigint, text),
   crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb)
 to crm_sync_console;
+grant execute on function crm_sync.check_fence(bigint) to crm_sync_console;
 
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
@@ -160,9 +161,6 @@ grant select (
 ) on public.user_integrations to crm_sync_reader;
 grant select on crm_sync.fence to crm_sync_reader;
 grant select (is_refreshable, credentials_at, disconnected_at) on public.user_integrations to crm_sync_reader, authenticated;
-
-grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
-grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;
 
 grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
 grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;

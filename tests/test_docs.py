@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from console.settings import VARIABLES as CONSOLE_VARIABLES
 from listener.settings import PROVIDERS, VARIABLES, Settings
 from tests.house import House
 
@@ -116,7 +117,7 @@ def test_the_configuration_table_names_every_variable_with_its_default() -> None
         for provider in PROVIDERS
         for part in ("CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI")
     }
-    assert documented == set(VARIABLES.values()) | apps
+    assert documented == set(VARIABLES.values()) | set(CONSOLE_VARIABLES.values()) | apps
     for field, name in VARIABLES.items():
         default = Settings.model_fields[field].default
         if isinstance(default, SecretStr):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from tests.console.conftest import Member, member_of
-from tests.console.visitor import Browser, Stage, token_for
+from tests.console.visitor import Browser, Stage, stage, token_for
 from tests.house import House
 from tests.listener.browser import consent
 from tests.listener.shop import Shop
@@ -108,8 +109,6 @@ async def test_a_code_that_came_back_to_another_browser_connects_nothing(shop: S
 
 
 async def test_twenty_callbacks_with_one_state_connect_once(shop: Shop, console: Stage) -> None:
-    import asyncio
-
     ada, account = member_of(console), shop.kit.account(shop.crm, shop.url)
     query = agree(shop, await leave(ada, shop), account.number)
     outcomes = await asyncio.gather(*(come_back(ada.browser, "hubspot", query) for _ in range(20)))
@@ -180,8 +179,8 @@ async def test_a_thousand_states_of_each_wrong_kind_connect_nothing(
         """As `begin_authorization` would have left them; a thousand departures would only test the rate limit."""
         made = [secrets.token_urlsafe(16) for _ in range(count)]
         console.house.connection.execute(
-            "insert into crm_sync.authorizations (organization_id, state_hash, session_hash, provider_id, user_id, name, "
-            "sealed_verifier, redirect_uri, expires_at, used_at) select %s, sha256(convert_to(s, 'UTF8')), "
+            "insert into crm_sync.authorizations (organization_id, state_hash, session_hash, provider_id, user_id, "
+            "name, sealed_verifier, redirect_uri, expires_at, used_at) select %s, sha256(convert_to(s, 'UTF8')), "
             "sha256(convert_to(%s, 'UTF8')), p.id, %s, 'default', '\\x00', 'http://127.0.0.1/x', "
             "now() + %s::interval, case when %s then now() end "
             "from unnest(%s::text[]) as s, public.integration_providers as p where p.name = 'hubspot'",
@@ -305,8 +304,6 @@ async def test_words_in_our_address_that_we_did_not_write_are_not_shown(ada: Mem
 
 
 async def test_a_return_url_gets_the_outcome(house: House, database: str, shop: Shop) -> None:
-    from tests.console.visitor import stage
-
     async with stage(house, database, return_url="https://app.example.com/crm?tab=1") as console:
         ada, account = member_of(console), shop.kit.account(shop.crm, shop.url)
         query = agree(shop, await leave(ada, shop), account.number, decision="deny")

@@ -157,8 +157,16 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     assert allowed("anon") == allowed("crm_sync_producer") == set()
     linking = {"is_web_url", "record_url"}
     assert allowed("crm_sync_reader") == explaining | linking
+    starting = {"schema_version", "verify_key", "check_fence"}
+    testing = {
+        "open_credentials",
+        "begin_refresh",
+        "end_refresh",
+        "store_credentials",
+        "spend_budget",
+    }  # each asks whose it is
     connecting = {"oauth_provider", "begin_authorization", "take_authorization", "connect_integration"}
-    assert allowed("crm_sync_console") - allowed("authenticated") == connecting | {"schema_version", "verify_key"}
+    assert allowed("crm_sync_console") - allowed("authenticated") == connecting | starting | testing
     watching = {"pulse", "is_running", "find_contacts", "contacts_by_id", "contact_standing", "contact_timeline"}
     assert allowed("authenticated") == explaining | linking | watching | {
         "retry_cause",
@@ -167,6 +175,7 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
         "member_organizations",
         "pause",
         "resume",
+        "try_again",
         "disconnect",
         "retry_failed",
         "manual_sync",
