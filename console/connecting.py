@@ -71,6 +71,8 @@ async def depart(
     check_rate(console, identity)
     if PROVIDER.fullmatch(provider) is None:
         raise NotConnected("unknown_provider", "There is no such CRM.")
+    if not name.isprintable():
+        raise NotConnected("invalid_request", "The name of a connection is one line of at most 200 letters.")
     flow = Flow(console.secrets.on_behalf_of(identity.claims), console.settings.common.apps, console.http)
     departure = await flow.begin(
         await organization_of(console, identity, organization),

@@ -198,15 +198,14 @@ def _outcome(request: Request, providers: list[Row], cards: list[Row]) -> dict[s
     """What the callback has put into the address, in words of ours."""
     given = request.query_params
     names = {each["name"]: each["display_name"] for each in providers}
-    if (provider := given.get("connected")) in names:
-        made = next((card for card in cards if str(card["id"]) == given.get("integration")), None)
-        account = f": {made['account_name'] or made['account_id']}" if made and made["account_id"] else ""
-        if made and made["other_account"]:
-            return {
-                "kind": "warn",
-                "words": f"{names[provider]} is connected, to another account than before. See below.",
-            }
-        return {"kind": "ok", "words": f"{names[provider]} is connected{account}."}
+    made = next((card for card in cards if str(card["id"]) == given.get("integration")), None)
+    if made and given.get("connected") == made["provider"]:
+        name = made["display_name"]
+        if made["other_account"]:
+            return {"kind": "warn", "words": f"{name} is connected, to another account than before. See below."}
+        if made["status"] in ("connected", "syncing"):
+            account = made["account_name"] or made["account_id"]
+            return {"kind": "ok", "words": f"{name} is connected{f': {account}' if account else ''}."}
     if (code := given.get("error", "")) in OUTCOMES:
         name = names.get(given.get("provider", ""))
         words = connecting.outcome_words(request) or OUTCOMES[code]

@@ -98,6 +98,21 @@ async def test_a_forged_name_of_who_left_is_nobody(shop: Shop, console: Stage) -
     assert (await come_back(ada.browser, "hubspot", query))["error"] == "invalid_state"
 
 
+async def test_who_has_signed_out_meanwhile_connects_nothing(shop: Shop, console: Stage) -> None:
+    ada, account = member_of(console), shop.kit.account(shop.crm, shop.url)
+    query = agree(shop, await leave(ada, shop), account.number)
+    await ada.browser.post("/sign-out")
+    ada.browser.http.cookies.delete(console.settings.jwt_cookie)
+    assert (await come_back(ada.browser, "hubspot", query))["error"] == "invalid_state"
+    assert statuses(console.house) == []
+
+
+async def test_a_name_of_several_lines_is_refused(ada: Member) -> None:
+    answer = await ada.browser.act("/integrations/connect", {"provider": "hubspot", "name": "a\nb\x1b[31m"})
+    assert answer.status_code == 422
+    assert "one line" in answer.text
+
+
 async def test_a_code_that_came_back_to_another_browser_connects_nothing(shop: Shop, console: Stage) -> None:
     """An attacker's consent, given to a victim as a link: the victim's data must not go to the attacker's CRM."""
     eve, ada, account = member_of(console, "Evil"), member_of(console), shop.kit.account(shop.crm, shop.url)
@@ -298,9 +313,11 @@ async def test_words_in_our_address_that_we_did_not_write_are_not_shown(ada: Mem
         {"error": "connection_failed", "message": "Call 0900-CANARY"},
         {"error": "CANARY", "message": "CANARY"},
         {"connected": "CANARY<script>"},
+        {"connected": "hubspot", "integration": "1"},
     ):
         page = await ada.browser.get("/integrations", params=query)
         assert "CANARY" not in page.text, query
+        assert "is connected" not in page.text
 
 
 async def test_a_return_url_gets_the_outcome(house: House, database: str, shop: Shop) -> None:
