@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from listener.db import Database
+from listener.observer import SILENT, Observer
 from providers.errors import RateLimited, Stopping
 
 MAX_WAIT_SECONDS = 5.0
@@ -57,11 +58,19 @@ class IntegrationBudget:
             its claim.
     """
 
-    def __init__(self, database: Database, integration_id: int, provider: str, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        database: Database,
+        integration_id: int,
+        provider: str,
+        stopping: asyncio.Event,
+        observer: Observer = SILENT,
+    ) -> None:
         self._database = database
         self._integration_id = integration_id
         self._provider = provider
         self._stopping = stopping
+        self._observer = observer
         self._heard: dict[str, _Heard] = {}
         self.opening: Mapping[str, int] | None = None
         self._latest_batch_id: int | None = None
@@ -87,6 +96,7 @@ class IntegrationBudget:
         if grant.is_lost:
             raise Stopping
         if not grant.is_granted:
+            self._observer.refused(self._provider, grant.limit or "")
             # no time in these words: what waits for the same is counted together, and the status says until when
             share = "our share of the day's" if grant.wait_seconds > LONG_SECONDS else "our budget of the"
             raise RateLimited(
@@ -96,6 +106,7 @@ class IntegrationBudget:
                 retry_after=grant.wait_seconds,
             )
         if grant.wait_seconds > 0:
+            self._observer.waited(self._provider, grant.limit or "", grant.wait_seconds)
             await self._wait(grant.wait_seconds)
 
     def _is_prepaid(self, costs: Mapping[str, int]) -> bool:

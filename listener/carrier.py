@@ -15,6 +15,7 @@ from listener.budget import IntegrationBudget, on_behalf_of
 from listener.db import Database
 from listener.errors import DatabaseTrouble
 from listener.logs import places
+from listener.observer import SILENT, Observer
 from listener.settings import Settings
 from listener.tokens import IntegrationTokens
 from providers import client_for
@@ -65,12 +66,14 @@ class Carrier:
         stopping: asyncio.Event,
         *,
         client_for: Callable[[str], type[Client]] = client_for,
+        observer: Observer = SILENT,
     ) -> None:
         self._database = database
         self._settings = settings
         self.http = http
         self._stopping = stopping
         self._client_for = client_for
+        self._observer = observer
         self._connections: dict[int, _Connection] = {}
         self._last_words: set[asyncio.Task[object]] = set()
         self._afterthoughts: set[asyncio.Task[None]] = set()
@@ -100,6 +103,9 @@ class Carrier:
             )
         outcomes = report.close(error)
         settled = await asyncio.shield(self._keep(self._settle(batch, outcomes)))
+        self._observer.batch_settled(
+            batch, outcomes, rows=settled, started_at=report.started_at, seconds=time.monotonic() - started
+        )
         log.info(
             "batch_finished",
             integration_id=batch.integration_id,
@@ -139,6 +145,7 @@ class Carrier:
             self._settings.apps.get(provider),
             self.http,
             self._keep,
+            self._observer,
             connected_version=connected_version,
         )
 
@@ -213,8 +220,9 @@ class Carrier:
         tokens = self.tokens_for(
             batch.integration_id, batch.provider, batch.config, connected_version=batch.connected_version
         )
-        budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping)
+        budget = IntegrationBudget(self._database, batch.integration_id, batch.provider, self._stopping, self._observer)
         client = make(batch.config, tokens, budget, self.http)
+        client.observer = self._observer
         account = Account(self._database, client, batch.integration_id, batch.provider, batch.connected_version)
         connection = _Connection(batch.config, batch.connected_version, tokens, budget, client, account)
         self._connections[batch.integration_id] = connection

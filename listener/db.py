@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from listener.documents import Claim, Deletion, IdleConnection, Revocation, Seals, claim_of, json_of
 from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable, Refusal
+from listener.observer import SILENT, Observer
 from listener.settings import Settings
 from providers.credentials import Credentials
 from providers.models import Batch, Outcome, ProviderConfig
@@ -120,6 +121,8 @@ async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
 
 class Database:
     """A pool of connections, and the worker's functions."""
+
+    observer: Observer = SILENT
 
     def __init__(self, pool: asyncpg.Pool, claims: str | None = None) -> None:
         self._pool = pool
@@ -320,6 +323,59 @@ class Database:
         )
         return answer
 
+    async def idle_connections(self) -> list[IdleConnection]:
+        """Connections whose token nobody has refreshed for long; they are ours for two minutes."""
+        rows = await self._rows("select * from crm_sync.idle_connections()")
+        return [IdleConnection(*row.values()) for row in rows]
+
+    async def note_not_refreshable(self, integration_id: int, seen_version: int) -> None:
+        await self._value("select crm_sync.note_not_refreshable($1, $2)", integration_id, seen_version)
+
+    async def refuse_credentials(self, integration_id: int, seen_version: int, reason: str) -> bool:
+        """Park a connection whose credentials the CRM has refused; False when there are newer ones."""
+        answer: bool = await self._value(
+            "select crm_sync.refuse_credentials($1, $2, $3)", integration_id, seen_version, reason
+        )
+        return answer
+
+    async def claim_revocation(self) -> Revocation | None:
+        """The next credentials to be revoked; they are ours for two minutes."""
+        row = await self._row("select * from crm_sync.claim_revocation()")
+        return None if row is None else Revocation(*row.values())
+
+    async def finish_revocation(
+        self, revocation: Revocation, outcome: str, reason: str | None = None, retry_after: float | None = None
+    ) -> None:
+        """Say what became of it: `revoked`, `unknown`, `impossible` or `later`, the last two with a reason."""
+        await self._value(
+            "select crm_sync.finish_revocation($1, $2, $3, $4, $5, $6)",
+            revocation.organization_id,
+            revocation.id,
+            revocation.attempts,
+            outcome,
+            reason,
+            retry_after,
+        )
+
+    async def delete_disconnected(self) -> Deletion | None:
+        """Delete a piece of what has been disconnected for too long; None when there is nothing (more)."""
+        row = await self._row("select * from crm_sync.delete_disconnected()")
+        return None if row is None else Deletion(*row.values())
+
+    async def check_fence(self, generation: int | None) -> int:
+        """The generation of the claim on this database; raises `Fenced` where we must not work."""
+        answer: int = await self._value("select crm_sync.check_fence($1)", generation)
+        return answer
+
+    async def reseal(self, after: int) -> tuple[int | None, int]:
+        """Seal a batch of credentials anew; returns where to go on (None: that was all), and how many it were."""
+        row = await self._row("select * from crm_sync.reseal($1)", after)
+        return row["reached"], row["resealed"]
+
+    async def count_seals(self) -> list[Seals]:
+        rows = await self._rows("select * from crm_sync.count_seals()")
+        return [Seals(*row.values()) for row in rows]
+
     async def oauth_provider(self, name: str) -> tuple[str, ProviderConfig] | None:
         """What people call a CRM, and its config; None when there is none that can be connected."""
         text: str | None = await self._value("select crm_sync.oauth_provider($1)", name)
@@ -375,59 +431,6 @@ class Database:
         answer: bool = await self._value("select crm_sync.disconnect($1)", integration_id)
         return answer
 
-    async def idle_connections(self) -> list[IdleConnection]:
-        """Connections whose token nobody has refreshed for long; they are ours for two minutes."""
-        rows = await self._rows("select * from crm_sync.idle_connections()")
-        return [IdleConnection(*row.values()) for row in rows]
-
-    async def note_not_refreshable(self, integration_id: int, seen_version: int) -> None:
-        await self._value("select crm_sync.note_not_refreshable($1, $2)", integration_id, seen_version)
-
-    async def refuse_credentials(self, integration_id: int, seen_version: int, reason: str) -> bool:
-        """Park a connection whose credentials the CRM has refused; False when there are newer ones."""
-        answer: bool = await self._value(
-            "select crm_sync.refuse_credentials($1, $2, $3)", integration_id, seen_version, reason
-        )
-        return answer
-
-    async def claim_revocation(self) -> Revocation | None:
-        """The next credentials to be revoked; they are ours for two minutes."""
-        row = await self._row("select * from crm_sync.claim_revocation()")
-        return None if row is None else Revocation(*row.values())
-
-    async def finish_revocation(
-        self, revocation: Revocation, outcome: str, reason: str | None = None, retry_after: float | None = None
-    ) -> None:
-        """Say what became of it: `revoked`, `unknown`, `impossible` or `later`, the last two with a reason."""
-        await self._value(
-            "select crm_sync.finish_revocation($1, $2, $3, $4, $5, $6)",
-            revocation.organization_id,
-            revocation.id,
-            revocation.attempts,
-            outcome,
-            reason,
-            retry_after,
-        )
-
-    async def delete_disconnected(self) -> Deletion | None:
-        """Delete a piece of what has been disconnected for too long; None when there is nothing (more)."""
-        row = await self._row("select * from crm_sync.delete_disconnected()")
-        return None if row is None else Deletion(*row.values())
-
-    async def check_fence(self, generation: int | None) -> int:
-        """The generation of the claim on this database; raises `Fenced` where we must not work."""
-        answer: int = await self._value("select crm_sync.check_fence($1)", generation)
-        return answer
-
-    async def reseal(self, after: int) -> tuple[int | None, int]:
-        """Seal a batch of credentials anew; returns where to go on (None: that was all), and how many it were."""
-        row = await self._row("select * from crm_sync.reseal($1)", after)
-        return row["reached"], row["resealed"]
-
-    async def count_seals(self) -> list[Seals]:
-        rows = await self._rows("select * from crm_sync.count_seals()")
-        return [Seals(*row.values()) for row in rows]
-
     async def adopt_orphans(self) -> int:
         answer: int = await self._value("select crm_sync.adopt_orphans()")
         return answer
@@ -455,6 +458,18 @@ class Database:
         answer: int = await self._value("select crm_sync.purge_remains()")
         return answer
 
+    async def queue_depths(self, most: int) -> list[dict[str, Any]]:
+        """`crm_sync.queue_depths` as objects of its columns."""
+        return _objects(await self._value("select json_agg(d)::text from crm_sync.queue_depths($1) as d", most))
+
+    async def connection_counts(self) -> list[dict[str, Any]]:
+        """`crm_sync.connection_counts` as objects of its columns."""
+        return _objects(await self._value("select json_agg(c)::text from crm_sync.connection_counts() as c"))
+
+    async def day_budgets(self, most: int) -> list[dict[str, Any]]:
+        """`crm_sync.day_budgets` as objects of its columns."""
+        return _objects(await self._value("select json_agg(b)::text from crm_sync.day_budgets($1) as b", most))
+
     async def ring_worker(self, worker_id: UUID) -> None:
         await self._value("select crm_sync.ring_worker($1)", worker_id)
 
@@ -478,22 +493,27 @@ class Database:
             async with self._asking() as connection:
                 return await connection.fetchrow(query, *arguments)
         except TROUBLE as error:
-            raise _named(error) from None
+            raise self._named(error) from None
 
     async def _rows(self, query: str, *arguments: object) -> list[Any]:
         try:
             async with self._asking() as connection:
                 return list(await connection.fetch(query, *arguments))
         except TROUBLE as error:
-            raise _named(error) from None
+            raise self._named(error) from None
+
+    def _named(self, error: Exception) -> Refusal | DatabaseTrouble:
+        """What a call of ours met, as the rest of the daemon knows it."""
+        refusal = REFUSAL_BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
+        if refusal is None:
+            is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
+            self.observer.database_troubled(is_lost=is_lost)
+            return DatabaseTrouble(error, is_lost=is_lost)
+        # asyncpg's str() has the hint in it as well
+        words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]
+        return refusal(". ".join(filter(None, words)), getattr(error, "hint", None))
 
 
-def _named(error: Exception) -> Refusal | DatabaseTrouble:
-    """What a call of ours met, as the rest of the daemon knows it."""
-    refusal = REFUSAL_BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
-    if refusal is None:
-        is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
-        return DatabaseTrouble(error, is_lost=is_lost)
-    # asyncpg's str() has the hint in it as well
-    words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]
-    return refusal(". ".join(filter(None, words)), getattr(error, "hint", None))
+def _objects(text: str | None) -> list[dict[str, Any]]:
+    objects: list[dict[str, Any]] = json.loads(text or "[]")
+    return objects

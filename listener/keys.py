@@ -13,6 +13,9 @@ from listener.errors import DatabaseTrouble, Refusal
 from listener.service import check
 from listener.settings import Settings
 
+MOST_ROUNDS = 10
+"""A daemon that was not restarted yet seals with the old key what we have just looked at."""
+
 
 @click.command("rotate-key")
 def rotate_key() -> None:
@@ -36,10 +39,18 @@ def rotate_key() -> None:
         click.echo(f"sealed with key {current.key_id}: {_count(current)}")
     rest = [each for each in seals if not each.is_current]
     for each in rest:
-        why = "damaged, so that they cannot be opened" if each.opens else "a key that this command does not have"
+        why = (
+            "damaged, or sealed just now by a daemon that was not started with the new key"
+            if each.opens
+            else "a key that this command does not have"
+        )
         click.echo(f"NOT sealed anew, key {each.key_id}: {_count(each)} ({why})", err=True)
     if rest:
-        fail("give the missing key in INTEGRATION_ENCRYPTION_KEY_OLD, or connect those CRMs again", 1)
+        fail(
+            "give a missing key in INTEGRATION_ENCRYPTION_KEY_OLD, start every daemon with both, and run it again; "
+            "what is damaged or whose key is lost has to be connected again",
+            1,
+        )
     click.echo("Nothing is sealed with another key: INTEGRATION_ENCRYPTION_KEY_OLD can go.")
 
 
@@ -49,13 +60,22 @@ async def _reseal(settings: Settings) -> tuple[int, list[Seals]]:
     try:
         await check(database, sends=False)
         resealed = 0
-        after: int | None = 0
-        while after is not None:
-            after, count = await database.reseal(after)
+        for _ in range(MOST_ROUNDS):
+            if not (count := await _round(database)):
+                break
             resealed += count
         return resealed, await database.count_seals()
     finally:
         await database.close()
+
+
+async def _round(database: Database) -> int:
+    count = 0
+    after: int | None = 0
+    while after is not None:
+        after, more = await database.reseal(after)
+        count += more
+    return count
 
 
 def _count(seals: Seals) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Coroutine
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -14,9 +14,13 @@ from listener import __version__, logs
 from listener.carrier import Carrier
 from listener.db import Database
 from listener.errors import EX_SOFTWARE, DatabaseTrouble, DatabaseUnreachable, Refusal, SchemaTooOld
+from listener.observer import SILENT
 from listener.settings import REQUIRED_SCHEMA, Settings, notify_socket
 from listener.worker import Worker
 from providers.base import open_http
+
+if TYPE_CHECKING:
+    from listener.probes import Probes
 
 CLOSE_SECONDS = 0.5
 T = TypeVar("T")
@@ -43,14 +47,30 @@ async def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, stopping: asyncio.Event) -> None:
+    if settings.metrics_listen is None:
+        return await _work(settings, stopping, None)
+    # what is not asked for is not loaded: Prometheus' client costs megabytes
+    from listener.probes import Probes  # noqa: PLC0415
+
+    probes = await Probes.open(settings)
+    try:
+        return await _work(settings, stopping, probes)
+    finally:
+        probes.close()
+
+
+async def _work(settings: Settings, stopping: asyncio.Event, probes: Probes | None) -> None:
+    observer = SILENT if probes is None else probes.metrics
     database = await _unless(stopping, Database.open(settings))
     if database is None:
         return
     try:
         await _unless(stopping, check(database))
         async with open_http(settings.concurrency * 4) as http:
-            carrier = Carrier(database, settings, http, stopping)
-            worker = Worker(settings, database, carrier, stopping, on_ready=lambda: _ready(worker))
+            carrier = Carrier(database, settings, http, stopping, observer=observer)
+            worker = Worker(settings, database, carrier, stopping, on_ready=lambda: _ready(worker), observer=observer)
+            if probes is not None:
+                probes.watch(database, worker)
             log.info("starting", version=__version__, worker_id=str(worker.id), listen=settings.listen)
             await worker.run()
             log.info("stopped", worker_id=str(worker.id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -25,6 +25,22 @@ class OAuthApp(BaseModel):
     client_id: str
     client_secret: SecretStr
     redirect_uri: str = ""
+
+
+class Endpoint(NamedTuple):
+    """Where to listen for TCP connections."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """`host:port`, `[IPv6]:port`, or a port of this machine's own 127.0.0.1; raises `ValueError`."""
+        host, colon, port = text.strip().rpartition(":")
+        is_port = port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) < 65536
+        if not is_port or (colon and host in ("", "[]", "*")):
+            raise ValueError("write it as host:port, for example 127.0.0.1:9464; 0.0.0.0 is every address there is")
+        return cls(host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port))
 
 
 class Settings(BaseModel):
@@ -48,6 +64,8 @@ class Settings(BaseModel):
     ring_seconds: float = Field(default=30.0, gt=0)
     """How often the daemon rings its own bell, to learn whether it still hears; no business of an operator."""
     ring_answer_seconds: float = Field(default=5.0, gt=0)
+    metrics_listen: Endpoint | None = None
+    """Where /healthz, /readyz and /metrics are served; None: nowhere."""
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -58,6 +76,11 @@ class Settings(BaseModel):
         if length < 32:
             raise ValueError(f"it has {length} characters, 32 are the least; make one with: openssl rand -base64 48")
         return key
+
+    @field_validator("metrics_listen", mode="before")
+    @classmethod
+    def _endpoint(cls, value: object) -> object:
+        return Endpoint.parse(value) if isinstance(value, str) else value
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -91,6 +114,7 @@ VARIABLES = {
     "lease_seconds": "CRM_SYNC_LEASE_SECONDS",
     "connect_timeout_seconds": "CRM_SYNC_CONNECT_TIMEOUT_SECONDS",
     "stop_seconds": "CRM_SYNC_STOP_SECONDS",
+    "metrics_listen": "CRM_SYNC_METRICS_LISTEN",
     "log_format": "CRM_SYNC_LOG_FORMAT",
     "log_level": "CRM_SYNC_LOG_LEVEL",
 }

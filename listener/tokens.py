@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from listener.db import Database
 from listener.errors import CredentialsDamaged, DatabaseTrouble, KeyWrong
+from listener.observer import SILENT, Observer
 from listener.settings import OAuthApp
 from providers import oauth
 from providers.base import Http
 from providers.credentials import Credentials
 from providers.endpoints import token_url_of
-from providers.errors import Stopping, Unauthorized, Unavailable
+from providers.errors import ProviderError, Stopping, Unauthorized, Unavailable
 from providers.models import ProviderConfig
 
 EXPIRES_SOON_SECONDS = 120.0
@@ -48,6 +49,7 @@ class IntegrationTokens:
         app: OAuthApp | None,
         http: Http,
         keep: Keep,
+        observer: Observer = SILENT,
         *,
         connected_version: int | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class IntegrationTokens:
         self._app = app
         self._http = http
         self._keep = keep
+        self._observer = observer
         self._connected_version = connected_version
         self._credentials: Credentials | None = None
         self._lock = asyncio.Lock()
@@ -145,10 +148,13 @@ class IntegrationTokens:
         try:
             answer = await self._ask(stale)
         except BaseException as error:
+            kind = error.kind.value if isinstance(error, ProviderError) else "failed"
+            self._observer.refreshed(self._provider, kind)
             await self._database.end_refresh(self._integration_id)
             if isinstance(error, Unauthorized) and (current := await self._open()).version > stale.version:
                 return current  # somebody has connected it again meanwhile: those were not refused
             raise
+        self._observer.refreshed(self._provider, "refreshed")
         fresh = stale.model_copy(
             update={
                 "access_token": answer.access_token,

@@ -20,6 +20,7 @@ from listener.documents import Claim
 from listener.doorbell import Doorbell
 from listener.errors import DatabaseTrouble
 from listener.idle import IdleTokens
+from listener.observer import SILENT, Observer
 from listener.revocations import Revocations
 from listener.settings import Settings
 from listener.upkeep import Held, Upkeep
@@ -56,6 +57,7 @@ class Worker:
         carrier: Carrier,
         stopping: asyncio.Event,
         on_ready: Callable[[], None] = lambda: None,
+        observer: Observer = SILENT,
     ) -> None:
         self.id: UUID = uuid4()
         self._settings = settings
@@ -63,6 +65,7 @@ class Worker:
         self._carrier = carrier
         self._stopping = stopping
         self._on_ready = on_ready
+        self._observer = observer
         self._running: dict[asyncio.Task[None], Held] = {}
         self._doorbell = Doorbell(settings, database, self.id, self._announce)
         self._upkeep = Upkeep(settings, database, self.id, self._running, self._announce, self._check_fence)
@@ -77,6 +80,29 @@ class Worker:
         self._is_armed = False
         self._has_outwaited = False
         self._is_ready = False
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches are under way."""
+        return len(self._running)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether a ring would be heard."""
+        return self._doorbell.is_listening
+
+    def unready_reason(self) -> str | None:
+        """Why work does not flow as it should, in words for an operator; None when nothing is known against it."""
+        if self._stopping.is_set():
+            return "it is stopping"
+        if not self._is_ready:
+            return "no claim has gone through yet"
+        if self._settings.listen and not self._doorbell.is_listening:
+            return (
+                f"the LISTEN connection is down: it polls every {self._settings.poll_seconds:g} s until that is back "
+                "(set CRM_SYNC_LISTEN=false where the way to the database cannot LISTEN)"
+            )
+        return None
 
     async def run(self) -> None:
         """Work until `stopping` is set; then hand back what was not sent, within `settings.stop_seconds`.
@@ -230,11 +256,14 @@ class Worker:
                 return
             self._has_outwaited = True
         await self._rung_within(self._seconds_to_next())
+        self._observer.woke(by_doorbell=self._doorbell.rung.is_set())
         self._discover_at = 0.0
 
     async def _finds_work_within(self, seconds: float) -> bool:
         """Wait, look once more, and say whether there is a reason not to sleep."""
         await self._rung_within(seconds)
+        if self._is_armed and self._doorbell.rung.is_set():
+            self._observer.woke(by_doorbell=True)
         self._doorbell.rung.clear()
         self._discover_at = 0.0
         return await self._claim_all() > 0 or bool(self._running) or self._stopping.is_set()

@@ -7,6 +7,7 @@ tokens and budget reach it through the two protocols below, and it answers throu
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
@@ -48,6 +49,16 @@ class Budget(Protocol):
         ...
 
 
+class CallObserver:
+    """Told of each request to a CRM once it is over. This one is for where nobody counts."""
+
+    def called(self, provider: str, answer: str, seconds: float) -> None:
+        """`answer` is the HTTP status, or the kind of error where there was no answer."""
+
+
+UNOBSERVED = CallObserver()
+
+
 class Client(ABC):
     """One connection to one CRM.
 
@@ -55,6 +66,7 @@ class Client(ABC):
     """
 
     name: ClassVar[str]
+    observer: CallObserver = UNOBSERVED
 
     def __init__(self, config: ProviderConfig, tokens: Tokens, budget: Budget, http: httpx.AsyncClient) -> None:
         self.config = config
@@ -155,28 +167,36 @@ class Client(ABC):
         )
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
+        started = time.monotonic()
+        answer = "Cancelled"
         try:
             # httpx bounds each read; a body that drips in is bounded here.
             async with asyncio.timeout(2 * self.config.timeout_seconds):
                 response = await self._http.send(request, stream=True)
+                answer = str(response.status_code)
                 try:
                     return await self._read_bounded(response)
                 finally:
                     await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            answer = type(error).__name__
             raise Unavailable(f"{self.name} cannot be reached ({type(error).__name__})", provider=self.name) from None
         except (httpx.TimeoutException, TimeoutError) as error:
+            answer = type(error).__name__
             raise Unavailable(
                 f"{self.name} did not answer within {self.config.timeout_seconds:g} s ({type(error).__name__})",
                 provider=self.name,
                 uncertain=True,
             ) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
+            answer = type(error).__name__
             raise Unavailable(
                 f"the connection to {self.name} was cut before the answer was complete ({type(error).__name__})",
                 provider=self.name,
                 uncertain=True,
             ) from None
+        finally:
+            self.observer.called(self.name, answer, time.monotonic() - started)
 
     async def _read_bounded(self, response: httpx.Response) -> httpx.Response:
         """The same answer with its whole body, decoded; raises `Unexpected` when that is too large to be one."""

@@ -20,6 +20,7 @@ class Report:
         self._open: dict[tuple[int, ...], AnyDocument] = {document.rows: document for document in batch.documents}
         self._sent: set[tuple[int, ...]] = set()
         self._started = time.monotonic()
+        self.started_at = time.time()
         self.outcomes: list[Outcome] = []
         self.contact_ids: dict[UUID, str] = {}
         """The CRM's ids of the contacts that this push has confirmed: newer than those in the other documents."""

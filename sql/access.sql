@@ -93,6 +93,9 @@ grant execute on function
   crm_sync.purge(timestamptz, integer),
   crm_sync.purge_remains(integer),
   crm_sync.advance_slots(),
+  crm_sync.queue_depths(integer),
+  crm_sync.connection_counts(),
+  crm_sync.day_budgets(integer),
   crm_sync.take_samples(),
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
@@ -121,20 +124,7 @@ to crm_sync_daemon;
 grant usage on schema crm_sync to crm_sync_console;
 grant execute on function
   crm_sync.schema_version(),
-  crm_sync.verify_key()
-to crm_sync_console;
-grant execute on function
-  crm_sync.oauth_provider(text),
-  crm_sync.begin_authorization(uuid, text, text, bytea, bytea, text, text, text),
-  crm_sync.take_authorization(bytea, bytea, text),
-  crm_sync.connect_integration(uuid, text, text, text, jsonb)
-to crm_sync_console, crm_sync_daemon;
-grant execute on function crm_sync.note_account(bigint, jsonb, bigint), crm_sync.adopt_account(bigint, boolean) to crm_sync_daemon;
-
--- whoever connects: the console for the user who asks, an operator by the command
-grant usage on schema crm_sync to crm_sync_console;
-grant execute on function
-  crm_sync.schema_version(),
+  crm_sync.check_fence(bigint),
   crm_sync.verify_key()
 to crm_sync_console;
 grant execute on function

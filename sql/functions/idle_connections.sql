@@ -16,7 +16,7 @@ begin
       from public.user_integrations as i
       join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
       where i.provider_id = p.id and i.is_refreshable and i.status in ('connected', 'syncing')
-        and i.credentials_at < now() - (select c.refresh_idle_after from crm_sync.config as c)
+        and i.credentials_at < now() - greatest((select c.refresh_idle_after from crm_sync.config as c), interval '10 minutes')
         and (l.refresh_after is null or l.refresh_after < now())
       order by i.credentials_at
       limit p_limit

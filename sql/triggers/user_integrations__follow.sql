@@ -22,8 +22,8 @@ begin
     -- connected anew, perhaps to another account: what was known of the old one is in doubt, unless store_credentials says
     -- that a token was only refreshed
     update crm_sync.lanes as l
-    set schema_ready_at = null, described_at = null, connected_version = new.credentials_version, connected_at = clock_timestamp(),
-      refresh_after = null, refresh_failures = 0
+    set schema_ready_at = null, described_at = null, connected_version = new.credentials_version,
+      connected_at = clock_timestamp(), refresh_after = null, refresh_failures = 0
     where l.integration_id = new.id and coalesce(current_setting('crm_sync.keeps_account', true), '') <> 'on';
     update crm_sync.lanes as l
     set parked_until = null, parked_kind = null, parked_reason = null, failures = 0, batch_limit = null

@@ -8,6 +8,7 @@ declare
   v_problem text;
   v_provider public.integration_providers;
   v_fault record;
+  v_plaintext text;
   v_credentials jsonb;
   v_is_resealed boolean := false; -- the same credentials, sealed with another key
 begin
@@ -62,8 +63,9 @@ begin
       v_credentials := crm_sync.open_sealed(new.organization_id, new.id, new.credentials); -- only what was sealed for this very row
       v_is_resealed := tg_op = 'UPDATE' and crm_sync.is_same_sealed(old.organization_id, old.id, old.credentials, v_credentials);
     else
-      new.credentials := crm_sync.seal_credentials(new.organization_id, new.id, new.credentials);
-      v_credentials := crm_sync.open_sealed(new.organization_id, new.id, new.credentials);
+      v_plaintext := new.credentials;
+      new.credentials := crm_sync.seal_credentials(new.organization_id, new.id, v_plaintext);
+      v_credentials := v_plaintext; -- it was looked at: this raises nothing that would repeat it
     end if;
     if not v_is_resealed then
       new.is_refreshable := coalesce(v_credentials ->> 'refresh_token', '') <> '';

@@ -75,7 +75,12 @@ def test_install_sql_makes_what_migrate_makes(empty: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("run",), ("status",), ("migrate",), ("install-sql",), ("demo",), ("connect",), ("disconnect",)]
+    "command",
+    [
+        (),
+        *((each,) for each in ("run", "status", "migrate", "install-sql", "demo", "connect", "disconnect")),
+        *((each,) for each in ("claim-database", "rotate-key")),
+    ],
 )
 def test_help_has_an_example_and_needs_nothing(command: tuple[str, ...]) -> None:
     done = ask(environment(None), *command, "--help")

@@ -16,7 +16,15 @@ from tests.listener.shop import Shop
 from tests.postgres import TestServer
 
 UNREACHABLE = "postgresql://crm:hidden-word@127.0.0.1:9/app"
-EVERY_COMMAND = [("run",), ("status",), ("status", "--json"), ("migrate",), ("migrate", "--check")]
+EVERY_COMMAND = [
+    ("run",),
+    ("status",),
+    ("status", "--json"),
+    ("migrate",),
+    ("migrate", "--check"),
+    ("claim-database", "--yes"),
+    ("rotate-key",),
+]
 
 
 @pytest.fixture
@@ -85,7 +93,7 @@ def test_an_unreachable_database(command: tuple[str, ...]) -> None:
     assert_refused(environ, 69, "cannot be reached", command=command)
 
 
-@pytest.mark.parametrize("command", [("run",), ("status",), ("status", "--json")])
+@pytest.mark.parametrize("command", [("run",), ("status",), ("status", "--json"), ("claim-database",), ("rotate-key",)])
 def test_a_database_that_was_not_migrated(empty: str, command: tuple[str, ...]) -> None:
     assert_refused(environment(empty), 78, "crm-sync migrate", command=command)
 
@@ -95,7 +103,9 @@ def test_an_old_schema(house: House, database: str) -> None:
     assert_refused(environment(database), 78, "schema version 3", "crm-sync migrate")
 
 
-@pytest.mark.parametrize("command", [("run",), ("status",), ("migrate", "--check")])
+@pytest.mark.parametrize(
+    "command", [("run",), ("status",), ("migrate", "--check"), ("claim-database",), ("rotate-key",)]
+)
 def test_a_role_without_rights(guest: str, command: tuple[str, ...]) -> None:
     hidden = urlsplit(guest).password
     assert hidden

@@ -115,6 +115,11 @@ def test_idle_tokens_are_given_to_one_daemon_at_a_time(house: House, daemon: Dae
     assert idle(daemon) == []
 
 
+def test_a_setting_of_nothing_does_not_refresh_without_end(house: House, daemon: Daemon, alive: int) -> None:
+    house.connection.execute("update crm_sync.config set refresh_idle_after = '0'")
+    assert idle(daemon) == []
+
+
 @pytest.mark.parametrize("state", ["disconnected", "error", "inactive"])
 def test_what_is_not_connected_is_not_refreshed(house: House, daemon: Daemon, alive: int, state: str) -> None:
     if state == "inactive":
