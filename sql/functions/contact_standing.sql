@@ -28,7 +28,7 @@ as $$
       else 'its replies came before this CRM was connected: sync it now'
     end,
     m.external_contact_id, m.external_company_id, m.external_deal_id, m.last_synced_at,
-    case when o.open > 0 then coalesce(o.next_attempt_at, now()) end
+    case when o.open > 0 then greatest(o.next_attempt_at, now()) end
   from (select distinct u.id from unnest(p_contact_ids[1:200]) as u (id)) as u
   cross join lateral (
     select k.* from public.contacts as k
