@@ -62,6 +62,7 @@ class HubSpotAccount(contract.Account):
         self.portal = hubspot.open_portal(hub_id=next(_hub_ids))
         self.config = ProviderConfig(
             api_base_url=url,
+            account_hosts=("*.hubspot.com",),
             api_version=VERSION,
             auth_url=f"{url}/oauth/authorize",
             token_url=f"{url}/oauth/{VERSION}/token",

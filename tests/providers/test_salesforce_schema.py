@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from providers.errors import ProviderError, RateLimited, Unauthorized
-from providers.models import CrmField
+from providers.models import AccountFacts, CrmField
 from providers.salesforce import Client
 from tests.providers.contract import Budget, Tokens
 from tests.providers.samples_salesforce import KEY, SalesforceAccount, SalesforceSample
@@ -133,21 +133,21 @@ async def test_types_that_pushes_need_are_learned(org: SalesforceAccount) -> Non
     assert "LastName" not in facts["types"]["Contact"]
 
 
-async def test_a_check_names_the_org(salesforce: SalesforceSample) -> None:
+async def test_the_org_is_named(salesforce: SalesforceSample) -> None:
     org = salesforce.open_org(name="Engines Ltd")
-    assert await ask(org, "check") == f"Salesforce org Engines Ltd ({org.org.id})"
+    assert await ask(org, "identify") == AccountFacts(id=org.org.id, name="Engines Ltd", url=org.config.api_base_url)
 
 
 async def test_an_org_whose_name_may_not_be_read_is_named_by_its_id(org: SalesforceAccount) -> None:
     org.disturb_path("/query", status=400, body={"category": "INVALID_TYPE", "message": "not supported"})
-    assert await ask(org, "check") == f"Salesforce org {org.org.id} (as user {org.org.user_id})"
+    assert await ask(org, "identify") == AccountFacts(id=org.org.id, url=org.config.api_base_url)
 
 
 @pytest.mark.parametrize("body", [[], [{}], {"records": []}, {"records": [{"Id": "00D"}]}, "words"])
 async def test_an_answer_that_names_no_org_is_none(org: SalesforceAccount, body: Any) -> None:
     org.disturb_path("/query", status=200, body=json.dumps(body) if isinstance(body, list | str) else body)
     with pytest.raises(ProviderError):
-        await ask(org, "check")
+        await ask(org, "identify")
 
 
 async def test_a_connections_own_host_must_be_one_of_salesforces(org: SalesforceAccount) -> None:

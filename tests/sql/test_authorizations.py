@@ -275,8 +275,14 @@ def test_the_console_alone_reads_no_credentials_and_no_authorization(house: Hous
     for query in (
         "select credentials from public.user_integrations",
         "select * from crm_sync.authorizations",
-        "select * from crm_sync.open_credentials(1)",
         "select * from crm_sync.revocations",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), house.connection.transaction():
             browser.ask(query)
+
+
+def test_the_console_opens_no_credentials_but_those_of_its_users_organizations(house: House, browser: Browser) -> None:
+    own, others = house.integration(browser.organization), house.integration(house.organization())
+    opened = "select count(*) from crm_sync.open_credentials(%s)"
+    assert browser.ask(opened, own) == (1,)
+    assert browser.ask(opened, others) == (0,)
