@@ -31,11 +31,6 @@ document.addEventListener("notice", (event) => {
   notice(event.detail.kind, event.detail.words);
 });
 
-// The outcome is told once: loading the page again, or keeping its address, does not tell it anew.
-function forgetOutcome() {
-  if (document.getElementById("outcome")) window.history.replaceState(null, "", window.location.pathname);
-}
-
 // ---- what htmx leaves open ----
 
 // The words of an answer that says no: a piece of a page, or JSON.
@@ -300,7 +295,6 @@ function offerSignIn(form) {
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.querySelector("form[data-sign-in]");
   if (form) offerSignIn(form);
-  forgetOutcome();
   refreshTimes();
   countChosen();
   setInterval(refreshTimes, 15000);

@@ -428,3 +428,9 @@ async def test_nothing_that_a_crm_or_a_person_wrote_becomes_markup(console: Stag
         assert "style=" not in page.text
         assert "<script>" not in page.text
         assert all(ord(each) < 128 for each in page.headers.get("hx-trigger", ""))
+
+
+async def test_my_domain_without_a_host_leads_nowhere(ada: Member) -> None:
+    answer = await ada.browser.act("/integrations/connect", {"provider": "salesforce", "login": "domain"})
+    assert answer.status_code == 422
+    assert "Give the host of your My Domain" in answer.text

@@ -316,3 +316,14 @@ async def test_the_chart_shows_what_was_synced_when(console: Stage, house: House
     stranger = member_of(console, "Other")
     house.integration(stranger.organization)
     assert 'tile-figure">0<' in (await stranger.browser.get(f"/dashboard?integration={scene.integration}")).text
+
+
+async def test_the_log_of_a_connection_names_its_accounts_and_says_you_of_who_looks(ada: Member, scene: Scene) -> None:
+    scene.house.connection.execute(
+        "insert into public.sync_activity_logs "
+        "(organization_id, integration_id, activity_type, status, title, description) "
+        "values (%s, %s, 'connection', 'info', 'Connected again', %s)",
+        [ada.organization, scene.integration, f"Connected again by {ada.user}, to HubSpot account (42000001)"],
+    )
+    page = (await ada.browser.get("/activity")).text
+    assert "Connected again by you, to HubSpot account (42000001)" in page
