@@ -107,6 +107,8 @@ class Catch:
         try:
             await self._app(scope, receive, noted)
         except Exception as error:  # noqa: BLE001 - the last one that can answer
+            if scope["type"] == "lifespan" and isinstance(error, Refusal):
+                return  # said by `serve`, with what to do
             if scope["type"] != "http" or has_begun:
                 log.error("request_failed", error=type(error).__name__, places=places(error))
                 return

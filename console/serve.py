@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -75,6 +76,7 @@ async def serve(settings: ConsoleSettings) -> None:
                 notify("STOPPING=1")
         except Refusal as refusal:
             refusals.append(refusal)  # uvicorn would log it and end with a status of its own
+            logging.getLogger("uvicorn.error").disabled = True
             raise
 
     host, port = settings.address

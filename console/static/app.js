@@ -24,7 +24,12 @@ function notice(kind, words) {
   if (kind === "ok") setTimeout(() => box.remove(), NOTICE_MILLISECONDS);
 }
 
-document.addEventListener("notice", (event) => notice(event.detail.kind, event.detail.words));
+document.addEventListener("notice", (event) => {
+  // what came of connecting is an old story once something else was done
+  const outcome = document.getElementById("outcome");
+  if (outcome) outcome.remove();
+  notice(event.detail.kind, event.detail.words);
+});
 
 // ---- what htmx leaves open ----
 

@@ -29,9 +29,9 @@ as $$
       nullif(left(btrim(m.body), 300), ''), null::bigint, m.id, null::bigint, null::text
     from messages as m
     union all
-    select c.created_at, 'classification', 'info', 'Classified as ' || coalesce(nullif(replace(c.intent::text, '_', ' '), ''), 'nothing in particular'),
+    select c.created_at, 'classification', 'info', 'Classified as ' || coalesce(nullif(lower(replace(c.intent::text, '_', ' ')), ''), 'nothing in particular'),
       nullif(concat_ws(', ', case when c.confidence is not null then format('%s %% sure', round(c.confidence * 100)) end,
-        nullif(c.sentiment::text, ''), nullif(c.priority::text, '') || ' priority', 'next: ' || nullif(c.next_action::text, ''),
+        nullif(replace(c.sentiment::text, '_', ' '), ''), nullif(c.priority::text, '') || ' priority', 'next: ' || nullif(replace(c.next_action::text, '_', ' '), ''),
         case when c.requires_human_attention then 'a person should look at it' end), ''),
       null, m.id, null, null
     from messages as m

@@ -221,13 +221,13 @@ async def test_settings_are_saved(console: Stage, own: int, ada: Member) -> None
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"deal_close_days": "soon"}, "deal_close_days must be a whole number"),
-        ({"deal_close_days": "99999"}, "deal_close_days must be a whole number"),
-        ({"deal_amount": "-1"}, "deal_amount must be a number of 0 or more"),
+        ({"deal_close_days": "soon"}, "“Closes after, in days” must be a whole number"),
+        ({"deal_close_days": "99999"}, "“Closes after, in days” must be a whole number"),
+        ({"deal_amount": "-1"}, "“Amount” must be a number of 0 or more, or blank for none"),
         ({"deal_currency": "EURO"}, "three letters"),
         ({"deal_stage": "no-such-stage"}, "takes"),
         ({"status.new": "NONSENSE"}, "takes"),
-        ({"sync_frequency": "never"}, "sync_frequency is"),
+        ({"sync_frequency": "never"}, "“Rhythm” is"),
         ({"lead_source": "x" * 300}, "at most 255"),
     ],
 )
@@ -428,3 +428,9 @@ async def test_nothing_that_a_crm_or_a_person_wrote_becomes_markup(console: Stag
         assert "style=" not in page.text
         assert "<script>" not in page.text
         assert all(ord(each) < 128 for each in page.headers.get("hx-trigger", ""))
+
+
+async def test_my_domain_without_a_host_leads_nowhere(ada: Member) -> None:
+    answer = await ada.browser.act("/integrations/connect", {"provider": "salesforce", "login": "domain"})
+    assert answer.status_code == 422
+    assert "Give the host of your My Domain" in answer.text

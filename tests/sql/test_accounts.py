@@ -183,7 +183,7 @@ def test_ids_that_are_forgotten_are_looked_up_anew(house: House, organization: U
     note(house, integration, ACME)
     contact = synced_contact(house, organization, integration)
     note(house, integration, GLOBEX)
-    assert "the ids of 1 contact(s) were forgotten" in house.value(ADOPT, integration, False)
+    assert "the ids of 1 contact are forgotten" in house.value(ADOPT, integration, False)
     house.reply(organization, contact, "interested")
     batch = Daemon(house).claim()
     document = documents(batch)[0]
