@@ -325,6 +325,16 @@ async def test_a_fault_of_ours_tells_nobody_anything_and_keeps_the_headers(
     assert "content-security-policy" in answer.headers
 
 
+async def test_what_members_ask_is_kept_out_of_the_servers_log(console: Stage, ada: Member) -> None:
+    """Their claims hold an address, their searches names."""
+    identity = await console.console.verifier.verify(token_for(ada.user))
+    async with console.console.members.asked_by(identity) as session:
+        found = await session.row(
+            "select current_user::text as who, current_setting('log_parameter_max_length') as most"
+        )
+    assert found == {"who": "authenticated", "most": "0"}
+
+
 async def test_a_host_header_of_somebody_else_changes_nothing(console: Stage, ada: Member) -> None:
     for host in ("evil.example", "evil.example:80@127.0.0.1", "x/api/integrations/", "evil.example/../", "a b", ""):
         for path in ("/", "/integrations", "/integrations/", "/integrations/1", "/nothing", "/sign-in", "/sign-in/"):
