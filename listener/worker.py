@@ -186,7 +186,7 @@ class Worker:
         if self._due and time.monotonic() < self._discover_at:
             return await self._claim_of([self._due.popleft()])
         claim = await self._claim_of(None)
-        # where looking is dear (an old snapshot keeps dead index entries), look less often; counted from the claim's end, or
+        # where looking is dear (an old snapshot keeps dead index entries), look less often; counted from here on:
         # one whose connection somebody holds locked would come first again and again
         self._discover_at = time.monotonic() + max(DISCOVER_SECONDS, 20 * claim.look_seconds)
         self._next_due_at = claim.next_due_at
