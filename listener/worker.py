@@ -183,12 +183,12 @@ class Worker:
             if claim.batch is not None or claim.unreadable is not None:
                 return claim
             self._doorbell.hints.clear()  # anybody may give them: one that leads nowhere is the last for now
-        now = time.monotonic()
-        if self._due and now < self._discover_at:
+        if self._due and time.monotonic() < self._discover_at:
             return await self._claim_of([self._due.popleft()])
         claim = await self._claim_of(None)
-        # where looking is dear (an old snapshot keeps dead index entries), look less often
-        self._discover_at = now + max(DISCOVER_SECONDS, 20 * claim.look_seconds)
+        # where looking is dear (an old snapshot keeps dead index entries), look less often; counted from here on:
+        # one whose connection somebody holds locked would come first again and again
+        self._discover_at = time.monotonic() + max(DISCOVER_SECONDS, 20 * claim.look_seconds)
         self._next_due_at = claim.next_due_at
         return claim
 

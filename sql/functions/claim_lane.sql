@@ -31,9 +31,15 @@ declare
   v_batch_id bigint;
 begin
   -- connection before lane, the order in which a connection is changed or deleted; the batch's foreign key takes this lock anyway
-  perform from public.user_integrations as i where i.id = p_integration_id for key share;
+  perform from public.user_integrations as i where i.id = p_integration_id for key share skip locked;
+  if not found and not crm_sync.lock_lane(p_integration_id) then
+    return null;
+  end if;
   -- the lane's lock makes two claims of one connection follow each other, which is what keeps a contact's order
-  select * into v_lane from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
+  select * into v_lane from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update skip locked;
+  if not found and crm_sync.lock_lane(p_integration_id) then
+    select * into v_lane from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
+  end if;
   if not found or v_lane.paused_at is not null or v_lane.parked_until > v_now then
     return null;
   end if;

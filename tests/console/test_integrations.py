@@ -75,6 +75,7 @@ async def test_the_secrets_pool_does_no_more_than_the_user_may(
         stranger = secrets.on_behalf_of(claims)
         assert await stranger.open_credentials(own) is None
         assert await stranger.begin_refresh(own, 1) == "newer"
+        assert await stranger.begin_refresh(own, None) == "newer"  # type: ignore[arg-type]
         assert await stranger.store_credentials(own, 1, '{"access_token": "evil"}') is None
     assert await secrets.open_credentials(own) is None
     member = secrets.on_behalf_of(json.dumps({"sub": str(ada.user)}))

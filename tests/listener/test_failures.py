@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import types
@@ -10,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import httpx
+import psycopg
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -297,3 +299,19 @@ def test_a_refusal_of_our_own_database_backs_off_and_costs_no_attempt(shop: Shop
         connection.execute("grant execute on function crm_sync.spend_budget to crm_sync_daemon")
         shop.hurry_until_settled(tenant)
     shop.assert_exact(tenant)
+
+
+def test_a_tenants_open_transaction_stops_nobody_elses_sync(shop: Shop, database: str) -> None:
+    held, free = shop.tenant(), shop.tenant()
+    claims = json.dumps({"sub": str(shop.house.user(held.organization))})
+    with daemon(database), psycopg.connect(database) as member:
+        member.execute("select set_config('request.jwt.claims', %s, true)", [claims])
+        member.execute("set local role authenticated")
+        member.execute("select from public.user_integrations for update")
+        for _ in range(5):
+            shop.reply(held)
+            shop.reply(free)
+            shop.wait_until_settled(free, seconds=10)
+        assert shop.statuses(held) == {"pending": 5}
+        member.rollback()
+        shop.wait_until_settled()

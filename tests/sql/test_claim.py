@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -45,6 +48,38 @@ def test_the_contact_decides_the_order_and_the_priority_decides_between_contacts
     house.reply(organization, slow, "not_interested")
     house.reply(organization, quick, "interested")
     assert daemon.claim(limit=1)["contacts"][0]["contact_id"] == str(quick)
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        "select from public.user_integrations where id = %(id)s for update",
+        "update public.user_integrations set name = 'mine' where id = %(id)s",
+        "select crm_sync.sync_now(%(id)s)",
+        "select crm_sync.pause(%(id)s)",
+        "delete from public.user_integrations where id = %(id)s",
+    ],
+)
+def test_a_members_open_transaction_holds_up_nobody_elses_claims(
+    house: House, daemon: Daemon, database: str, hold: LiteralString
+) -> None:
+    acme, other = house.organization(), house.organization("Other")
+    held, free = house.integration(acme), house.integration(other)
+    for organization in (acme, other):
+        house.reply(organization, house.contact(organization))
+    claims = json.dumps({"sub": str(house.user(acme))})
+    house.connection.execute("set statement_timeout = '20s'")
+    with connect(database) as member, member.transaction(force_rollback=True):
+        member.execute("select set_config('request.jwt.claims', %s, true)", [claims])
+        member.execute("set local role authenticated")
+        member.execute(hold, {"id": held})
+        began = time.monotonic()
+        batch, due, _ = daemon.answer()
+        assert batch is None
+        assert due == [free]
+        assert time.monotonic() - began < 5
+        assert daemon.claim(integration=free)["integration_id"] == free
+    assert daemon.claim()["integration_id"] == held
 
 
 @pytest.mark.usefixtures("rolled_back")
