@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.scene import ConsoleProcess, Scene
-from tests.browser.tools import assert_accessible, assert_fits, tab_to, take_picture, wait_until_settled
+from tests.browser.tools import assert_accessible, assert_fits, tab_to, wait_until_settled
 from tests.house import eventually
 from tests.listener.daemons import Process
 
@@ -107,7 +107,6 @@ def test_a_disconnected_crm_is_revoked_and_keeps_its_settings(
     assert_accessible(page)
     dialog.get_by_role("button", name="Disconnect").click()
     expect(mine).to_contain_text("Disconnected")
-    take_picture(page, "integrations-disconnected")
     assert scene.house.rows(
         "select status, credentials, sync_settings ->> 'deal_amount' from public.user_integrations"
     ) == [("disconnected", None, "77")]
