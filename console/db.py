@@ -10,7 +10,8 @@ from typing import Any, Self
 import asyncpg
 
 from console.identity import Identity
-from listener.errors import REFUSAL_BY_SQLSTATE, DatabaseTrouble, InvalidSettings, Refusal
+from listener.errors import DatabaseTrouble, InvalidSettings, Refusal
+from listener.pool import leave_as_it_is, refusal_of
 from listener.settings import Settings
 
 POOL_SIZE = 10
@@ -60,7 +61,7 @@ class Members:
                 },
                 init=_read_json,
                 # the claims end with their transaction: nothing is left behind that would have to be reset
-                reset=_leave_as_it_is,
+                reset=leave_as_it_is,
             )
         )
 
@@ -94,17 +95,9 @@ def refusal_or_trouble(error: BaseException) -> Refusal | DatabaseTrouble:
     if sqlstate.startswith("22") or isinstance(error, asyncpg.DataError):
         # its words may quote what was sent
         return InvalidSettings("a value makes no sense here", "Nothing was saved.")
-    refusal = REFUSAL_BY_SQLSTATE.get(sqlstate)
-    if refusal is None:
-        return DatabaseTrouble(error, is_lost=not isinstance(error, asyncpg.PostgresError))
-    words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]
-    return refusal(". ".join(filter(None, words)), getattr(error, "hint", None))
+    return refusal_of(error) or DatabaseTrouble(error, is_lost=not isinstance(error, asyncpg.PostgresError))
 
 
 async def _read_json(connection: asyncpg.Connection) -> None:
     for name in ("json", "jsonb"):
         await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
-
-
-async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
-    return
