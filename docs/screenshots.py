@@ -37,13 +37,14 @@ PAST = (
     """
     create temp table past on commit drop as
     select l.organization_id, l.integration_id, m.at,
-      (m.height / row_number() over (partition by m.at order by l.integration_id))::bigint as synced
+      (m.height / row_number() over (partition by m.at order by l.integration_id))::bigint as synced,
+      (m.busy * random() ^ 8 * 15)::bigint as waiting
     from crm_sync.lanes as l
     cross join (
-      select s.at, sum((20 + random() * 40) * greatest(0, sin((s.hour - 6) / 14 * pi()))) over (order by s.at) as height
+      select s.at, s.busy, sum((20 + random() * 40) * s.busy) over (order by s.at) as height
       from (
         -- an office's day, in UTC: nothing at night, most of it around one
-        select g.at, extract(epoch from g.at)::bigint % 86400 / 3600.0 as hour
+        select g.at, greatest(0, sin((extract(epoch from g.at)::bigint % 86400 / 3600.0 - 6) / 14 * pi())) as busy
         from generate_series(now() - interval '1 day', now() - interval '5 minutes', interval '5 minutes') as g (at)
       ) as s
     ) as m
@@ -58,7 +59,7 @@ PAST = (
     """,
     """
     insert into crm_sync.samples (organization_id, integration_id, sampled_at, synced, waiting, failed)
-    select p.organization_id, p.integration_id, p.at, p.synced, (random() ^ 8 * 12)::bigint, 0 from past as p
+    select p.organization_id, p.integration_id, p.at, p.synced, p.waiting, 0 from past as p
     """,
 )
 """A transaction: samples of the last 24 hours, and the counters that they lead to."""
