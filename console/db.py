@@ -11,7 +11,7 @@ import asyncpg
 
 from console.identity import Identity
 from listener.errors import DatabaseTrouble, InvalidSettings, Refusal
-from listener.pool import leave_as_it_is, refusal_of
+from listener.pool import TROUBLE, leave_as_it_is, refusal_of
 from listener.settings import Settings
 
 POOL_SIZE = 10
@@ -75,14 +75,14 @@ class Members:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
                 await connection.execute("select set_config('request.jwt.claims', $1, true)", identity.claims)
                 yield Session(connection)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except TROUBLE as error:
             raise refusal_or_trouble(error) from None
 
     async def answers(self) -> bool:
         """Whether the database does."""
         try:
             return await self._pool.fetchval("select true", timeout=ACQUIRE_SECONDS) is True
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except TROUBLE:
             return False
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console import connecting
+from console import connecting, parameters
 from console import queries_integrations as queries
 from console.checks import check
 from console.context import console_of, signed_in
@@ -22,7 +22,6 @@ from console.pages import standing
 from listener.connections import WORDS, NotConnected
 from listener.errors import NotYours
 
-LARGEST_ID = 2**63 - 1
 OUTCOMES = {
     **WORDS,
     "connection_failed": "The CRM did not accept the connection. Please begin again.",
@@ -48,7 +47,7 @@ Action = Callable[[Request, Identity, int], Awaitable[Done]]
 def id_of(request: Request) -> int:
     """The connection that the path names; raises for a number that none has."""
     number = int(request.path_params["id"])
-    if number > LARGEST_ID:
+    if number > parameters.LARGEST_ID:
         raise HTTPException(404)
     return number
 
