@@ -12,7 +12,7 @@ begin
   select l.refresh_until into v_until from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
   select i.credentials_version, i.credentials into v_version, v_sealed from public.user_integrations as i
   where i.id = p_integration_id and crm_sync.caller_may_manage(i.organization_id);
-  if v_version is distinct from p_seen_version then
+  if v_version is null or v_version is distinct from p_seen_version then
     return 'newer';
   elsif v_until > clock_timestamp() then
     return 'busy';
