@@ -79,7 +79,7 @@ async def leave_as_it_is(_connection: asyncpg.Connection) -> None:
     """
 
 
-def refusal_of(error: BaseException) -> Refusal | None:
+def refusal_behind(error: BaseException) -> Refusal | None:
     """What our own functions have refused, in their words; None where an error is none of theirs."""
     refusal = REFUSAL_BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
     if refusal is None:
@@ -190,7 +190,7 @@ class Pool:
 
     def _named(self, error: Exception) -> Refusal | DatabaseTrouble:
         """What a call of ours met, as the rest of the daemon knows it."""
-        if refusal := refusal_of(error):
+        if refusal := refusal_behind(error):
             return refusal
         is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
         self.observer.database_troubled(is_lost=is_lost)
