@@ -20,7 +20,7 @@ from starlette.responses import Response
 from console import queries_integrations as queries
 from console.context import Console, console_of, signed_in
 from console.failures import TooOftenError
-from console.guard import departure_key
+from console.guard import cookie_of, departure_key
 from console.identity import Identity, NotSignedInError
 from listener.authorize import Departure, Flow
 from listener.connections import Connected, NotConnected
@@ -143,7 +143,7 @@ async def _claims(request: Request) -> str:
         return (await signed_in(request)).claims
     except NotSignedInError:
         pass
-    user_id, _, proof = request.cookies.get(_cookie(request), "").partition(".")
+    user_id, _, proof = cookie_of(request, _cookie(request)).partition(".")
     claims: dict[str, Any] = {}
     if hmac.compare_digest(proof.encode(), _proof(request, user_id).encode()):
         claims = {"sub": user_id, "role": "authenticated", "aud": console_of(request).settings.jwt_audience}

@@ -59,7 +59,7 @@ class Members:
                     "statement_timeout": str(STATEMENT_TIMEOUT_MILLISECONDS),
                     "idle_in_transaction_session_timeout": "30000",
                 },
-                init=_read_json,
+                init=_prepare,
                 # the claims end with their transaction: nothing is left behind that would have to be reset
                 reset=leave_as_it_is,
             )
@@ -98,6 +98,11 @@ def refusal_or_trouble(error: BaseException) -> Refusal | DatabaseTrouble:
     return refusal_behind(error) or DatabaseTrouble(error, is_lost=not isinstance(error, asyncpg.PostgresError))
 
 
-async def _read_json(connection: asyncpg.Connection) -> None:
+async def _prepare(connection: asyncpg.Connection) -> None:
+    try:
+        # claims hold an address, searches a name: the server's log gets neither; one transaction, so all or nothing
+        await connection.execute("set role crm_sync_console; set log_parameter_max_length = 0; set role authenticated")
+    except asyncpg.InsufficientPrivilegeError:
+        pass  # the migrator could not grant it, and said so
     for name in ("json", "jsonb"):
         await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

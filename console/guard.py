@@ -8,7 +8,6 @@ import hmac
 import html
 import secrets
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from pydantic import SecretStr
@@ -59,12 +58,15 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # the path as the server was asked for it: `request.url` is made with the Host header, which anybody may write
+        # anybody may write a Host header, and a proxy may replace it: what is made of it is made of our own address
+        state = scope.setdefault("state", {})
+        state["asked_host"] = Headers(scope=scope).get("host", "")
+        scope["scheme"], _, host = self._settings.origin.partition("://")
+        scope["headers"] = [each for each in scope["headers"] if each[0] != b"host"] + [(b"host", host.encode())]
         path: str = scope["path"].removeprefix(self._settings.base_path)
         request = Request(scope, receive)
-        given = _cookies(request.headers).get(self._cookie, "")
+        given = cookie_of(request, self._cookie)
         session = given if len(given) == 43 else secrets.token_urlsafe(32)
-        state = scope.setdefault("state", {})
         state["session"] = session
         state["csrf_token"] = _token(self._key, session)
 
@@ -145,6 +147,14 @@ def session_cookie(settings: ConsoleSettings) -> str:
     return "__Host-crm_sync_session" if settings.is_secure else "crm_sync_session"
 
 
+def cookie_of(request: Request, name: str) -> str:
+    """Read as browsers write them, and no more generously: where a blank ends a cookie, or letters around a name are
+    dropped, a subdomain can set one that begins with `__Host-`. One that comes twice is none."""
+    pairs = [each.strip(" \t").partition("=") for each in request.headers.get("cookie", "").split(";")]
+    values = [value for key, _, value in pairs if key == name]
+    return values[0] if len(values) == 1 else ""
+
+
 def _token(key: bytes, session: str) -> str:
     return hmac.digest(key, session.encode(), hashlib.sha256).hex()
 
@@ -154,13 +164,6 @@ def _given_token(request: Request, body: bytes) -> str:
     if given is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         given = parse_qs(body.decode(errors="replace")).get("csrf_token", [""])[0]
     return (given or "").encode("ascii", "replace").decode()
-
-
-def _cookies(headers: Headers) -> dict[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
-    except CookieError:
-        return {}
 
 
 async def _read(request: Request) -> bytes | None:

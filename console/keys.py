@@ -46,9 +46,9 @@ class PublishedKeys:
         self._tried_at = self._clock()
         try:
             keys = await asyncio.to_thread(self._client.get_signing_keys)
-        except jwt.PyJWTError:
+        except Exception:  # noqa: BLE001 - a connection cut off and a page of maintenance are no key set either
             if not self._keys:
-                raise
+                raise jwt.PyJWKClientConnectionError("no keys can be fetched") from None
             return
         self._keys = {key.key_id: key for key in keys}
         self._fetched_at = self._clock()

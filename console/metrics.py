@@ -100,7 +100,7 @@ def _may_scrape(request: Request) -> bool:
         return hmac.compare_digest(given.encode(), wanted.get_secret_value().encode())
     host = request.client.host if request.client else ""
     # what came through a proxy, or from a page in somebody's browser, comes from elsewhere
-    asked = request.headers.get("host", "").rpartition(":")[0].strip("[]") or request.headers.get("host", "")
+    asked = request.state.asked_host.rpartition(":")[0].strip("[]") or request.state.asked_host
     return host in LOOPBACK and asked in LOOPBACK and not any(name in request.headers for name in FORWARDED)
 
 

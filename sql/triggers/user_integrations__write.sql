@@ -27,6 +27,10 @@ begin
     tg_op = 'INSERT' or new.field_mappings is distinct from old.field_mappings
   ];
   v_problem := coalesce(
+    case when (tg_op = 'INSERT' or new.name <> old.name) and new.name ~ '[[:cntrl:]]' then 'name: must be one line' end, -- operators read it in a terminal
+    -- whatever a member may save is read with each batch
+    case when v_is_new[1] and length(new.sync_settings::text) > 50000 then 'sync_settings: must be at most 50000 letters' end,
+    case when v_is_new[3] and length(new.field_mappings::text) > 500000 then 'field_mappings: must be at most 500000 letters' end,
     case when v_is_new[1] then 'sync_settings: ' || crm_sync.settings_problem(new.sync_settings) end,
     case when v_is_new[2] then 'sync_filters: ' || coalesce(crm_sync.filters_problem(new.sync_filters), crm_sync.filter_fault(new.sync_filters)) end,
     case when v_is_new[3] then 'field_mappings: ' || crm_sync.mappings_problem(new.field_mappings) end

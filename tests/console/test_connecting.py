@@ -99,6 +99,35 @@ async def test_a_forged_name_of_who_left_is_nobody(shop: Shop, console: Stage) -
     assert (await come_back(ada.browser, "hubspot", query))["error"] == "invalid_state"
 
 
+@pytest.mark.parametrize(
+    "tossed",
+    ["a=b {}", "a=b\t{}", 'a="b" {}', "a=b\x0b{}", "a=b,{}", "\xa0{}", "\x85{}", "\x1f{}", "{twice}"],
+    ids=ascii,
+)
+async def test_cookies_that_a_subdomain_can_set_are_no_session_of_ours(
+    house: House, database: str, shop: Shop, tossed: str
+) -> None:
+    """Else an attacker who has left for a CRM could have a victim consent and come back in the attacker's name."""
+    async with stage(house, database, public_url="https://crm.example.com") as console:
+        eve, account = member_of(console, "Evil"), shop.kit.account(shop.crm, shop.url)
+        answer = await eve.browser.http.post(CONNECT.format("hubspot"), headers=console.bearer(eve.user))
+        query = agree(shop, answer.json()["authUrl"], account.number)
+        eves = [
+            f"{name}={eve.browser.http.cookies[f'__Host-{name}']}" for name in ("crm_sync_session", "crm_sync_left")
+        ]
+        own = "; ".join(f"__Host-crm_sync_{name}=own" for name in ("session", "left"))
+        if tossed == "{twice}":
+            header = own + "; " + "; ".join(f"__Host-{each}" for each in eves)
+        else:
+            header = "; ".join(tossed.format(f"__Host-{each}") for each in eves)
+        header += f"; {console.settings.jwt_cookie}={token_for(eve.user)}"
+        came = await console.browser().get(
+            CALLBACK.format("hubspot"), params=query, headers={"cookie": header.encode("latin-1")}
+        )
+        assert "error=invalid_state" in came.headers["location"]
+        assert statuses(house) == []
+
+
 async def test_who_has_signed_out_meanwhile_connects_nothing(shop: Shop, console: Stage) -> None:
     ada, account = member_of(console), shop.kit.account(shop.crm, shop.url)
     query = agree(shop, await leave(ada, shop), account.number)

@@ -113,6 +113,7 @@ class Publisher:
         self.keys: dict[str, rsa.RSAPrivateKey] = {}
         self.asked = 0
         self.is_down = False
+        self.answer: bytes | None = None
 
     def add(self, kid: str) -> rsa.RSAPrivateKey:
         self.keys[kid] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -136,9 +137,11 @@ def publishing(publisher: Publisher) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             publisher.asked += 1
+            if publisher.answer == b"":
+                return  # as a connection that breaks
             self.send_response(500 if publisher.is_down else 200)
             self.end_headers()
-            self.wfile.write(publisher.document())
+            self.wfile.write(publisher.answer or publisher.document())
 
         def log_message(self, *_args: object) -> None:
             return
@@ -198,6 +201,25 @@ async def test_tokens_that_name_unknown_keys_do_not_make_us_fetch_each_time() ->
         publisher.is_down = True
         assert (await keys.key_of(known)).key_id == "one"
         assert publisher.asked == 2
+
+
+@pytest.mark.parametrize("answer", [b"", b"<h1>Maintenance</h1>", b"[]", b'{"keys": 7}', b'{"keys": [1]}', b"\xff\xfe"])
+async def test_keys_that_were_known_outlive_an_answer_that_holds_none(answer: bytes) -> None:
+    publisher, now = Publisher(), [1000.0]
+    key = publisher.add("one")
+    token = token_for(uuid4(), key, "RS256", headers={"kid": "one"})
+    with publishing(publisher) as url:
+        keys = PublishedKeys(url, clock=lambda: now[0])
+        publisher.answer = answer
+        with pytest.raises(jwt.PyJWKClientConnectionError):
+            await keys.key_of(token)
+        publisher.answer = None
+        now[0] += 1000
+        assert (await keys.key_of(token)).key_id == "one"
+        publisher.answer = answer
+        now[0] += 1000
+        assert (await keys.key_of(token)).key_id == "one"
+        assert publisher.asked == 3
 
 
 def test_settings_that_would_be_unsafe_are_refused(database: str) -> None:
@@ -303,9 +325,19 @@ async def test_a_fault_of_ours_tells_nobody_anything_and_keeps_the_headers(
     assert "content-security-policy" in answer.headers
 
 
+async def test_what_members_ask_is_kept_out_of_the_servers_log(console: Stage, ada: Member) -> None:
+    """Their claims hold an address, their searches names."""
+    identity = await console.console.verifier.verify(token_for(ada.user))
+    async with console.console.members.asked_by(identity) as session:
+        found = await session.row(
+            "select current_user::text as who, current_setting('log_parameter_max_length') as most"
+        )
+    assert found == {"who": "authenticated", "most": "0"}
+
+
 async def test_a_host_header_of_somebody_else_changes_nothing(console: Stage, ada: Member) -> None:
     for host in ("evil.example", "evil.example:80@127.0.0.1", "x/api/integrations/", "evil.example/../", "a b", ""):
-        for path in ("/", "/integrations", "/integrations/1", "/nothing", "/sign-in"):
+        for path in ("/", "/integrations", "/integrations/", "/integrations/1", "/nothing", "/sign-in", "/sign-in/"):
             answer = await ada.browser.get(path, headers={"host": host})
             assert "evil.example" not in answer.text + str(answer.headers), (host, path)
     # no path of the Host header counts against the limits, or gets around them
@@ -374,6 +406,8 @@ async def test_below_a_path_everything_lies_below_it(house: House, database: str
         signed_out = await console.browser().get("/integrations")
         assert signed_out.headers["location"] == "/crm/sign-in?next=%2Fintegrations"
         assert (await console.browser().get("/static/style.css")).status_code == 200
+        behind_a_proxy = await console.browser().http.get("/crm", headers={"host": "127.0.0.1:8080"})
+        assert behind_a_proxy.headers["location"] == f"{HTTPS}/crm/"
         assert console.settings.redirect_uri("hubspot") == f"{HTTPS}/crm/api/integrations/hubspot/callback"
 
 

@@ -155,6 +155,12 @@ def test_a_setting_that_is_left_out_of_an_update_falls_back_to_its_default(
             {"contact": [{"from": "intent", "to": "b", "values": {str(n): n for n in range(1001)}}]},
             "maps more than 1000 values",
         ),
+        (
+            "field_mappings",
+            {"contact": [{"from": "x", "to": f"{n}", "values": {"a": "x" * 2000}} for n in range(300)]},
+            "500000 letters",
+        ),
+        ("sync_settings", {"theirs": "x" * 50_000}, "50000 letters"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_words_and_nothing_is_saved(
@@ -197,6 +203,19 @@ def test_a_refusal_of_something_huge_is_short(house: House, organization: UUID, 
     with pytest.raises(psycopg.Error) as error, house.connection.transaction():
         house.connection.execute("update public.user_integrations set field_mappings = %s", [Jsonb(rules)])
     assert len(str(error.value.diag.message_primary)) < 500
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31mred", "a\x7f"])
+def test_a_name_that_would_rule_an_operators_terminal_is_refused(house: House, organization: UUID, name: str) -> None:
+    integration = house.integration(organization)
+    for act in (
+        lambda: house.connection.execute("update public.user_integrations set name = %s", [name]),
+        lambda: house.integration(organization, name=name),
+    ):
+        with pytest.raises(psycopg.Error) as error, house.connection.transaction():
+            act()
+        assert (error.value.sqlstate, error.value.diag.message_primary) == ("CS010", "name: must be one line")
+    assert house.rows("select id, name from public.user_integrations") == [(integration, "default")]
 
 
 def test_what_an_older_version_let_through_stands_in_nobodys_way(
