@@ -44,7 +44,8 @@ def _masked_text(text: str, name: str, shows_personal: bool) -> str:
     return text if is_plain else DOTS
 
 
-def masked_words(text: str | None) -> str:
-    """A sentence without the addresses and telephone numbers that it quotes."""
+def masked_words(text: str | None, *, is_of_connection: bool = False) -> str:
+    """A sentence without the addresses and telephone numbers that it quotes; a connection's are of accounts."""
     text = SECRET_VALUES.sub(DOTS, text or "")
-    return TELEPHONE.sub(DOTS, ADDRESS.sub(lambda found: found[0][0] + "•••@•••", text))
+    text = ADDRESS.sub(lambda found: found[0][0] + "•••@•••", text)
+    return text if is_of_connection else TELEPHONE.sub(DOTS, text)

@@ -9,7 +9,7 @@ from console.db import Row, Session
 CONNECTIONS = """
 select s.integration_id, p.display_name || case when s.name = 'default' then '' else ' · ' || s.name end as label,
   s.state, s.waiting + s.running + s.retrying as open, s.running, s.failed, s.oldest_wait, s.last_success, s.resumes_at,
-  i.account_name, i.sync_frequency, i.credentials_version > 0 as was_connected, l.other_account
+  i.account_id, i.account_name, i.sync_frequency, i.credentials_version > 0 as was_connected, l.other_account
 from crm_sync.status as s
 join public.user_integrations as i on i.organization_id = s.organization_id and i.id = s.integration_id
 join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id

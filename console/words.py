@@ -44,9 +44,19 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
     return "just now"
 
 
+def account(name: str | None, number: str | None) -> str:
+    """What people call an account, with its number: HubSpot tells no names, and two may be called alike."""
+    return f"{name} ({number})" if name and number else name or number or ""
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """1 deal, 2 deals, 12,345 replies."""
+    return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
+
+
 def iso(moment: datetime) -> str:
     """For `<time datetime>`, in UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-FILTERS = {"number": number, "duration": duration, "ago": ago, "iso": iso}
+FILTERS = {"number": number, "duration": duration, "ago": ago, "iso": iso, "counted": counted, "account": account}

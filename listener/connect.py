@@ -29,6 +29,14 @@ WAIT_SECONDS = 600.0
 LONGEST_TOKEN = 10_000
 T = TypeVar("T")
 
+HAVE_OWN_HOSTS = ("salesforce",)
+"""CRMs whose accounts are nowhere but at hosts of their own."""
+HINTS = {
+    "unknown_provider": "\nThis version knows hubspot, salesforce and pipedrive; integration_providers says which are "
+    "switched on.",
+    "not_allowed": "\nOr there is none of this id: select id, name from organizations.",
+}
+
 ANOTHER_ACCOUNT = """
 These credentials are for {account}, but the ids that we hold are of another account. Nothing is sent until you decide:
   connect the former account again, or
@@ -69,6 +77,10 @@ def connect(
     """
     if not token_stdin and (instance_url or unchecked):
         raise click.UsageError("--instance-url and --unchecked go with --token-stdin.")
+    if token_stdin and provider in HAVE_OWN_HOSTS and not instance_url:
+        raise click.UsageError(
+            f"A token of {provider} needs --instance-url: the account's own host, as the address bar shows it."
+        )
     if token_stdin and login_host:
         raise click.UsageError("--login-host is for the consent page; a token needs --instance-url.")
     require_database()  # before the token is read: it may start this command again
@@ -197,7 +209,8 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except NotConnected as refusal:
-        fail(f"nothing was connected ({refusal.code})\n{refusal.words}", 1)
+        hint = HINTS.get(refusal.code, "")
+        fail(f"nothing was connected ({refusal.code})\n{refusal.words}{hint}", 1)
     except Refusal as refusal:
         fail(str(refusal), refusal.exit_status)
     except DatabaseTrouble as trouble:

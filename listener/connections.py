@@ -31,6 +31,7 @@ WORDS = {
     "invalid_state": "This answer does not belong to a connection that this browser has begun, or it was used already. "
     "Please begin again.",
     "expired": "Ten minutes have passed since the connection was begun. Please begin again.",
+    "unknown_provider": "There is no such CRM, or it is switched off.",
     "unavailable": "Our own database did not answer. Please begin again in a moment.",
 }
 
@@ -115,7 +116,7 @@ async def find_provider(database: Database, name: str) -> tuple[str, ProviderCon
     except ValidationError:
         raise NotConnected("not_configured", "The config of this CRM lacks an address; see the documentation") from None
     if found is None:
-        raise NotConnected("unknown_provider", "There is no such CRM, or it is switched off.")
+        raise NotConnected("unknown_provider")
     return found
 
 

@@ -192,7 +192,7 @@ def _error(response: httpx.Response, body: dict[str, Any], provider: str) -> Pro
             else "check the client id and secret of this installation, then make the connection again"
         )
         return Unauthorized(
-            f"{provider} does not give tokens for this connection ({code or f'HTTP {status}'}): {reason}",
+            f"the CRM does not give tokens for this connection ({code or f'HTTP {status}'}): {reason}",
             provider=provider,
             status=status,
             code=code,

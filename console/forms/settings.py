@@ -91,6 +91,13 @@ def shown(given: Inputs, form: list[Input]) -> list[Input]:
     ]
 
 
+def in_words(problem: str, form: list[Input]) -> str:
+    """What the database says of a setting, as somebody reads it who sees the form's labels."""
+    name, space, rest = problem.partition(" ")
+    label = next((each.label for each in form if each.name == name), None)
+    return f"“{label}”{space}{rest.replace('null for none', 'blank for none')}" if label else problem
+
+
 def _sending(settings: Mapping[str, Any], frequency: str, crm: Crm) -> list[Input]:
     section = "What is sent, and when"
     inputs = [

@@ -18,6 +18,8 @@ from console import parameters
 from console import queries_activity as ask
 from console import queries_contacts as people
 from console.context import console_of, signed_in
+from console.db import Row
+from console.identity import Identity
 from console.masking import masked, masked_words
 from console.pages.contacts import name_of
 from console.words import iso
@@ -33,7 +35,7 @@ TYPES = {
 STATUSES = {"success": "Success", "error": "Error", "warning": "Warning", "info": "Info"}
 KINDS = {"success": "ok", "error": "bad", "warning": "warn", "info": "idle"}
 RANGES = {
-    "1h": ("1 hour", timedelta(hours=1)),
+    "1h": ("hour", timedelta(hours=1)),
     "24h": ("24 hours", timedelta(days=1)),
     "7d": ("7 days", timedelta(days=7)),
     "30d": ("30 days", timedelta(days=30)),
@@ -64,6 +66,14 @@ def _filter(request: Request) -> tuple[ask.Filter, dict[str, str]]:
         "contact": wanted.contact_id,
     }
     return wanted, {key: str(value) for key, value in given.items() if value is not None}
+
+
+def _described(entry: Row, identity: Identity) -> str:
+    """An entry's sentence without personal data; who looks is "you" in it."""
+    of_connection = entry["activity_type"] == "connection" and entry["contact_id"] is None
+    return masked_words(entry["description"], is_of_connection=of_connection).replace(
+        f"by {identity.user_id}", "by you"
+    )
 
 
 async def show(request: Request) -> Response:
@@ -97,7 +107,7 @@ async def show(request: Request) -> Response:
         kinds=KINDS,
         ranges=RANGES,
         name_of=name_of,
-        masked_words=masked_words,
+        described=lambda entry: _described(entry, identity),
     )
 
 
@@ -129,7 +139,7 @@ async def show_one(request: Request) -> Response:
         contact=contact,
         parts=parts,
         shows_personal=shows_personal,
-        description=entry["description"] if shows_personal else masked_words(entry["description"]),
+        description=entry["description"] if shows_personal else _described(entry, identity),
         kinds=KINDS,
         statuses=STATUSES,
         types=TYPES,
@@ -157,7 +167,7 @@ async def export(request: Request) -> Response:
                 each["activity_type"],
                 each["status"],
                 each["title"],
-                masked_words(each["description"]),
+                _described(each, identity),
                 each["external_id"],
                 each["duration_ms"],
                 each["contact_id"],

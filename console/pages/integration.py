@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -91,6 +91,8 @@ class Page:
     def _settings(self, is_given: bool) -> dict[str, Any]:
         row = self.row
         form = settings.inputs_for(row["sync_settings"], row["sync_frequency"], row["field_mappings"], self.crm)
+        if is_given and self.problem:
+            self.problem = replace(self.problem, words=settings.in_words(self.problem.words, form))
         return {"inputs": settings.shown(self.given, form) if is_given else form}
 
     def _mappings(self, is_given: bool) -> dict[str, Any]:

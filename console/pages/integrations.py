@@ -16,12 +16,15 @@ from console import queries_integrations as queries
 from console.checks import check
 from console.context import console_of, signed_in
 from console.db import Row, Session
-from console.forms.inputs import inputs_of
+from console.forms.inputs import Inputs, inputs_of
 from console.identity import Identity
 from console.pages import standing
+from console.words import account as account_words
+from console.words import counted
 from listener.connections import WORDS, NotConnected
 from listener.errors import NotYours
 
+NO_DOMAIN = "Give the host of your My Domain, as the address bar shows it after logging in."
 OUTCOMES = {
     **WORDS,
     "connection_failed": "The CRM did not accept the connection. Please begin again.",
@@ -92,11 +95,8 @@ async def connect(request: Request) -> Response:
     console, identity = console_of(request), await signed_in(request)
     given = inputs_of(await request.body())
     provider, name = given.get("provider", ""), given.get("name", "").strip() or "default"
-    login_host = {"production": "", "sandbox": "test.salesforce.com"}.get(
-        given.get("login", ""), given.get("login_host", "").strip()
-    )
     try:
-        departure = await connecting.depart(request, identity, provider, None, name, login_host or None)
+        departure = await connecting.depart(request, identity, provider, None, name, _login_host_of(given))
     except NotConnected as failure:
         return console.render(
             request,
@@ -113,6 +113,14 @@ async def connect(request: Request) -> Response:
         response = console.render(request, "leave.html", active="/integrations", there=departure.url)
     connecting.remember_who_left(request, response, identity)
     return response
+
+
+def _login_host_of(given: Inputs) -> str | None:
+    """Where somebody logs in; None is the CRM's usual place. Raises `NotConnected`."""
+    login, login_host = given.get("login", ""), given.get("login_host", "").strip()
+    if login == "domain" and not login_host:
+        raise NotConnected("invalid_request", NO_DOMAIN)
+    return {"production": "", "sandbox": "test.salesforce.com"}.get(login, login_host) or None
 
 
 def acting(action: Action) -> Callable[[Request], Awaitable[Response]]:
@@ -190,7 +198,7 @@ async def adopt(request: Request, identity: Identity, number: int) -> Done:
 async def sync_now(request: Request, identity: Identity, number: int) -> Done:
     async with console_of(request).members.asked_by(identity) as session:
         count = await queries.sync_now(session, number)
-    return Done(f"{count} waiting row(s) are sent now." if count else "Nothing waits for a later time.")
+    return Done(f"{counted(count, 'waiting sync')} now on the way." if count else "Nothing waits for a later time.")
 
 
 def _outcome(request: Request, providers: list[Row], cards: list[Row]) -> dict[str, Any] | None:
@@ -203,7 +211,7 @@ def _outcome(request: Request, providers: list[Row], cards: list[Row]) -> dict[s
         if made["other_account"]:
             return {"kind": "warn", "words": f"{name} is connected, to another account than before. See below."}
         if made["status"] in ("connected", "syncing"):
-            account = made["account_name"] or made["account_id"]
+            account = account_words(made["account_name"], made["account_id"])
             return {"kind": "ok", "words": f"{name} is connected{f': {account}' if account else ''}."}
     if (code := given.get("error", "")) in OUTCOMES:
         name = names.get(given.get("provider", ""))

@@ -16,7 +16,7 @@ from console import parameters
 from console import queries_integrations as connections
 from console import queries_sync as ask
 from console.context import console_of, signed_in
-from console.words import number
+from console.words import counted, number
 
 MOST_CONTACTS = 500
 PAGES = ("/dashboard", "/contacts", "/failures", "/integrations", "/activity")
@@ -28,7 +28,7 @@ async def integration(request: Request) -> Response:
     async with console.members.asked_by(identity) as session:
         count = await connections.sync_now(session, parameters.path_number(request, "integration_id"))
     words = (
-        f"{number(count)} waiting row(s) go now."
+        f"{counted(count, 'waiting sync')} now on the way."
         if count
         else "Nothing was kept for later; what is new goes by itself."
     )
@@ -59,7 +59,7 @@ async def contacts(request: Request) -> Response:
                     enqueued += 1
                 else:
                     reasons[row["reason"]] += 1
-    words = [f"{number(enqueued)} sync(s) asked for."] if enqueued else []
+    words = [f"{counted(enqueued, 'sync')} asked for."] if enqueued else []
     words += [f"{number(count)} not: {reason}." for reason, count in reasons.most_common(3)]
     return await _done(request, "ok" if enqueued else "warn", " ".join(words))
 
@@ -83,7 +83,7 @@ async def cause(request: Request) -> Response:
             message=_first(form, "message"),
         )
     if count:
-        return await _done(request, "ok", f"{number(count)} row(s) are tried again.")
+        return await _done(request, "ok", f"{counted(count, 'sync')} on the way again.")
     return await _done(request, "warn", "There is nothing of this cause any more.")
 
 

@@ -24,7 +24,17 @@ function notice(kind, words) {
   if (kind === "ok") setTimeout(() => box.remove(), NOTICE_MILLISECONDS);
 }
 
-document.addEventListener("notice", (event) => notice(event.detail.kind, event.detail.words));
+document.addEventListener("notice", (event) => {
+  // what came of connecting is an old story once something else was done
+  const outcome = document.getElementById("outcome");
+  if (outcome) outcome.remove();
+  notice(event.detail.kind, event.detail.words);
+});
+
+// The outcome is told once: loading the page again, or keeping its address, does not tell it anew.
+function forgetOutcome() {
+  if (document.getElementById("outcome")) window.history.replaceState(null, "", window.location.pathname);
+}
 
 // ---- what htmx leaves open ----
 
@@ -290,6 +300,7 @@ function offerSignIn(form) {
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.querySelector("form[data-sign-in]");
   if (form) offerSignIn(form);
+  forgetOutcome();
   refreshTimes();
   countChosen();
   setInterval(refreshTimes, 15000);

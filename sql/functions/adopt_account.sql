@@ -72,7 +72,8 @@ begin
 
   v_words := format('It goes on with %s instead of %s; %s', crm_sync.account_words(v_lane.other_account ->> 'name', v_lane.other_account ->> 'id'),
     crm_sync.account_words(v_integration.account_name, v_integration.account_id),
-    case when p_keeps_ids then 'the ids are kept' else format('the ids of %s contact(s) were forgotten: each is looked up or made anew when it is synced next', v_contacts) end);
+    case when p_keeps_ids then 'the ids are kept' else format('the ids of %s %s were forgotten: each is looked up or made anew when it is synced next', v_contacts,
+      case v_contacts when 1 then 'contact' else 'contacts' end) end);
   insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)
   values (v_integration.organization_id, p_integration_id, 'connection', 'info', 'Account replaced', v_words || ' (by ' || crm_sync.caller_name() || ')');
   perform crm_sync.ring();

@@ -57,7 +57,7 @@ alter table crm_sync.config
   add column refresh_idle_after interval not null default '1 day',
   add column retain_samples interval not null default '30 days';
 comment on column crm_sync.config.delete_disconnected_after is 'A connection is deleted, with its mappings and its log, after it has been disconnected for so long.';
-comment on column crm_sync.config.refresh_idle_after is 'Tokens that nobody has refreshed for so long are refreshed by a daemon: refresh tokens die of disuse.';
+comment on column crm_sync.config.refresh_idle_after is 'Tokens that nobody has refreshed for so long are refreshed by a daemon (after 10 minutes at the earliest): refresh tokens die of disuse.';
 comment on column crm_sync.config.retain_samples is 'Samples for the charts are deleted after this time.';
 
 create table crm_sync.authorizations (

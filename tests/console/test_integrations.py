@@ -221,13 +221,13 @@ async def test_settings_are_saved(console: Stage, own: int, ada: Member) -> None
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"deal_close_days": "soon"}, "deal_close_days must be a whole number"),
-        ({"deal_close_days": "99999"}, "deal_close_days must be a whole number"),
-        ({"deal_amount": "-1"}, "deal_amount must be a number of 0 or more"),
+        ({"deal_close_days": "soon"}, "“Closes after, in days” must be a whole number"),
+        ({"deal_close_days": "99999"}, "“Closes after, in days” must be a whole number"),
+        ({"deal_amount": "-1"}, "“Amount” must be a number of 0 or more, or blank for none"),
         ({"deal_currency": "EURO"}, "three letters"),
         ({"deal_stage": "no-such-stage"}, "takes"),
         ({"status.new": "NONSENSE"}, "takes"),
-        ({"sync_frequency": "never"}, "sync_frequency is"),
+        ({"sync_frequency": "never"}, "“Rhythm” is"),
         ({"lead_source": "x" * 300}, "at most 255"),
     ],
 )

@@ -203,7 +203,7 @@ async def test_chosen_contacts_are_synced_now_and_the_notice_says_which_were_not
     chosen = [f"{ada.organization}:{contact}" for contact in (scene.grace, mute)]
     answer = await ada.browser.act("/sync/contacts", {"contact": chosen})
     assert answer.status_code == 204
-    assert notice(answer.headers) == ("ok", "1 sync(s) asked for. 1 not: the contact has no e-mail address.")
+    assert notice(answer.headers) == ("ok", "1 sync asked for. 1 not: the contact has no e-mail address.")
     assert house.value("select count(*) from public.sync_queue where payload ? 'requested_by'") == 1
     nothing = await ada.browser.act("/sync/contacts")
     assert notice(nothing.headers) == ("warn", "Choose a contact first.")
@@ -220,7 +220,7 @@ async def test_retrying_a_group_puts_back_the_rows_that_it_counted(house: House,
     form = page[page.index('action="/sync/cause"') :]
     fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[: form.index("</form>")]))
     answer = await ada.browser.act("/sync/cause", {name: unescape(value) for name, value in fields.items()})
-    assert notice(answer.headers) == ("ok", "1 row(s) are tried again.")
+    assert notice(answer.headers) == ("ok", "1 sync on the way again.")
     assert house.value("select status from public.sync_queue where contact_id = %s", scene.ada) == "retry"
     assert "Everything arrives" not in (await ada.browser.get("/failures")).text, "it is still trying"
     batch = Daemon(house).claim(integration=scene.integration)
