@@ -11,7 +11,7 @@ import asyncpg
 
 from console.identity import Identity
 from listener.errors import DatabaseTrouble, InvalidSettings, Refusal
-from listener.pool import TROUBLE, leave_as_it_is, refusal_behind
+from listener.pool import TROUBLE, leave_as_it_is, refusal_behind, trouble_behind
 from listener.settings import Settings
 
 POOL_SIZE = 10
@@ -95,7 +95,7 @@ def refusal_or_trouble(error: BaseException) -> Refusal | DatabaseTrouble:
     if sqlstate.startswith("22") or isinstance(error, asyncpg.DataError):
         # its words may quote what was sent
         return InvalidSettings("a value makes no sense here", "Nothing was saved.")
-    return refusal_behind(error) or DatabaseTrouble(error, is_lost=not isinstance(error, asyncpg.PostgresError))
+    return refusal_behind(error) or trouble_behind(error)
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

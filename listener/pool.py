@@ -89,6 +89,11 @@ def refusal_behind(error: BaseException) -> Refusal | None:
     return refusal(". ".join(filter(None, words)), getattr(error, "hint", None))
 
 
+def trouble_behind(error: BaseException) -> DatabaseTrouble:
+    """Any other error, and whether the database was away or said no."""
+    return DatabaseTrouble(error, is_lost=isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError))
+
+
 class Pool:
     """Connections that work in one role; the calls are in `listener.db`."""
 
@@ -192,6 +197,6 @@ class Pool:
         """What a call of ours met, as the rest of the daemon knows it."""
         if refusal := refusal_behind(error):
             return refusal
-        is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
-        self.observer.database_troubled(is_lost=is_lost)
-        return DatabaseTrouble(error, is_lost=is_lost)
+        trouble = trouble_behind(error)
+        self.observer.database_troubled(is_lost=trouble.is_lost)
+        return trouble
