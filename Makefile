@@ -8,7 +8,7 @@ SQL    := $(wildcard sql/*.sql sql/*/*.sql)
 LOCK   := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up run migrate test check bench docs install-sql format lock clean
+.PHONY: help install demo up run migrate test check bench docs screenshots install-sql format lock clean
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ endif
 
 docs: $(BIN)/.dev ## write the generated pages again (docs/schema.md, the README's output)
 	@$(BIN)/python -m docs.build
+
+screenshots: $(BIN)/.dev ## take the pictures of the console again (docs/console), of what make up shows
+	@$(BIN)/python -m docs.screenshots
 
 install-sql: $(BIN)/.sandbox ## write all SQL as one script, build/install.sql
 	@mkdir -p build && $(BIN)/crm-sync install-sql build/install.sql && echo build/install.sql

@@ -10,7 +10,8 @@ from typing import Any, Self
 import asyncpg
 
 from console.identity import Identity
-from listener.errors import REFUSAL_BY_SQLSTATE, DatabaseTrouble, InvalidSettings, Refusal
+from listener.errors import DatabaseTrouble, InvalidSettings, Refusal
+from listener.pool import TROUBLE, leave_as_it_is, refusal_behind, trouble_behind
 from listener.settings import Settings
 
 POOL_SIZE = 10
@@ -60,7 +61,7 @@ class Members:
                 },
                 init=_prepare,
                 # the claims end with their transaction: nothing is left behind that would have to be reset
-                reset=_leave_as_it_is,
+                reset=leave_as_it_is,
             )
         )
 
@@ -74,14 +75,14 @@ class Members:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
                 await connection.execute("select set_config('request.jwt.claims', $1, true)", identity.claims)
                 yield Session(connection)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except TROUBLE as error:
             raise refusal_or_trouble(error) from None
 
     async def answers(self) -> bool:
         """Whether the database does."""
         try:
             return await self._pool.fetchval("select true", timeout=ACQUIRE_SECONDS) is True
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except TROUBLE:
             return False
 
     async def close(self) -> None:
@@ -94,11 +95,7 @@ def refusal_or_trouble(error: BaseException) -> Refusal | DatabaseTrouble:
     if sqlstate.startswith("22") or isinstance(error, asyncpg.DataError):
         # its words may quote what was sent
         return InvalidSettings("a value makes no sense here", "Nothing was saved.")
-    refusal = REFUSAL_BY_SQLSTATE.get(sqlstate)
-    if refusal is None:
-        return DatabaseTrouble(error, is_lost=not isinstance(error, asyncpg.PostgresError))
-    words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]
-    return refusal(". ".join(filter(None, words)), getattr(error, "hint", None))
+    return refusal_behind(error) or trouble_behind(error)
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -109,7 +106,3 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         pass  # the migrator could not grant it, and said so
     for name in ("json", "jsonb"):
         await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
-
-
-async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
-    return

@@ -16,6 +16,7 @@ from console import queries_dashboard as ask
 from console.db import Members
 from console.identity import Identity
 from listener.errors import DatabaseTrouble, Refusal
+from listener.logs import places
 
 POLL_SECONDS = 1.0
 POLLS_PER_SECOND = 50
@@ -125,6 +126,9 @@ class Streams:
                 watch.seen, is_first = pulse, False
             except (DatabaseTrouble, Refusal) as trouble:
                 log.warning("events_interrupted", error=str(trouble))
+                pause = TROUBLE_SECONDS
+            except Exception as failure:  # noqa: BLE001 - else open pages would go on saying "live", and hear nothing
+                log.error("events_interrupted", error=type(failure).__name__, places=places(failure))
                 pause = TROUBLE_SECONDS
             await asyncio.sleep(pause)
 

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Any
 from uuid import UUID
 
-import asyncpg
 from pydantic import SecretStr
 
 from listener.documents import Claim, Deletion, IdleConnection, Revocation, Seals, claim_of, json_of
-from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable, Refusal
-from listener.observer import SILENT, Observer
-from listener.settings import Settings
+from listener.pool import Pool
 from providers.credentials import Credentials
 from providers.models import Batch, Outcome, ProviderConfig
-
-LOST = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.TooManyConnectionsError,
-)
-TROUBLE = (*LOST, asyncpg.PostgresError)
-"""What asyncpg raises; outside of this module and the doorbell it is a `DatabaseTrouble`."""
-
-Role = Literal["crm_sync_daemon", "crm_sync_console"]
-
-ROLE_REFUSED = (
-    asyncpg.InvalidRoleSpecificationError,
-    asyncpg.InvalidParameterValueError,
-    asyncpg.InsufficientPrivilegeError,
-)
-"""What the start-up packet's `role` meets when the role is not there, or not ours to be."""
 
 
 @dataclass(frozen=True)
@@ -75,117 +50,8 @@ class Authorization:
     login_url: str | None = None
 
 
-async def connect(settings: Settings) -> asyncpg.Connection:
-    """A connection that works as `crm_sync_daemon` and knows the encryption key.
-
-    Both travel in the start-up packet, so neither appears in a statement, a log or pg_stat_activity.
-    """
-    connection = await asyncpg.connect(
-        settings.database_url.get_secret_value(),
-        timeout=settings.connect_timeout_seconds,
-        command_timeout=settings.connect_timeout_seconds,
-        server_settings=_server_settings(settings),
-    )
-    try:
-        await _silence(connection)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
-
-
-def _server_settings(settings: Settings, role: Role = "crm_sync_daemon") -> dict[str, str]:
-    old_keys = settings.old_encryption_keys.get_secret_value()
-    return {
-        **({"crm_sync.old_encryption_keys": old_keys} if old_keys else {}),
-        "application_name": "crm-sync" if role == "crm_sync_daemon" else "crm-sync console",
-        "role": role,
-        "crm_sync.encryption_key": settings.encryption_key.get_secret_value(),
-        "idle_in_transaction_session_timeout": "60000",
-        "statement_timeout": "60000",
-    }
-
-
-async def _silence(connection: asyncpg.Connection) -> None:
-    try:
-        await connection.execute("set log_parameter_max_length = 0")  # bind parameters carry tokens
-    except asyncpg.InsufficientPrivilegeError:
-        pass  # the migrator could not grant it either, and said so
-
-
-async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
-    # Our calls leave nothing behind in a session. The pool's own reset would switch `_silence` off again, and doubles
-    # the round trips of every call.
-    return
-
-
-class Database:
-    """A pool of connections, and the worker's functions."""
-
-    observer: Observer = SILENT
-
-    def __init__(self, pool: asyncpg.Pool, claims: str | None = None) -> None:
-        self._pool = pool
-        self._claims = claims
-
-    def on_behalf_of(self, claims: str) -> Database:
-        """The same pool, asked for a user: with the claims of a JWT (a JSON object) whose signature was verified.
-
-        They hold for one call each: the next one to use the connection finds nothing of them.
-        """
-        return Database(self._pool, claims)
-
-    @classmethod
-    async def open(cls, settings: Settings, role: Role = "crm_sync_daemon") -> Self:
-        """Open the pool; raises a `Refusal` when the database cannot be reached or does not let us in."""
-        deadline = asyncio.get_running_loop().time() + settings.connect_timeout_seconds
-        while True:
-            try:
-                return cls(
-                    await asyncpg.create_pool(
-                        settings.database_url.get_secret_value(),
-                        min_size=1,
-                        max_size=settings.concurrency + 4,
-                        timeout=settings.connect_timeout_seconds,
-                        command_timeout=70,
-                        max_inactive_connection_lifetime=300,
-                        server_settings=_server_settings(settings, role),
-                        init=_silence,
-                        reset=_leave_as_it_is,
-                    )
-                )
-            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, TimeoutError) as error:
-                if asyncio.get_running_loop().time() >= deadline:
-                    raise DatabaseUnreachable(
-                        f"the database cannot be reached: {error or type(error).__name__}",
-                        "Check DATABASE_URL and that Postgres is running.",
-                        EX_UNAVAILABLE,
-                    ) from None
-                await asyncio.sleep(0.2)
-            except ROLE_REFUSED as error:
-                raise DatabaseUnreachable(
-                    f"the database does not let us work as {role}: {error}",
-                    f"Migrate it first (crm-sync migrate); then, as its owner: grant {role} to <the role in "
-                    "DATABASE_URL>.",
-                ) from None
-            except asyncpg.PostgresError as error:
-                raise DatabaseUnreachable(
-                    f"the database does not let us in: {error}", "Check DATABASE_URL and the rights of its role."
-                ) from None
-            except (ValueError, asyncpg.InterfaceError) as error:
-                # the words of this one quote pieces of the string, and a password may be among them
-                raise DatabaseUnreachable(
-                    f"DATABASE_URL is not a connection string ({type(error).__name__})",
-                    "Write it as postgresql://user:password@host:5432/database, with reserved characters of the "
-                    "password percent-encoded.",
-                ) from None
-
-    async def close(self) -> None:
-        await self._pool.close()
-
-    def terminate(self) -> None:
-        """Drop all connections at once."""
-        self._pool.terminate()
+class Database(Pool):
+    """The worker's functions, and the console's: what they raise is a `Refusal` of ours or `DatabaseTrouble`."""
 
     async def schema_version(self) -> int | None:
         answer: int | None = await self._value("select crm_sync.schema_version()")
@@ -472,46 +338,6 @@ class Database:
 
     async def ring_worker(self, worker_id: UUID) -> None:
         await self._value("select crm_sync.ring_worker($1)", worker_id)
-
-    @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[Any]:
-        """A connection that asks for whom we ask, in a transaction where that is a user."""
-        async with self._pool.acquire() as connection:
-            if self._claims is None:
-                yield connection
-                return
-            async with connection.transaction():
-                await connection.execute("select set_config('request.jwt.claims', $1, true)", self._claims)
-                yield connection
-
-    async def _value(self, query: str, *arguments: object) -> Any:
-        row = await self._row(query, *arguments)
-        return None if row is None else row[0]
-
-    async def _row(self, query: str, *arguments: object) -> Any:
-        try:
-            async with self._asking() as connection:
-                return await connection.fetchrow(query, *arguments)
-        except TROUBLE as error:
-            raise self._named(error) from None
-
-    async def _rows(self, query: str, *arguments: object) -> list[Any]:
-        try:
-            async with self._asking() as connection:
-                return list(await connection.fetch(query, *arguments))
-        except TROUBLE as error:
-            raise self._named(error) from None
-
-    def _named(self, error: Exception) -> Refusal | DatabaseTrouble:
-        """What a call of ours met, as the rest of the daemon knows it."""
-        refusal = REFUSAL_BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
-        if refusal is None:
-            is_lost = isinstance(error, LOST) and not isinstance(error, asyncpg.QueryCanceledError)
-            self.observer.database_troubled(is_lost=is_lost)
-            return DatabaseTrouble(error, is_lost=is_lost)
-        # asyncpg's str() has the hint in it as well
-        words = [getattr(error, "message", None) or str(error), getattr(error, "detail", None)]
-        return refusal(". ".join(filter(None, words)), getattr(error, "hint", None))
 
 
 def _objects(text: str | None) -> list[dict[str, Any]]:

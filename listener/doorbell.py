@@ -11,8 +11,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from listener.db import TROUBLE, Database, connect
+from listener.db import Database
 from listener.errors import DatabaseTrouble
+from listener.pool import TROUBLE, connect
 from listener.settings import Settings
 
 CHANNEL = "crm_sync"

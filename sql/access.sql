@@ -142,28 +142,24 @@ grant execute on function
   crm_sync.store_credentials(bigint, bigint, text),
   crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb)
 to crm_sync_console;
-grant execute on function crm_sync.check_fence(bigint) to crm_sync_console;
 
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
 grant execute on function
+  crm_sync.connection_state(text, crm_sync.lanes), crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text),
   crm_sync.failure_meaning(text, text), crm_sync.option_list(jsonb), crm_sync.our_fields(text),
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
 to crm_sync_reader, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
-  crm_sync.orphans, crm_sync.routes, crm_sync.samples
+  crm_sync.orphans, crm_sync.routes, crm_sync.samples, crm_sync.fence
 to crm_sync_reader;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to crm_sync_reader;
 grant select (
   id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
-  total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
-) on public.user_integrations to crm_sync_reader;
-grant select on crm_sync.fence to crm_sync_reader;
-grant select (is_refreshable, credentials_at, disconnected_at) on public.user_integrations to crm_sync_reader, authenticated;
-
-grant select (account_id, account_name, account_url) on public.user_integrations to crm_sync_reader, authenticated;
-grant execute on function crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text) to crm_sync_reader, authenticated;
+  total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at,
+  account_id, account_name, account_url, is_refreshable, credentials_at, disconnected_at
+) on public.user_integrations to crm_sync_reader, authenticated;
 
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;
@@ -171,15 +167,10 @@ grant execute on function
   crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.is_running(), crm_sync.find_contacts(text, text, bigint, integer),
   crm_sync.contacts_by_id(uuid[]), crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
 to authenticated;
-grant select on crm_sync.samples to authenticated;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures to authenticated;
-grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields to authenticated;
+grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields, crm_sync.samples to authenticated;
 grant select, insert, update, delete on crm_sync.intent_rules to authenticated;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to authenticated;
-grant select (
-  id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
-  total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at
-) on public.user_integrations to authenticated;
 grant insert (organization_id, provider_id, name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
 grant update (name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
 grant delete on public.user_integrations to authenticated;

@@ -143,7 +143,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("verb", ["install", "demo", "run", "migrate", "test", "check", "bench", "docs"])
+@pytest.mark.parametrize(
+    "verb", ["install", "demo", "up", "run", "migrate", "test", "check", "bench", "docs", "screenshots"]
+)
 def test_make_help_lists_the_verb(verb: str) -> None:
     assert re.search(rf"^  make {verb} ", run("make help").stdout, re.M)
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console import connecting
+from console import connecting, parameters
 from console import queries_integrations as queries
 from console.checks import check
 from console.context import console_of, signed_in
@@ -24,7 +24,6 @@ from console.words import counted
 from listener.connections import WORDS, NotConnected
 from listener.errors import NotYours
 
-LARGEST_ID = 2**63 - 1
 NO_DOMAIN = "Give the host of your My Domain, as the address bar shows it after logging in."
 OUTCOMES = {
     **WORDS,
@@ -51,7 +50,7 @@ Action = Callable[[Request, Identity, int], Awaitable[Done]]
 def id_of(request: Request) -> int:
     """The connection that the path names; raises for a number that none has."""
     number = int(request.path_params["id"])
-    if number > LARGEST_ID:
+    if number > parameters.LARGEST_ID:
         raise HTTPException(404)
     return number
 

@@ -57,7 +57,7 @@ def link_of(child: Child) -> str:
 
 def wait_until_ready(console: Child, place: ConsolePlace) -> None:
     """Raises ChildFailedError when it does not start."""
-    console.wait_for(lambda _log: _answers(place.url) or None, "ready", READY_SECONDS)
+    console.wait_for(lambda _log: answers(place.url) or None, "ready", READY_SECONDS)
 
 
 def _settings(cast: Cast, place: ConsolePlace, database_url: str) -> dict[str, str]:
@@ -75,7 +75,8 @@ def _settings(cast: Cast, place: ConsolePlace, database_url: str) -> dict[str, s
     }
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether the console there is ready."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
     try:
         connection.request("GET", "/readyz")

@@ -28,7 +28,7 @@ begin
       from public.user_integrations as i
       join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
       where i.provider_id = v_due.provider_id and i.credentials is not null and (
-        left(v_due.account_id, 15) in (left(i.account_id, 15), left(l.other_account ->> 'id', 15)) -- Salesforce has ids of 15 and of 18 characters
+        crm_sync.same_account(i.account_id, v_due.account_id) or crm_sync.same_account(l.other_account ->> 'id', v_due.account_id)
         -- of which account nobody knows: it may well be the same
         or i.organization_id = v_due.organization_id and (v_due.account_id is null or i.account_id is null)
       )

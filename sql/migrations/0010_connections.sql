@@ -42,16 +42,14 @@ comment on index public.user_integrations_disconnected_idx is 'Finds what has be
 
 alter table crm_sync.lanes
   add column connected_at timestamptz not null default '-infinity',
+  add column connected_version bigint not null default 0,
   add column refresh_after timestamptz,
-  add column refresh_failures integer not null default 0;
-comment on column crm_sync.lanes.connected_at is 'When somebody last gave it credentials: what a CRM refuses of an older claim says nothing of them.';
+  add column refresh_failures integer not null default 0,
+  add column other_account jsonb;
+comment on column crm_sync.lanes.connected_at is 'When somebody last gave it credentials: what a CRM refuses of a batch that was claimed before says nothing of them.';
+comment on column crm_sync.lanes.connected_version is 'The version of the credentials that were given then; a refresh raises credentials_version only. What was learned of the account with older ones is void.';
 comment on column crm_sync.lanes.refresh_after is 'Its idle token is not refreshed before this time: a daemon is at it, or the last attempt came to nothing.';
 comment on column crm_sync.lanes.refresh_failures is 'Attempts to refresh its idle token since one last succeeded.';
-
-alter table crm_sync.lanes
-  add column other_account jsonb,
-  add column connected_version bigint not null default 0;
-comment on column crm_sync.lanes.connected_version is 'The version of the credentials with which somebody connected it last: what was learned of the account before that is void.';
 comment on column crm_sync.lanes.other_account is 'The account that new credentials turned out to belong to, if it is another than before: {"id", "name", "url"}; nothing is sent until crm_sync.adopt_account().';
 
 alter table crm_sync.config

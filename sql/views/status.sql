@@ -4,12 +4,7 @@ select
   i.id as integration_id,
   p.name as provider,
   i.name,
-  case
-    when i.status not in ('connected', 'syncing') then i.status
-    when l.paused_at is not null then 'paused'
-    when l.parked_until > now() then l.parked_kind
-    else i.status
-  end as state,
+  crm_sync.connection_state(i.status, l) as state,
   o.waiting,
   o.running,
   o.retrying,
@@ -42,7 +37,7 @@ comment on column crm_sync.status.organization_id is 'Whose connection it is.';
 comment on column crm_sync.status.integration_id is 'The connection.';
 comment on column crm_sync.status.provider is 'Which CRM.';
 comment on column crm_sync.status.name is 'Its name.';
-comment on column crm_sync.status.state is 'connected, syncing, disconnected, error, paused, or why it is left alone: rate_limited, unavailable.';
+comment on column crm_sync.status.state is 'connected, syncing, disconnected, error, paused, or why it is left alone: rate_limited, unavailable, unauthorized, other_account.';
 comment on column crm_sync.status.waiting is 'Rows that have not been tried yet.';
 comment on column crm_sync.status.running is 'Rows a daemon is working on.';
 comment on column crm_sync.status.retrying is 'Rows that will be tried again.';

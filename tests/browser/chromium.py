@@ -21,6 +21,17 @@ APT = (
     ("apt-get", "update", "-qq"),
     ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"),
 )
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""What it is started with, here and by docs.screenshots: without a sandbox of its own, as root has none, and silent."""
 APT_SECONDS = 240.0
 Finder = Callable[[str], str | None]
 Runner = Callable[[tuple[str, ...], float], str | None]

@@ -16,22 +16,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sandbox.app import create_app
 from sandbox.crms import NAMES, emulate, locate
 from sandbox.server import serve
-from tests.browser.chromium import NoChromiumError, lament, provider
+from tests.browser.chromium import ARGUMENTS, NoChromiumError, lament, provider
 from tests.browser.scene import ConsoleProcess, Sandbox, Scene, console_of
 from tests.browser.tools import DESKTOP, Watch
 from tests.house import House
 from tests.listener.daemons import Process, process
 
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 WAIT_MILLISECONDS = 15_000
 
 

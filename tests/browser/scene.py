@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import secrets
 import subprocess
@@ -21,7 +20,7 @@ from psycopg.types.json import Jsonb
 
 from sandbox.app import Crm
 from sandbox.demo.crms import CRMS, connection_of
-from sandbox.up.console import free_port
+from sandbox.up.console import answers, free_port
 from tests.house import House, eventually
 from tests.listener.daemons import ROOT, ask, environment
 
@@ -115,7 +114,7 @@ class ConsoleProcess:
         return [line for line in self.log.splitlines() if '"level": "error"' in line or '"level": "critical"' in line]
 
     def wait_until_ready(self) -> None:
-        eventually(lambda: self._answers() or self.process.poll() is not None, "the console", 30)
+        eventually(lambda: answers(self.url) or self.process.poll() is not None, "the console", 30)
         assert self.process.poll() is None, self.log
 
     def link(self, email: str | None = None) -> str:
@@ -130,16 +129,6 @@ class ConsoleProcess:
         page.goto(self.link(email))
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{self.url}/dashboard")
-
-    def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
 
 
 @contextmanager

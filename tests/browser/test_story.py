@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.scene import ConsoleProcess, Scene
-from tests.browser.tools import assert_accessible, assert_fits, take_picture, wait_until_settled
+from tests.browser.tools import assert_accessible, assert_fits, wait_until_settled
 from tests.house import eventually
 from tests.listener.daemons import Process
 
@@ -34,7 +34,6 @@ def test_a_reply_arrives_live_one_fails_and_is_mended_and_replayed(
     expect(retry).to_be_visible(timeout=15_000)
     assert_accessible(page)
     assert_fits(page)
-    take_picture(page, "failures")
     scene.house.connection.execute(
         "update public.user_integrations set sync_settings = sync_settings || '{\"status_values\": {}}' where id = %s",
         [connection],
@@ -48,4 +47,3 @@ def test_a_reply_arrives_live_one_fails_and_is_mended_and_replayed(
         expect(page.get_by_role("heading", level=1)).to_have_text(path.title())
         assert_accessible(page)
         assert_fits(page)
-        take_picture(page, path)

@@ -70,8 +70,8 @@ def test_what_goes_wrong_in_the_browser_is_noticed(
 
 def test_an_error_in_a_script_is_noticed(show: Callable[[str], Page], watch: Watch) -> None:
     page = show(FINE)
-    page.evaluate("() => setTimeout(() => { throw new Error('broken') })")
-    page.wait_for_timeout(50)
+    with watch.context.expect_event("weberror"):
+        page.evaluate("() => setTimeout(() => { throw new Error('broken') })")
     assert any("broken" in problem for problem in watch.problems), watch.problems
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
@@ -16,7 +14,6 @@ SERIOUS = ("serious", "critical")
 PHONE = 375
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 MOST_TABS = 60
-PICTURES = Path(__file__).parents[2] / "docs" / "images"
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
@@ -150,10 +147,3 @@ def wait_until_settled(page: Page) -> None:
     page.wait_for_function(
         "() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added')"
     )
-
-
-def take_picture(page: Page, name: str, *, full_page: bool = False) -> None:
-    """Write docs/images/NAME.png where the environment asks for pictures (CRM_SYNC_TEST_PICTURES=1), else nothing."""
-    if os.environ.get("CRM_SYNC_TEST_PICTURES"):
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=PICTURES / f"{name}.png", full_page=full_page, animations="disabled")

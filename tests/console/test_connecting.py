@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -246,11 +247,17 @@ async def test_a_thousand_states_of_each_wrong_kind_connect_nothing(
     visitors = [Browser(console, token_for(user)) for _ in range(170)]
     for visitor in visitors:
         visitor.http.cookies.set("crm_sync_session", session)
-    given = iter(visitors * 30)
+    given = itertools.cycle(visitors)
     for kind, (made, provider, code) in kinds.items():
-        for state in made:
-            outcome = await come_back(next(given), provider, {"state": state, "code": "a-code"})
-            assert outcome["error"] == code, kind
+        assert len(made) == 1000
+        for some in range(0, 1000, 20):
+            outcomes = await asyncio.gather(
+                *(
+                    come_back(next(given), provider, {"state": each, "code": "a-code"})
+                    for each in made[some : some + 20]
+                )
+            )
+            assert {outcome["error"] for outcome in outcomes} == {code}, kind
     assert statuses(console.house) == []
     assert shop.crm.calls() == calls
     assert console.house.value("select count(*) from crm_sync.authorizations where used_at is null") == 0

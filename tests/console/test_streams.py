@@ -178,6 +178,30 @@ async def test_trouble_with_the_database_ends_no_stream(
         assert await hers.next() == ("changed", "")
 
 
+async def test_a_fault_of_ours_ends_no_stream(
+    console: Stage, house: House, ada: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(streams, "TROUBLE_SECONDS", 0.05)
+    asked, faults = queries_dashboard.pulse, iter([ZeroDivisionError("ours")])
+
+    async def pulse(session: Session) -> str | None:
+        if streams_are_settled and (fault := next(faults, None)):
+            raise fault
+        return await asked(session)
+
+    streams_are_settled = False
+    monkeypatch.setattr(queries_dashboard, "pulse", pulse)
+    house.integration(ada.organization)
+    async with page(console, ada.user) as hers:
+        assert await hers.next() == ("ready", "")
+        await settle(console, ada.user)
+        streams_are_settled = True
+        house.reply(ada.organization, house.contact(ada.organization), "x")
+        assert await hers.next() == ("changed", "")
+        assert next(faults, None) is None
+
+
 def test_an_event_is_written_as_browsers_read_it() -> None:
     assert streams.event("changed") == b"event: changed\ndata: \n\n"
     assert Streams().count == 0

@@ -79,7 +79,6 @@ def test_a_daemon_that_lacks_the_key_parks_nobody(shop: Shop, database: str) -> 
             lambda: shop.house.value("select last_error from sync_queue where last_error is not null"), "words"
         )
         assert "our own encryption key" in words
-        shop.house.connection.execute("update user_integrations set credentials_at = now() - interval '2 days'")
     finally:
         late.stop()
     assert shop.house.rows("select status, attempts from sync_queue") == [("retry", 0)]

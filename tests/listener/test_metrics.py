@@ -221,7 +221,7 @@ def test_calls_that_wait_for_our_budget_are_counted(
     shop = open_shop(provider)
     shop.configure(provider, limits={name: {"calls": 3, "seconds": 1} for name in ("core", "static", "search")})
     tenant = shop.tenant()
-    shop.replies(tenant, 5)
+    shop.replies(tenant, 2)
     with process(tmp_path, database, **LISTEN) as running:
         shop.hurry_until_settled(seconds=60)
         page = settled(port_of(running), lambda page: page.total("rate_limit_waits_total") > 0, "a wait")

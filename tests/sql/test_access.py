@@ -156,7 +156,8 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     }  # what the view of failures is made of
     assert allowed("anon") == allowed("crm_sync_producer") == set()
     linking = {"is_web_url", "record_url"}
-    assert allowed("crm_sync_reader") == explaining | linking
+    reading = explaining | linking | {"connection_state"}
+    assert allowed("crm_sync_reader") == reading
     starting = {"schema_version", "verify_key", "check_fence"}
     testing = {
         "open_credentials",
@@ -168,7 +169,7 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     connecting = {"oauth_provider", "begin_authorization", "take_authorization", "connect_integration"}
     assert allowed("crm_sync_console") - allowed("authenticated") == connecting | starting | testing
     watching = {"pulse", "is_running", "find_contacts", "contacts_by_id", "contact_standing", "contact_timeline"}
-    assert allowed("authenticated") == explaining | linking | watching | {
+    assert allowed("authenticated") == reading | watching | {
         "retry_cause",
         "sync_now",
         "adopt_account",

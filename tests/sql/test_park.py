@@ -53,8 +53,11 @@ def test_rate_limited_pauses_the_connection_and_costs_nothing(house: House, daem
 def test_an_odd_retry_after_is_bounded(
     house: House, daemon: Daemon, row: UUID, told: float | None, least: int, most: int
 ) -> None:
-    daemon.fail(daemon.claim(), "rate_limited", retry_after=told)
-    assert least <= house.value("select extract(epoch from parked_until - now()) from crm_sync.lanes") <= most
+    batch = daemon.claim()
+    before = house.value("select clock_timestamp()")
+    daemon.fail(batch, "rate_limited", retry_after=told)
+    parked = house.value("select extract(epoch from parked_until - %s) from crm_sync.lanes", before)
+    assert least <= parked <= most
 
 
 def test_an_outage_costs_no_attempts_and_backs_off_further_each_time(house: House, daemon: Daemon, row: UUID) -> None:
