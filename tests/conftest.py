@@ -17,6 +17,11 @@ def pytest_report_header() -> str:
     return "Postgres: TEST_DATABASE_URL, else a container, else embedded (TEST_PG forces one)"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, or one process would wait for the other at the end."""
+    items.sort(key=lambda item: "test_distribution" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[TestServer]:
     with server() as running:

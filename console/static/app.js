@@ -275,6 +275,11 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// The outcome is told once: loading the page again, or keeping its address, does not tell it anew.
+function forgetOutcome() {
+  if (document.getElementById("outcome")) window.history.replaceState(null, "", window.location.pathname);
+}
+
 // The sign-in link carries its token behind the #: it becomes the form's, and a click confirms it.
 function offerSignIn(form) {
   const token = window.location.hash.slice(1);
@@ -295,6 +300,7 @@ function offerSignIn(form) {
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.querySelector("form[data-sign-in]");
   if (form) offerSignIn(form);
+  forgetOutcome();
   refreshTimes();
   countChosen();
   setInterval(refreshTimes, 15000);
