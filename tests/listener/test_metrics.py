@@ -139,8 +139,14 @@ def test_a_claim_that_was_lost_counts_as_such_and_what_was_said_of_it_does_not(
             "select crm_sync.take_over_expired(organization_id, integration_id) from crm_sync.lanes"
         )
         shop.wait_until_settled()
-        both = lambda page: page.total("outcomes_total", outcome="synced") == 2  # noqa: E731
-        page = settled(port_of(running), both, "contact and note")
+        page = settled(
+            port_of(running),
+            lambda page: (
+                page.total("outcomes_total", outcome="synced") == 2
+                and page.total("api_calls_total", status="Cancelled") == 1
+            ),
+            "contact and note, and a call that was given up",
+        )
     assert page.value("leases_lost_total", provider="hubspot") == 1
     assert page.total("outcomes_total") == 2
     assert page.value("api_calls_total", provider="hubspot", status="Cancelled") == 1
