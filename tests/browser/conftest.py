@@ -51,7 +51,7 @@ def watch(browser: Browser) -> Iterator[Watch]:
     context.set_default_timeout(WAIT_MILLISECONDS)
     watch = Watch(context)
     yield watch
-    context.close()
+    watch.close()
     watch.check()
 
 
@@ -61,13 +61,14 @@ def page(watch: Watch) -> Page:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(watch: Watch) -> Iterator[Sandbox]:
     """All three CRMs, without accounts and limits."""
     crms = {name: emulate(name, limits=False) for name in NAMES}
     with serve(create_app(*crms.values())) as server:
         for crm in crms.values():
             locate(crm, server.url)
         yield Sandbox(server.url, crms)
+        watch.close()
 
 
 @pytest.fixture
@@ -83,9 +84,10 @@ def daemon(scene: Scene, tmp_path: Path) -> Iterator[Process]:
 
 
 @pytest.fixture
-def console(scene: Scene, tmp_path: Path) -> Iterator[ConsoleProcess]:
+def console(scene: Scene, tmp_path: Path, watch: Watch) -> Iterator[ConsoleProcess]:
     with console_of(scene, tmp_path) as running:
         yield running
+        watch.close()
         assert not running.faults, "the console says:\n" + "\n".join(running.faults)
 
 

@@ -45,6 +45,7 @@ class Watch:
         self.context = context
         self.problems: list[str] = []
         self._forgiven: list[str] = []
+        self._is_open = True
         context.route(_is_elsewhere, self._stop)
         context.on("console", self._on_console)
         context.on("weberror", lambda error: self.problems.append(f"error in a script: {error.error}"))
@@ -53,6 +54,12 @@ class Watch:
     def forgive(self, words: str) -> None:
         """Expect problems with these words in them."""
         self._forgiven.append(words)
+
+    def close(self) -> None:
+        """Close its pages, before what they look at is gone: what is on its way just then is no failure."""
+        if self._is_open:
+            self._is_open = False
+            self.context.close()
 
     def check(self) -> None:
         """Fails, listing what went wrong."""

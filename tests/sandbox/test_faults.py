@@ -26,7 +26,7 @@ def test_a_dropped_answer_has_its_effect_all_the_same(hub: Hub, caplog: pytest.L
 
 def test_a_cut_connection_has_no_effect(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
     hub.hubspot.faults.add(Fault(cut=True))
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):  # whichever the kernel says first
         hub.post(CONTACTS, ADA)
     assert hub.ledger["contacts"] == []
     assert hub.ledger["calls"]["by_status"] == {"cut": 1}
