@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -13,11 +12,11 @@ from contextlib import contextmanager
 
 import psycopg
 
+from docs import outputs
 from sandbox.hubspot import HubSpot
 from sandbox.server import serve
 
 KEY = "a-key-for-the-documentation-only-0123456789"
-SHOWN = re.compile(r"```sql\n(?P<query>[^`]+)```\n\n```text\n(?P<output>[^`]*)```\n")
 DEADLINE_SECONDS = 30.0
 
 PEOPLE = (
@@ -33,7 +32,7 @@ def with_outputs(text: str, url: str) -> str:
     """`text` with the output behind each ```sql block that is followed by a ```text block made anew."""
     with synced(url), psycopg.connect(url, autocommit=True) as connection:
         connection.execute("set role crm_sync_reader")
-        return SHOWN.sub(lambda shown: _block(connection, shown["query"]), text)
+        return outputs.with_outputs(text, connection)
 
 
 @contextmanager
@@ -96,26 +95,3 @@ def _wait(connection: psycopg.Connection) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the example did not finish: {row}")
         time.sleep(0.02)
-
-
-def _block(connection: psycopg.Connection, query: str) -> str:
-    cursor = connection.execute(query.encode())
-    names = [column.name for column in cursor.description or ()]
-    table = [[_text(value) for value in row] for row in cursor.fetchall()]
-    widths = [max(map(len, column)) for column in zip(names, *table, strict=True)]
-    lines = [
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (names, *table)
-    ]
-    lines.insert(1, "-+-".join("-" * width for width in widths))
-    return f"```sql\n{query}```\n\n```text\n" + "\n".join(lines) + "\n```\n"
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return "{" + ",".join(map(str, value)) + "}"
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    return str(value)
