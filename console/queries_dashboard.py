@@ -73,6 +73,20 @@ where (l.value ->> 'calls')::bigint > 0 and i.status <> 'disconnected'
 order by b.integration_id, (l.value ->> 'seconds')::double precision desc, b.name
 """
 
+ALERTS = """
+select a.id, a.severity, a.words, a.remedy, a.raised_at, a.integration_id,
+  a.acknowledged_at is not null as is_acknowledged
+from crm_sync.alerts as a
+where a.cleared_at is null
+order by a.acknowledged_at is not null, array_position('{critical,warning,info}', a.severity), a.raised_at desc
+limit 20
+"""
+
+
+async def alerts(session: Session) -> list[Row]:
+    """What is raised for the organization, the worst first."""
+    return await session.rows(ALERTS)
+
 
 async def connections(session: Session) -> list[Row]:
     """Each connection with how it stands."""

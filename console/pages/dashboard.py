@@ -50,6 +50,7 @@ async def _facts(console: Console, identity: Identity, request: Request) -> dict
         day = await ask.series(session, now + AHEAD - DAY, now + AHEAD, DAY, chosen)
         budgets = await ask.budgets(session)
         is_running = await ask.is_running(session)
+        alerts = await ask.alerts(session)
     shown = [each for each in connections if chosen in (None, each["integration_id"])]
     if rows:  # the samples are up to a minute old
         rows[-1] |= {"waiting": sum(each["open"] for each in shown), "failed": sum(each["failed"] for each in shown)}
@@ -60,6 +61,7 @@ async def _facts(console: Console, identity: Identity, request: Request) -> dict
         "connections": connections,
         "tiles": _tiles(shown, sum(row["synced"] for row in day)),
         "is_running": is_running,
+        "alerts": alerts,
         "charts": [
             chart.draw("wide", rows, wanted, width=1120, upper=150, lower=80),
             chart.draw("phone", rows, wanted, width=340, upper=110, lower=64),
