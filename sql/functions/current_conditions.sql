@@ -8,7 +8,7 @@ security definer
 set search_path = ''
 as $$
   select m.organization_id, m.integration_id, m.provider, m.rule, m.condition, m.subject, m.severity, m.value, m.threshold, m.unit, m.is_raised,
-    case when m.is_raised then m.words end, case when m.is_raised then m.remedy end
+    m.words, case when m.is_raised then m.remedy end
   -- of no organization: whoever may see that sees all
   from crm_sync.measure_conditions(case when crm_sync.caller_may_see(null) is not true then array(select crm_sync.member_organizations()) end) as m
 $$;

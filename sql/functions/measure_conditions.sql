@@ -72,26 +72,18 @@ as $$
     ) as w on c.is_to_move
   ),
   facts as (
-    select m.organization_id, m.id as integration_id, m.provider, v.condition, m.subject, v.value, v.words
+    select m.organization_id, m.id as integration_id, m.provider, v.condition, m.subject, v.value, m.label, case when m.is_parked or m.status = 'error' then m.parked_kind end as detail
     from measured as m
     cross join lateral (values
-      ('failures_per_hour', m.failed::numeric,
-        format('%s%s of %s failed within an hour', case when m.failed >= 1000 then 'At least ' else '' end,
-          case when m.failed = 1 then '1 row' else format('%s rows', m.failed) end, m.label)),
-      ('oldest_wait', m.waited,
-        format('The oldest unsent row of %s has waited for %s%s', m.label, crm_sync.minute_words(m.waited), case when m.is_parked then format(' (%s)', m.parked_kind) end)),
-      ('queue_depth', m.waiting::numeric, format('%s rows of %s wait', m.waiting, m.label)),
-      ('nothing_succeeds', m.stalled,
-        format('%s has confirmed nothing for %s, although rows wait%s', m.label, crm_sync.minute_words(m.stalled), case when m.is_parked then format(' (%s)', m.parked_kind) end)),
-      ('connection_lost', case when m.status = 'error' then 1 else 0 end::numeric,
-        case when m.parked_kind = 'other_account' then format('%s leads to another account than before; its rows wait for a person', m.label)
-          else format('%s is not accepted any more by the CRM; its rows wait for a person', m.label) end),
-      ('refresh_failing', case when m.status = 'error' then 0 else m.refresh_failures end::numeric,
-        format('The idle token of %s could not be refreshed, %s times in a row', m.label, m.refresh_failures))
-    ) as v (condition, value, words)
+      ('failures_per_hour', m.failed::numeric),
+      ('oldest_wait', m.waited),
+      ('queue_depth', m.waiting::numeric),
+      ('nothing_succeeds', m.stalled),
+      ('connection_lost', case when m.status = 'error' then 1 else 0 end::numeric),
+      ('refresh_failing', case when m.status = 'error' then 0 else m.refresh_failures end::numeric)
+    ) as v (condition, value)
     union all
-    select m.organization_id, m.id, m.provider, 'budget_nearly_spent', format('%s/%s', m.subject, b.name), u.used,
-      format('%s %% of our share of a day''s calls to %s are used (limit %s)', floor(u.used), m.label, b.name)
+    select m.organization_id, m.id, m.provider, 'budget_nearly_spent', m.subject || '/' || b.name, u.used, m.label, b.name
     from measured as m
     cross join lateral jsonb_each(m.limits) as l
     join crm_sync.budgets as b on b.organization_id = m.organization_id and b.integration_id = m.id and b.name = l.key
@@ -105,18 +97,15 @@ as $$
     ) as u
     where (l.value ->> 'seconds')::numeric >= 86400
     union all
-    select null, null, null, 'no_worker_alive', 'workers', d.alive,
-      case when d.alive = 0 then 'No daemon has given a sign of life for two minutes: nothing is sent' else format('Only %s daemons are alive', d.alive) end
+    select null, null, null, 'no_worker_alive', 'workers', d.alive, null, null
     from (select count(*)::numeric as alive from crm_sync.daemons as d where d.last_seen_at > now() - interval '2 minutes') as d
     where p_organization_ids is null and exists (select from connections)
     union all
-    select null, null, null, 'worker_cannot_listen', format('worker:%s:%s', d.host, d.pid), case when d.listening then 0 else 1 end,
-      format('The daemon on %s (process %s) cannot LISTEN: it polls, and is slower', d.host, d.pid)
+    select null, null, null, 'worker_cannot_listen', format('worker:%s:%s', d.host, d.pid), case when d.listening then 0 else 1 end, d.host, d.pid::text
     from crm_sync.daemons as d
     where p_organization_ids is null and d.last_seen_at > now() - interval '2 minutes'
     union all
-    select null, null, e.provider, 'unknown_error', format('error:%s/%s', e.provider, e.code), e.count,
-      format('%s gave an error that this version does not know: %s (%s rows)', e.provider, e.code, e.count)
+    select null, null, e.provider, 'unknown_error', format('error:%s/%s', e.provider, e.code), e.count, e.provider, e.code
     from unknown as e
     where p_organization_ids is null
   )
@@ -126,14 +115,37 @@ as $$
       when 'connection_lost' then 'connections' when 'refresh_failing' then 'attempts'
       when 'no_worker_alive' then 'daemons' when 'worker_cannot_listen' then 'daemons' else 'rows'
     end,
-    case f.condition when 'no_worker_alive' then f.value < r.threshold else f.value >= r.threshold end,
-    case f.condition when 'no_worker_alive' then f.value < r.threshold else f.value >= 0.9 * r.threshold end,
-    f.words, r.remedy, r.for_at_least, r.clear_after
+    s.is_raised,
+    case f.condition when 'no_worker_alive' then s.is_raised else f.value >= 0.9 * r.threshold end,
+    case when not s.is_raised then null
+      else case f.condition
+        when 'failures_per_hour' then format('%s%s of %s failed within an hour', case when f.value >= 1000 then 'At least ' end,
+          case when f.value = 1 then '1 row' else f.value || ' rows' end, f.label)
+        when 'oldest_wait' then format('The oldest unsent row of %s has waited for %s%s', f.label, crm_sync.minute_words(f.value), ' (' || f.detail || ')')
+        when 'queue_depth' then format('%s rows of %s wait', f.value, f.label)
+        when 'nothing_succeeds' then format('%s has confirmed nothing for %s, although rows wait%s', f.label, crm_sync.minute_words(f.value), ' (' || f.detail || ')')
+        when 'connection_lost' then case
+          when f.detail = 'other_account' then format('%s leads to another account than before; its rows wait for a person', f.label)
+          else format('%s is not accepted any more by the CRM; its rows wait for a person', f.label)
+        end
+        when 'refresh_failing' then format('The idle token of %s could not be refreshed, %s times in a row', f.label, f.value)
+        when 'budget_nearly_spent' then format('%s %% of our share of a day''s calls to %s are used (limit %s)', floor(f.value), f.label, f.detail)
+        when 'no_worker_alive' then case
+          when f.value = 0 then 'No daemon has given a sign of life for two minutes: nothing is sent'
+          when f.value = 1 then 'Only 1 daemon is alive'
+          else format('Only %s daemons are alive', f.value)
+        end
+        when 'worker_cannot_listen' then format('The daemon on %s (process %s) cannot LISTEN: it polls, and is slower', f.label, f.detail)
+        when 'unknown_error' then format('%s gave an error that this version does not know: %s (%s)', f.label, f.detail, case when f.value = 1 then '1 row' else f.value || ' rows' end)
+      end
+    end,
+    r.remedy, r.for_at_least, r.clear_after
   from facts as f
   join rules as r on r.condition = f.condition and r.is_active and (
     r.organization_id = f.organization_id
     or r.organization_id is null and not exists (select from rules as o where o.organization_id = f.organization_id and o.name = r.name)
   )
+  cross join lateral (select case f.condition when 'no_worker_alive' then f.value < r.threshold else f.value >= r.threshold end as is_raised) as s
 $$;
 comment on function crm_sync.measure_conditions(uuid[]) is
   'Worker: every rule of alert_rules with everything that it is about, measured now; of these organizations, or of all with what concerns everybody.';

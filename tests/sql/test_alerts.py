@@ -52,8 +52,8 @@ def a_while_passes(house: House, what: str = "10 minutes") -> None:
     """For alerts: time is moved by moving rows."""
     execute = house.connection.execute
     execute(
-        "update crm_sync.alerts set raised_at = raised_at - %(d)s::interval, false_since = false_since - %(d)s::interval, "
-        "cleared_at = cleared_at - %(d)s::interval",
+        "update crm_sync.alerts set raised_at = raised_at - %(d)s::interval, "
+        "false_since = false_since - %(d)s::interval, cleared_at = cleared_at - %(d)s::interval",
         {"d": what},
     )
     execute(
@@ -131,8 +131,8 @@ class TestWhatIsMeasured:
 
     def test_the_depth_is_that_of_the_newest_sample(self, house: House, integration: int) -> None:
         house.connection.execute(
-            "insert into crm_sync.samples select organization_id, id, now() - n * interval '1 minute', 0, 150000 - n, 0, "
-            "null from public.user_integrations cross join generate_series(0, 2) as n where id = %s",
+            "insert into crm_sync.samples select organization_id, id, now() - n * interval '1 minute', 0, "
+            "150000 - n, 0, null from public.user_integrations cross join generate_series(0, 2) as n where id = %s",
             [integration],
         )
         assert conditions(house, "queue_depth") == [(f"connection:{integration}", 150000.0, True)]
@@ -230,7 +230,8 @@ class TestRaisedAndCleared:
         lose(house, integration)
         check(house)
         house.connection.execute(
-            "update crm_sync.alert_suspects set since = now() - interval '1 hour', seen_at = now() - interval '6 minutes'"
+            "update crm_sync.alert_suspects set since = now() - interval '1 hour', "
+            "seen_at = now() - interval '6 minutes'"
         )
         check(house)
         assert alerts(house) == []
@@ -250,6 +251,7 @@ class TestRaisedAndCleared:
         house.connection.execute(
             "update crm_sync.alert_rules set for_at_least = '0', clear_after = '5 minutes' where name = 'queue_depth'"
         )
+        house.connection.execute("delete from crm_sync.alert_rules where name = 'no_worker_alive'")
         assert depth(100_001) == 1
         for waiting in (99_999, 90_001, 120_000, 95_000, 50_000, 95_000):
             assert depth(waiting) == 0
@@ -296,6 +298,7 @@ class TestRaisedAndCleared:
         assert house.value("select crm_sync.check_alerts('10 seconds')") == 1
 
     def test_old_alerts_are_deleted_with_their_messages(self, house: House, integration: int) -> None:
+        house.connection.execute("delete from crm_sync.alert_rules where name = 'no_worker_alive'")
         house.rows("select * from crm_sync.claim_delivery(%s)", ENDPOINT)
         lose(house, integration)
         check(house)
@@ -443,8 +446,9 @@ class TestWhoMayWhat:
             return beat
 
         insert = (
-            "insert into crm_sync.alerts (organization_id, integration_id, rule, condition, subject, severity, threshold, "
-            "unit, words, remedy) select organization_id, id, 'r', 'queue_depth', 's' || id, 'info', 1, 'rows', 'w', 'm' "
+            "insert into crm_sync.alerts (organization_id, integration_id, rule, condition, subject, severity, "
+            "threshold, unit, words, remedy) "
+            "select organization_id, id, 'r', 'queue_depth', 's' || id, 'info', 1, 'rows', 'w', 'm' "
             "from public.user_integrations where id = %s"
         )
         before = pulse()
@@ -527,7 +531,8 @@ class TestTheOutbox:
         while self.claim(house) is not None:
             tries += 1
             house.connection.execute(
-                "update crm_sync.deliveries set created_at = created_at - (next_attempt_at - now()), next_attempt_at = now()"
+                "update crm_sync.deliveries set created_at = created_at - (next_attempt_at - now()), "
+                "next_attempt_at = now()"
             )
             assert tries < 100
         assert 15 <= tries <= 30
