@@ -188,6 +188,47 @@ class TestWhatIsMeasured:
         words = house.value("select words from crm_sync.alerts where rule = 'connection_lost'")
         assert words == f"HubSpot (connection {lost}) is not accepted any more by the CRM; its rows wait for a person"
 
+    def test_asking_writes_nothing_so_that_a_replica_can_be_asked(
+        self, house: House, organization: UUID, integration: int
+    ) -> None:
+        lose(house, integration)
+        user = house.user(organization)
+        for role, seen in (("crm_sync_reader", 7), ("authenticated", 6)):
+            with house.connection.transaction(force_rollback=True), house.as_role(role, user):
+                house.connection.execute("set local transaction_read_only = on")
+                assert house.value("select count(*) from crm_sync.conditions") == seen
+                assert house.value("select count(*) from crm_sync.alerts where cleared_at is null") == 0
+
+    def test_what_has_piled_up_costs_nothing(self, house: House, integration: int) -> None:
+        """The same number of rows is read, however many wait, are finished or have failed."""
+        house.connection.execute(
+            "insert into public.sync_queue (organization_id, integration_id, contact_id, queue_type, status, "
+            "completed_at, failure, last_error, next_attempt_at) "
+            "select i.organization_id, i.id, gen_random_uuid(), 'contact_sync', s.status, "
+            "case when s.status <> 'pending' then now() end, case when s.status = 'failed' then '{}'::jsonb end, "
+            "case when s.status = 'failed' then 'no' end, case when s.status = 'pending' and n % 2 = 0 then now() end "
+            "from public.user_integrations as i, generate_series(1, 3000) as n, "
+            "unnest(array['pending', 'completed', 'failed']) as s (status) where i.id = %s",
+            [integration],
+        )
+        body = house.value("select prosrc from pg_proc where proname = 'measure_conditions'")
+        for setting in ("enable_seqscan", "enable_bitmapscan", "jit"):
+            house.connection.execute(f"set local {setting} = off".encode())
+        explain = "explain (analyze, format json) " + body.replace("p_organization_ids", "null::uuid[]")
+        row = house.connection.execute(explain.encode()).fetchone()
+        assert row is not None
+        read: list[tuple[str, float]] = []
+
+        def walk(node: dict[str, Any]) -> None:
+            if node.get("Relation Name") == "sync_queue":
+                read.append((node["Node Type"], node["Actual Rows"] * node["Actual Loops"]))
+            for below in node.get("Plans", ()):
+                walk(below)
+
+        walk(row[0][0]["Plan"])
+        assert {kind for kind, _ in read} <= {"Index Scan", "Index Only Scan"}
+        assert 1000 <= sum(rows for _, rows in read) <= 1000 + 100 + 10
+
 
 @pytest.mark.usefixtures("rolled_back")
 class TestRaisedAndCleared:
