@@ -154,7 +154,7 @@ values
     'See what the connection waits for: select state, resumes_at, last_error from crm_sync.status; where nothing is wrong there, more daemons or a higher limit help.'),
   ('queue_depth', 'queue_depth', 100000, '10 minutes', '10 minutes', 'info',
     'Nothing, where you have just sent a lot; else see how fast it goes and which limit holds it, and start another daemon.'),
-  ('nothing_succeeds', 'nothing_succeeds', 30, '0', '0', 'critical',
+  ('nothing_succeeds', 'nothing_succeeds', 30, '5 minutes', '0', 'critical',
     'See why: select state, resumes_at, last_error from crm_sync.status. unavailable: the CRM is down, and it goes on by itself; rate_limited: the budget is spent; else look at the daemons in crm_sync.workers.'),
   ('budget_nearly_spent', 'budget_nearly_spent', 90, '0', '1 minute', 'warning',
     'Nothing is lost: at 100 % it waits for the next day. Send less, buy a larger limit from the CRM, or raise share in the provider''s limits, where other apps need less.'),

@@ -206,7 +206,7 @@ class TestWhatIsMeasured:
             "completed_at, failure, last_error, next_attempt_at) "
             "select i.organization_id, i.id, gen_random_uuid(), 'contact_sync', s.status, "
             "case when s.status <> 'pending' then now() end, case when s.status = 'failed' then '{}'::jsonb end, "
-            "case when s.status = 'failed' then 'no' end, case when s.status = 'pending' and n % 2 = 0 then now() end "
+            "case when s.status = 'failed' then 'no' end, case when s.status = 'pending' and n %% 2 = 0 then now() end "
             "from public.user_integrations as i, generate_series(1, 3000) as n, "
             "unnest(array['pending', 'completed', 'failed']) as s (status) where i.id = %s",
             [integration],
