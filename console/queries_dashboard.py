@@ -73,6 +73,23 @@ where (l.value ->> 'calls')::bigint > 0 and i.status <> 'disconnected'
 order by b.integration_id, (l.value ->> 'seconds')::double precision desc, b.name
 """
 
+ALERTS = """
+select a.id, a.severity, a.words, a.remedy, a.raised_at, a.integration_id, a.condition,
+  a.acknowledged_at is not null as is_acknowledged,
+  exists (
+    select from crm_sync.alert_rules as r where r.organization_id = a.organization_id and r.name = a.rule
+  ) as is_own_rule
+from crm_sync.alerts as a
+where a.cleared_at is null
+order by a.acknowledged_at is not null, array_position('{critical,warning,info}', a.severity), a.raised_at desc
+limit 20
+"""
+
+
+async def alerts(session: Session) -> list[Row]:
+    """What is raised for the organization, the worst first."""
+    return await session.rows(ALERTS)
+
 
 async def connections(session: Session) -> list[Row]:
     """Each connection with how it stands."""

@@ -17,6 +17,7 @@ from console.db import Members
 from console.identity import Verifier
 from console.settings import ConsoleSettings
 from listener import __version__, logs
+from listener.alerts import Alerts
 from listener.db import Database
 from listener.errors import EX_UNAVAILABLE, Refusal
 from listener.service import check, notify
@@ -24,6 +25,7 @@ from providers.base import open_http
 
 STOP_SECONDS = 3
 CRM_CONNECTIONS = 20
+CHECK_SECONDS = 30.0
 
 log = structlog.get_logger()
 
@@ -39,7 +41,13 @@ def opening(settings: ConsoleSettings) -> Opening:
             members = await Members.open(settings.common)
             try:
                 async with open_http(CRM_CONNECTIONS) as http:
-                    yield Console(settings, members, secrets, Verifier(settings), templates(), http)
+                    # somebody has to notice that no daemon is alive, and to tell
+                    alerts = asyncio.create_task(Alerts(secrets, settings.common, http, CHECK_SECONDS).run())
+                    try:
+                        yield Console(settings, members, secrets, Verifier(settings), templates(), http)
+                    finally:
+                        alerts.cancel()
+                        await asyncio.gather(alerts, return_exceptions=True)
             finally:
                 await members.close()
         finally:

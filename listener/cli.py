@@ -22,6 +22,7 @@ MODULES = {
     "run": "listener.run",
     "sign-in-link": "console.command",
     "status": "listener.console",
+    "test-webhook": "listener.webhook",
 }
 """Where each command is. Imported when it is asked for: the daemon starts without what only an operator needs."""
 

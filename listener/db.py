@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from listener.documents import Claim, Deletion, IdleConnection, Revocation, Seals, claim_of, json_of
+from listener.documents import Claim, Deletion, Delivery, IdleConnection, Revocation, Seals, claim_of, json_of
 from listener.pool import Pool
 from providers.credentials import Credentials
 from providers.models import Batch, Outcome, ProviderConfig
@@ -221,6 +221,30 @@ class Database(Pool):
             outcome,
             reason,
             retry_after,
+        )
+
+    async def check_alerts(self, unless_within_seconds: float) -> int:
+        """Look at all conditions, unless somebody has just done so; how many alerts were raised or cleared."""
+        answer: int = await self._value("select crm_sync.check_alerts($1)", timedelta(seconds=unless_within_seconds))
+        return answer
+
+    async def claim_delivery(self, endpoint: str) -> Delivery | None:
+        """The next message for the webhook, which is ours for some twenty seconds; None: nothing is due."""
+        row = await self._row("select * from crm_sync.claim_delivery($1)", endpoint)
+        return None if row is None else Delivery(*row.values())
+
+    async def finish_delivery(
+        self,
+        endpoint: str,
+        delivery: Delivery,
+        outcome: str,
+        status: int | None,
+        reason: str | None,
+        retry_after: float | None,
+    ) -> None:
+        await self._value(
+            "select crm_sync.finish_delivery($1, $2, $3, $4, $5, $6, $7)",
+            *(endpoint, delivery.id, delivery.attempts, outcome, status, reason, retry_after),
         )
 
     async def delete_disconnected(self) -> Deletion | None:

@@ -76,6 +76,15 @@ class Revocation(NamedTuple):
         return f"Revocation(id={self.id}, integration_id={self.integration_id}, provider={self.provider!r})"
 
 
+class Delivery(NamedTuple):
+    """A message for the webhook; `payload` is its body, to the letter."""
+
+    id: UUID
+    type: str
+    payload: str
+    attempts: int
+
+
 class Deletion(NamedTuple):
     """A connection of which a piece was deleted, or the last."""
 

@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from listener.errors import Refusal
+from listener.webhook_settings import WebhookSettings
 
-REQUIRED_SCHEMA = 10
+REQUIRED_SCHEMA = 11
 """Number of the newest migration that the functions called by `listener.db` rely on."""
 
 PROVIDERS = ("hubspot", "salesforce", "pipedrive")
@@ -43,16 +44,14 @@ class Endpoint(NamedTuple):
         return cls(host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port))
 
 
-class Settings(BaseModel):
+class Settings(WebhookSettings):
     """The daemon's settings; see the table in README.md."""
-
-    model_config = ConfigDict(frozen=True)
 
     database_url: SecretStr
     encryption_key: SecretStr
     old_encryption_keys: SecretStr = SecretStr("")
     """Separated by white space; they open what was sealed with them, and seal nothing."""
-    apps: dict[str, OAuthApp] = {}
+    apps: dict[str, OAuthApp] = Field(default_factory=dict)
     listen: bool = True
     batch_size: int = Field(default=1000, ge=1, le=1000)
     concurrency: int = Field(default=8, ge=1, le=64)
@@ -115,6 +114,8 @@ VARIABLES = {
     "connect_timeout_seconds": "CRM_SYNC_CONNECT_TIMEOUT_SECONDS",
     "stop_seconds": "CRM_SYNC_STOP_SECONDS",
     "metrics_listen": "CRM_SYNC_METRICS_LISTEN",
+    "webhook_url": "CRM_SYNC_WEBHOOK_URL",
+    "webhook_secret": "CRM_SYNC_WEBHOOK_SECRET",
     "log_format": "CRM_SYNC_LOG_FORMAT",
     "log_level": "CRM_SYNC_LOG_LEVEL",
 }
@@ -123,6 +124,16 @@ MISSING_HINTS = {
     "database_url": "Set it to a connection string, for example postgresql://crm_sync@localhost/app.",
     "encryption_key": "Set it to at least 32 characters; make one with: openssl rand -base64 48",
 }
+
+
+def webhook_settings(environ: Mapping[str, str] = os.environ) -> WebhookSettings:
+    """The webhook's settings alone; raises `Refusal` naming the variable that makes no sense."""
+    names = {field: name for field, name in VARIABLES.items() if field in WebhookSettings.model_fields}
+    values = {field: value for field, name in names.items() if (value := read_variable(environ, name)) is not None}
+    try:
+        return WebhookSettings.model_validate(values)
+    except ValidationError as error:
+        raise refusal_of(error, VARIABLES) from None
 
 
 def database_url(environ: Mapping[str, str] = os.environ) -> str | None:

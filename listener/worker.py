@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from listener import __version__
+from listener.alerts import Alerts
 from listener.carrier import Carrier
 from listener.db import Database
 from listener.documents import Claim
@@ -71,6 +72,7 @@ class Worker:
         self._upkeep = Upkeep(settings, database, self.id, self._running, self._announce, self._check_fence)
         self._idle_tokens = IdleTokens(database, settings, carrier.tokens_for)
         self._revocations = Revocations(database, settings, carrier.http, self._doorbell.revocations)
+        self._alerts = Alerts(database, settings, carrier.http)
         self._generation: int | None = None
         self._due: deque[int] = deque()
         self._discover_at = 0.0
@@ -110,7 +112,7 @@ class Worker:
         Raises what ended it otherwise: a `Refusal`, or a fault of ours.
         """
         beat = asyncio.create_task(self._upkeep.beat())
-        duties = (self._work, self._upkeep.keep_house, self._idle_tokens.run, self._revocations.run)
+        duties = (self._work, self._upkeep.keep_house, self._idle_tokens.run, self._revocations.run, self._alerts.run)
         work = [asyncio.create_task(duty()) for duty in duties]
         if self._settings.listen:
             work.append(asyncio.create_task(self._doorbell.run()))

@@ -119,6 +119,21 @@ grant execute on function
   crm_sync.check_fence(bigint),
   crm_sync.claim_database()
 to crm_sync_daemon;
+-- alerts: whoever is there looks and tells, and a console is there when no daemon is
+grant execute on function
+  crm_sync.check_alerts(interval),
+  crm_sync.claim_delivery(text),
+  crm_sync.finish_delivery(text, uuid, integer, text, integer, text, double precision)
+to crm_sync_daemon, crm_sync_console;
+grant execute on function crm_sync.resume_deliveries() to crm_sync_daemon;
+grant execute on function
+  crm_sync.acknowledge(bigint, text),
+  crm_sync.set_alert_rule(text, numeric, interval, text, boolean, uuid)
+to crm_sync_daemon, authenticated;
+grant execute on function crm_sync.current_conditions() to crm_sync_reader, authenticated;
+grant select on crm_sync.alerts, crm_sync.alert_rules, crm_sync.conditions to crm_sync_reader, authenticated;
+grant select on crm_sync.alert_suspects, crm_sync.alert_checks, crm_sync.webhooks, crm_sync.deliveries to crm_sync_reader;
+grant insert, update, delete on crm_sync.alert_rules to authenticated;
 
 -- whoever connects: the console for the user who asks, an operator by the command
 grant usage on schema crm_sync to crm_sync_console;

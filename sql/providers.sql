@@ -145,3 +145,27 @@ values
   ('objection', 'contacted', false),
   ('not_interested', 'unqualified', false)
 on conflict do nothing;
+
+insert into crm_sync.alert_rules (name, condition, threshold, for_at_least, clear_after, severity, remedy)
+values
+  ('failures_per_hour', 'failures_per_hour', 20, '0', '10 minutes', 'warning',
+    'See what fails and what to do about each cause: select * from crm_sync.failures; after mending it: select crm_sync.retry_failed(id of the connection).'),
+  ('oldest_wait', 'oldest_wait', 60, '5 minutes', '1 minute', 'warning',
+    'See what the connection waits for: select state, resumes_at, last_error from crm_sync.status; where nothing is wrong there, more daemons or a higher limit help.'),
+  ('queue_depth', 'queue_depth', 100000, '10 minutes', '10 minutes', 'info',
+    'Nothing, where you have just sent a lot; else see how fast it goes and which limit holds it, and start another daemon.'),
+  ('nothing_succeeds', 'nothing_succeeds', 30, '5 minutes', '0', 'critical',
+    'See why: select state, resumes_at, last_error from crm_sync.status. unavailable: the CRM is down, and it goes on by itself; rate_limited: the budget is spent; else look at the daemons in crm_sync.workers.'),
+  ('budget_nearly_spent', 'budget_nearly_spent', 90, '0', '1 minute', 'warning',
+    'Nothing is lost: at 100 % it waits for the next day. Send less, buy a larger limit from the CRM, or raise share in the provider''s limits, where other apps need less.'),
+  ('connection_lost', 'connection_lost', 1, '0', '0', 'critical',
+    'A member of the organization connects it again, in the console on the page Integrations or with crm-sync connect; its rows go on then, and none is lost.'),
+  ('refresh_failing', 'refresh_failing', 3, '0', '0', 'warning',
+    'See last_error of the connection in crm_sync.status and the CRM''s status page; if it goes on, connect it again before the refresh token dies of disuse.'),
+  ('no_worker_alive', 'no_worker_alive', 1, '1 minute', '0', 'critical',
+    'Start the daemon (systemctl start crm-sync) and see why it ended (journalctl -u crm-sync); nothing is lost meanwhile, what comes in waits.'),
+  ('worker_cannot_listen', 'worker_cannot_listen', 1, '10 minutes', '1 minute', 'info',
+    'Give the daemon a way to the database that can LISTEN (not a pooler in transaction mode); where CRM_SYNC_LISTEN=false is meant, switch this rule off.'),
+  ('unknown_error', 'unknown_error', 1, '0', '1 minute', 'info',
+    'Look at the rows in crm_sync.failures, update pg-crm-sync, and report the code where the newest version does not know it either.')
+on conflict do nothing;

@@ -22,6 +22,15 @@ SLOW = timedelta(minutes=10)
 """So long may the oldest row wait without anybody being told to look."""
 
 
+TO_DO = {
+    "failures_per_hour": ("See what fails, correct it and try it again.", "/failures"),
+    "connection_lost": ("Connect it again: its rows go on then, and none is lost.", "/integrations"),
+    "budget_nearly_spent": ("Nothing is lost: what is over waits for the next day.", None),
+    "refresh_failing": ("It is tried again by itself; if that goes on, connect it again.", "/integrations"),
+}
+"""For people with buttons; the remedies of the common rules are written for operators."""
+
+
 async def home(request: Request) -> Response:
     """To the dashboard."""
     await signed_in(request)
@@ -50,6 +59,7 @@ async def _facts(console: Console, identity: Identity, request: Request) -> dict
         day = await ask.series(session, now + AHEAD - DAY, now + AHEAD, DAY, chosen)
         budgets = await ask.budgets(session)
         is_running = await ask.is_running(session)
+        alerts = await ask.alerts(session)
     shown = [each for each in connections if chosen in (None, each["integration_id"])]
     if rows:  # the samples are up to a minute old
         rows[-1] |= {"waiting": sum(each["open"] for each in shown), "failed": sum(each["failed"] for each in shown)}
@@ -60,6 +70,7 @@ async def _facts(console: Console, identity: Identity, request: Request) -> dict
         "connections": connections,
         "tiles": _tiles(shown, sum(row["synced"] for row in day)),
         "is_running": is_running,
+        "alerts": [each | dict(zip(("remedy", "link"), _to_do(each), strict=True)) for each in alerts],
         "charts": [
             chart.draw("wide", rows, wanted, width=1120, upper=150, lower=80),
             chart.draw("phone", rows, wanted, width=340, upper=110, lower=64),
@@ -80,6 +91,15 @@ def _tiles(connections: list[Row], synced: int) -> dict[str, Any]:
         "oldest_wait": oldest,
         "is_slow": oldest is not None and oldest > SLOW and any(_should_move(each) for each in connections),
     }
+
+
+def _to_do(alert: Row) -> tuple[str, str]:
+    """What to do about an alert, and where."""
+    connection = f"/integrations/{alert['integration_id']}"
+    if alert["is_own_rule"]:
+        return alert["remedy"], connection
+    words, link = TO_DO.get(alert["condition"], ("See what it waits for; nothing is lost.", None))
+    return words, link or connection
 
 
 def _should_move(connection: Row) -> bool:

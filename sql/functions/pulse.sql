@@ -5,9 +5,10 @@ set search_path = ''
 set enable_seqscan = off
 set jit = off
 as $$
-  select md5(string_agg(concat_ws('|', o.id, o.newest, c.marks), '/' order by o.id))
+  select md5(string_agg(concat_ws('|', o.id, o.newest, o.alerted, c.marks), '/' order by o.id))
   from (
-    select m.id, (select max(q.id) from public.sync_queue as q where q.organization_id = m.id) as newest
+    select m.id, (select max(q.id) from public.sync_queue as q where q.organization_id = m.id) as newest,
+      (select max(a.changed_at) from crm_sync.alerts as a where a.organization_id = m.id) as alerted
     from crm_sync.member_organizations() as m (id)
   ) as o
   left join lateral (

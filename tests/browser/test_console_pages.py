@@ -50,6 +50,10 @@ def test_full_pages_are_for_everybody_and_fit_every_screen(
 ) -> None:
     page = signed_in
     entry = scene.house.value("select max(id) from public.sync_activity_logs where status = 'success'")
+    scene.house.connection.execute("update crm_sync.alert_rules set threshold = 1 where name = 'failures_per_hour'")
+    scene.house.value("select crm_sync.check_alerts()")
+    page.goto(f"{console.url}/dashboard")
+    expect(page.get_by_role("region", name="1 alert")).to_contain_text("failed within an hour")
     for path in (*PAGES, f"contacts/{busy}", f"activity/{entry}", "dashboard?range=30d"):
         page.goto(f"{console.url}/{path}")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
@@ -72,6 +76,10 @@ def test_an_open_page_is_live_and_what_somebody_opened_stays_open(
     expect(page.get_by_role("table", name=re.compile("The last 24 hours"))).to_be_visible()
     scene.reply("x")
     expect(waiting).to_have_text(str(before + 2))
+    scene.house.connection.execute("update crm_sync.alert_rules set threshold = 1 where name = 'failures_per_hour'")
+    scene.house.value("select crm_sync.check_alerts()")
+    expect(page.get_by_role("region", name="1 alert")).to_be_visible()
+    expect(page.get_by_role("region", name="1 alert").get_by_role("link")).to_contain_text("2 rows of HubSpot")
     expect(page.get_by_role("table", name=re.compile("The last 24 hours"))).to_be_visible()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -102,6 +103,49 @@ async def test_the_pages_tell_how_it_goes(ada: Member, scene: Scene) -> None:
     activity = (await ada.browser.get("/activity")).text
     assert "Contact failed" in activity
     assert "Contact created" in activity
+
+
+async def the_console_has_looked(house: House) -> None:
+    """It does so when it starts, and half a minute later again."""
+    async with asyncio.timeout(15):
+        while not house.value("select checked_at > '-infinity' from crm_sync.alert_checks"):
+            await asyncio.sleep(0.02)
+
+
+async def test_the_dashboard_shows_what_alarms_the_organization_and_what_to_do(
+    house: House, ada: Member, eve: Member, scene: Scene
+) -> None:
+    await the_console_has_looked(house)
+    house.integration(eve.organization)
+    assert "alerts-title" not in (await ada.browser.get("/dashboard")).text
+    house.connection.execute("update crm_sync.alert_rules set threshold = 1 where name = 'failures_per_hour'")
+    house.value("select crm_sync.check_alerts()")
+    dashboard = (await ada.browser.get("/dashboard", headers=PART)).text
+    assert f"1 row of HubSpot (connection {scene.integration}) failed within an hour" in dashboard
+    assert "See what fails, correct it and try it again." in dashboard
+    assert "crm_sync." not in dashboard
+    assert "failed within an hour" not in (await eve.browser.get("/dashboard")).text
+    house.value("select crm_sync.acknowledge(id) from crm_sync.alerts where condition = 'failures_per_hour'")
+    assert "somebody takes care of it" in (await ada.browser.get("/dashboard")).text
+    own = "insert into crm_sync.alert_rules (organization_id, name, condition, threshold, severity, remedy) values "
+    house.connection.execute(
+        own + "(%s, 'failures_per_hour', 'failures_per_hour', 1, 'critical', %s)", [ada.organization, "Ask " + CANARY]
+    )
+    house.value("select crm_sync.check_alerts()")
+    told = (await ada.browser.get("/dashboard")).text
+    assert CANARY not in told
+    assert "Ask " + CANARY in unescape(told)
+
+
+async def test_a_console_notices_that_no_daemon_is_alive(house: House, ada: Member, scene: Scene) -> None:
+    assert scene.integration
+    await the_console_has_looked(house)
+    house.value("select crm_sync.check_alerts()")
+    assert house.rows("select rule from crm_sync.alert_suspects") == [("no_worker_alive",)]
+    house.connection.execute("update crm_sync.alert_suspects set since = since - interval '2 minutes'")
+    with house.as_role("crm_sync_console"):
+        assert house.value("select crm_sync.check_alerts()") == 1
+    assert house.rows("select rule from crm_sync.alerts") == [("no_worker_alive",)]
 
 
 async def test_what_is_loaded_again_is_the_part_and_not_the_page(ada: Member, scene: Scene) -> None:

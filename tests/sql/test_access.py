@@ -156,7 +156,8 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     }  # what the view of failures is made of
     assert allowed("anon") == allowed("crm_sync_producer") == set()
     linking = {"is_web_url", "record_url"}
-    reading = explaining | linking | {"connection_state"}
+    alarming = {"current_conditions"}  # what the view of conditions is made of
+    reading = explaining | linking | alarming | {"connection_state"}
     assert allowed("crm_sync_reader") == reading
     starting = {"schema_version", "verify_key", "check_fence"}
     testing = {
@@ -167,7 +168,8 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
         "spend_budget",
     }  # each asks whose it is
     connecting = {"oauth_provider", "begin_authorization", "take_authorization", "connect_integration"}
-    assert allowed("crm_sync_console") - allowed("authenticated") == connecting | starting | testing
+    telling = {"check_alerts", "claim_delivery", "finish_delivery"}  # a console is there when no daemon is
+    assert allowed("crm_sync_console") - allowed("authenticated") == connecting | starting | testing | telling
     watching = {"pulse", "is_running", "find_contacts", "contacts_by_id", "contact_standing", "contact_timeline"}
     assert allowed("authenticated") == reading | watching | {
         "retry_cause",
@@ -180,6 +182,8 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
         "disconnect",
         "retry_failed",
         "manual_sync",
+        "acknowledge",
+        "set_alert_rule",
     }
     daemon = allowed("crm_sync_daemon")
     assert {"claim_batch", "finish_batch", "open_credentials"} <= daemon
@@ -209,7 +213,7 @@ def test_every_tenant_table_has_organization_id_in_its_key_and_its_foreign_keys(
         + OURS
         + " and c.relkind in ('r', 'p') and exists (select from pg_attribute as a where a.attrelid = "
         "c.oid and a.attname = 'organization_id')"
-        " and c.relname not in ('users', 'contacts', 'inbox_messages', 'intent_rules')"
+        " and c.relname not in ('users', 'contacts', 'inbox_messages', 'intent_rules', 'alert_rules', 'alerts')"
     )
     assert len(house.rows(tenant)) >= 9
     assert (
@@ -245,7 +249,7 @@ def test_every_view_asks_with_its_readers_rights_and_none_shows_credentials(hous
         + " and c.relkind = 'v'"
     )
     assert sorted(house.rows(views)) == [
-        (n, True) for n in ("accounting", "contact_status", "failures", "sleepers", "status", "workers")
+        (n, True) for n in ("accounting", "conditions", "contact_status", "failures", "sleepers", "status", "workers")
     ]
     assert (
         house.rows(

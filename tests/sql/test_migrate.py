@@ -42,6 +42,7 @@ CATALOG = (
     "select viewname, definition from pg_views where schemaname = 'crm_sync'",
     "select name, config::text, shipped_config::text, description from public.integration_providers",
     "select intent, contact_status, create_deal from crm_sync.intent_rules",
+    "select organization_id, name, condition, threshold, severity, is_active, remedy from crm_sync.alert_rules",
     "select name, sha256 from crm_sync.applied_files",
 )
 

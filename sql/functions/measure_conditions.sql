@@ -1,0 +1,151 @@
+-- Probes of indexes and single rows only: nothing here is counted that grows. Whoever calls this says whose conditions; null is all.
+create or replace function crm_sync.measure_conditions(p_organization_ids uuid[])
+returns table (
+  organization_id uuid, integration_id bigint, provider text, rule text, condition text, subject text, severity text,
+  value numeric, threshold numeric, unit text, is_raised boolean, is_over boolean, words text, remedy text, for_at_least interval, clear_after interval
+)
+language sql stable
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+  with rules as materialized (
+    select r.* from crm_sync.alert_rules as r
+  ),
+  connections as materialized (
+    select i.organization_id, i.id, i.status, p.name as provider, p.display_name, format('%s (connection %s)', p.display_name, i.id) as label,
+      format('connection:%s', i.id) as subject, p.config -> 'limits' as limits,
+      l.floors, l.last_success_at, l.refresh_failures, l.parked_kind, l.parked_until > now() as is_parked,
+      -- what waits for a person's word is not late
+      i.status in ('connected', 'syncing') and l.paused_at is null as is_to_move
+    from public.user_integrations as i
+    join public.integration_providers as p on p.id = i.provider_id and p.is_active
+    join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
+    where i.status <> 'disconnected' and (p_organization_ids is null or i.organization_id = any (p_organization_ids))
+  ),
+  -- C: crm_sync.unknown_errors goes here
+  unknown as (
+    select null::text as provider, null::text as code, 0::bigint as count where false
+  ),
+  measured as materialized (
+    select c.*, coalesce(f.failed, 0) as failed, coalesce(s.waiting, 0) as waiting,
+      coalesce(greatest(extract(epoch from now() - w.oldest), 0) / 60, 0) as waited,
+      coalesce(greatest(extract(epoch from now() - greatest(w.oldest, c.last_success_at)), 0) / 60, 0) as stalled
+    from connections as c
+    left join lateral (
+      select count(*) as failed
+      from (
+        select from public.sync_queue as q
+        where q.integration_id = c.id and q.completed_at > now() - interval '1 hour' and q.completed_at is not null and q.failure is not null
+        limit 1000
+      ) as q
+    ) as f on true
+    left join lateral (
+      select x.waiting from crm_sync.samples as x
+      where x.organization_id = c.organization_id and x.integration_id = c.id
+      order by x.sampled_at desc
+      limit 1
+    ) as s on true
+    -- the first of each priority, and those that are to be tried first again; a row of an hourly or daily connection waits from its slot on
+    left join lateral (
+      select min(o.scheduled_at) as oldest
+      from (
+        select r.scheduled_at
+        from generate_series(1, 10) as g (priority)
+        cross join lateral (
+          select q.scheduled_at from public.sync_queue as q
+          where q.integration_id = c.id and q.priority = g.priority and q.id > c.floors[g.priority]
+            and q.completed_at is null and q.next_attempt_at is null
+          order by q.id
+          limit 1
+        ) as r
+        union all
+        select d.scheduled_at
+        from (
+          select q.scheduled_at from public.sync_queue as q
+          where q.integration_id = c.id and q.completed_at is null and q.next_attempt_at is not null
+          order by q.next_attempt_at
+          limit 100
+        ) as d
+      ) as o
+    ) as w on c.is_to_move
+  ),
+  facts as (
+    select m.organization_id, m.id as integration_id, m.provider, v.condition, m.subject, v.value, m.label, case when m.is_parked or m.status = 'error' then m.parked_kind end as detail
+    from measured as m
+    cross join lateral (values
+      ('failures_per_hour', m.failed::numeric),
+      ('oldest_wait', m.waited),
+      ('queue_depth', m.waiting::numeric),
+      ('nothing_succeeds', m.stalled),
+      ('connection_lost', case when m.status = 'error' then 1 else 0 end::numeric),
+      ('refresh_failing', case when m.status = 'error' then 0 else m.refresh_failures end::numeric)
+    ) as v (condition, value)
+    union all
+    select m.organization_id, m.id, m.provider, 'budget_nearly_spent', m.subject || '/' || b.name, u.used, m.label, b.name
+    from measured as m
+    cross join lateral jsonb_each(m.limits) as l
+    join crm_sync.budgets as b on b.organization_id = m.organization_id and b.integration_id = m.id and b.name = l.key
+    -- the same sums as those by which spend_budget refuses
+    cross join lateral (
+      select 100 * coalesce(greatest(
+        case when b.today = (now() at time zone 'UTC')::date then b.spent_today else 0 end / nullif(s.share * (l.value ->> 'calls')::numeric, 0),
+        case when b.observed_at > now() - interval '1 hour' then (b.observed_used + b.spent_since) / nullif(s.share * b.observed_maximum, 0) end
+      ), 0) as used
+      from (select coalesce((l.value ->> 'share')::numeric, 0.8) as share) as s
+    ) as u
+    where (l.value ->> 'seconds')::numeric >= 86400
+    union all
+    select null, null, null, 'no_worker_alive', 'workers', d.alive, null, null
+    from (select count(*)::numeric as alive from crm_sync.daemons as d where d.last_seen_at > now() - interval '2 minutes') as d
+    where p_organization_ids is null and exists (select from connections)
+    union all
+    select null, null, null, 'worker_cannot_listen', format('worker:%s:%s', d.host, d.pid), case when d.listening then 0 else 1 end, d.host, d.pid::text
+    from crm_sync.daemons as d
+    where p_organization_ids is null and d.last_seen_at > now() - interval '2 minutes'
+    union all
+    select null, null, e.provider, 'unknown_error', format('error:%s/%s', e.provider, e.code), e.count, e.provider, e.code
+    from unknown as e
+    where p_organization_ids is null
+  )
+  select f.organization_id, f.integration_id, f.provider, r.name, r.condition, f.subject, r.severity, round(f.value, 1), r.threshold,
+    case f.condition
+      when 'oldest_wait' then 'minutes' when 'nothing_succeeds' then 'minutes' when 'budget_nearly_spent' then 'percent'
+      when 'connection_lost' then 'connections' when 'refresh_failing' then 'attempts'
+      when 'no_worker_alive' then 'daemons' when 'worker_cannot_listen' then 'daemons' else 'rows'
+    end,
+    s.is_raised,
+    case f.condition when 'no_worker_alive' then s.is_raised else f.value >= 0.9 * r.threshold end,
+    case when not s.is_raised then null
+      else case f.condition
+        when 'failures_per_hour' then format('%s%s of %s failed within an hour', case when f.value >= 1000 then 'At least ' end,
+          case when f.value = 1 then '1 row' else f.value || ' rows' end, f.label)
+        when 'oldest_wait' then format('The oldest unsent row of %s has waited for %s%s', f.label, crm_sync.minute_words(f.value), ' (' || f.detail || ')')
+        when 'queue_depth' then format('%s rows of %s wait', f.value, f.label)
+        when 'nothing_succeeds' then format('%s has confirmed nothing for %s, although rows wait%s', f.label, crm_sync.minute_words(f.value), ' (' || f.detail || ')')
+        when 'connection_lost' then case
+          when f.detail = 'other_account' then format('%s leads to another account than before; its rows wait for a person', f.label)
+          else format('%s is not accepted any more by the CRM; its rows wait for a person', f.label)
+        end
+        when 'refresh_failing' then format('The idle token of %s could not be refreshed, %s times in a row', f.label, f.value)
+        when 'budget_nearly_spent' then format('%s %% of our share of a day''s calls to %s are used (limit %s)', floor(f.value), f.label, f.detail)
+        when 'no_worker_alive' then case
+          when f.value = 0 then 'No daemon has given a sign of life for two minutes: nothing is sent'
+          when f.value = 1 then 'Only 1 daemon is alive'
+          else format('Only %s daemons are alive', f.value)
+        end
+        when 'worker_cannot_listen' then format('The daemon on %s (process %s) cannot LISTEN: it polls, and is slower', f.label, f.detail)
+        when 'unknown_error' then format('%s gave an error that this version does not know: %s (%s)', f.label, f.detail, case when f.value = 1 then '1 row' else f.value || ' rows' end)
+      end
+    end,
+    r.remedy, r.for_at_least, r.clear_after
+  from facts as f
+  join rules as r on r.condition = f.condition and r.is_active and (
+    r.organization_id = f.organization_id
+    or r.organization_id is null and not exists (select from rules as o where o.organization_id = f.organization_id and o.name = r.name)
+  )
+  cross join lateral (select case f.condition when 'no_worker_alive' then f.value < r.threshold else f.value >= r.threshold end as is_raised) as s
+$$;
+comment on function crm_sync.measure_conditions(uuid[]) is
+  'Worker: every rule of alert_rules with everything that it is about, measured now; of these organizations, or of all with what concerns everybody.';
