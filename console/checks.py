@@ -15,7 +15,7 @@ from listener.errors import DatabaseTrouble, Refusal
 from listener.tokens import IntegrationTokens
 from providers import client_for
 from providers.credentials import Credentials, account_url
-from providers.errors import ProviderError
+from providers.errors import Paused, ProviderError
 from providers.models import AccountFacts
 
 PATIENCE_SECONDS = 30.0
@@ -60,6 +60,8 @@ async def check(console: Console, identity: Identity, integration_id: int, provi
     except ProviderError as failure:
         log.info("check_failed", integration_id=integration_id, provider=provider, kind=failure.kind.value)
         return Checked(failure.kind.value, failure.message[:1].upper() + failure.message[1:].rstrip(".") + ".")
+    except Paused:
+        return Checked("paused", "The connection is paused, so nothing was asked. Resume it first.")
     except TimeoutError:
         return Checked("unavailable", f"{display_name} did not answer within {PATIENCE_SECONDS:.0f} seconds.")
     except LookupError:

@@ -62,7 +62,7 @@ class Fenced(Refusal):
 
 
 class InvalidSettings(Refusal):
-    """CS003, CS010, CS013, CS020: something that was written makes no sense."""
+    """CS003, CS010, CS013, CS020, CS054 to CS059: something that was written makes no sense."""
 
 
 class NotYours(Refusal):
@@ -82,6 +82,12 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS021": NotYours,
     "CS030": Fenced,
     "CS031": Fenced,
+    "CS054": InvalidSettings,
+    "CS055": InvalidSettings,
+    "CS056": InvalidSettings,
+    "CS057": InvalidSettings,
+    "CS058": InvalidSettings,
+    "CS059": InvalidSettings,
     "CS090": SchemaTooOld,
     "3F000": SchemaTooOld,
     "42883": SchemaTooOld,
