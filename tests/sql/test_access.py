@@ -157,7 +157,8 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     assert allowed("anon") == allowed("crm_sync_producer") == set()
     linking = {"is_web_url", "record_url"}
     reading = explaining | linking | {"connection_state"}
-    assert allowed("crm_sync_reader") == reading
+    diagnosing = {"diagnose", "diagnose_work", "diagnose_catalog", "diagnose_server"}
+    assert allowed("crm_sync_reader") == reading | diagnosing
     starting = {"schema_version", "verify_key", "check_fence"}
     testing = {
         "open_credentials",
@@ -180,6 +181,12 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
         "disconnect",
         "retry_failed",
         "manual_sync",
+        "pause_all",
+        "resume_all",
+        "cancel",
+        "reprioritize",
+        "backfill",
+        "resync",
     }
     daemon = allowed("crm_sync_daemon")
     assert {"claim_batch", "finish_batch", "open_credentials"} <= daemon

@@ -113,6 +113,7 @@ def test_retry_failed_refuses_what_makes_no_sense(house: House, integration: int
     refused(house, "CS054", "select crm_sync.retry_failed(%s, ' ')", integration)
     refused(house, "CS054", "select crm_sync.retry_failed(%s, null, '-1 hour')", integration)
     refused(house, "CS021", "select crm_sync.retry_failed(999999)")
+    refused(house, "CS021", "select crm_sync.retry_failed(%s)", integration, user=house.user(house.organization("Other")))
 
 
 # cancel
