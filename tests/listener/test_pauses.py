@@ -62,7 +62,7 @@ def test_a_record_that_vanished_is_made_again_by_a_resync(shop: Shop, database: 
     with daemon(database):
         shop.wait_until_settled()
         (first,) = shop.ledger(tenant)["contacts"]
-        tenant.portal.objects["contacts"].pop(first["id"], None)
+        tenant.account.delete("contact", first["id"])
         assert shop.house.value("select crm_sync.resync(%s)", contact) == 1
         shop.wait_until_settled()
         (second,) = shop.ledger(tenant)["contacts"]

@@ -113,7 +113,9 @@ def test_retry_failed_refuses_what_makes_no_sense(house: House, integration: int
     refused(house, "CS054", "select crm_sync.retry_failed(%s, ' ')", integration)
     refused(house, "CS054", "select crm_sync.retry_failed(%s, null, '-1 hour')", integration)
     refused(house, "CS021", "select crm_sync.retry_failed(999999)")
-    refused(house, "CS021", "select crm_sync.retry_failed(%s)", integration, user=house.user(house.organization("Other")))
+    refused(
+        house, "CS021", "select crm_sync.retry_failed(%s)", integration, user=house.user(house.organization("Other"))
+    )
 
 
 # cancel
@@ -267,7 +269,12 @@ def test_contacts_from_before_the_connection_are_enqueued_page_by_page_and_never
     assert backfill(house, integration)[0] == 0
     daemon.work()
     assert backfill(house, integration)[0] == 0
-    assert house.value("select count(*) from public.sync_queue where integration_id is not null and queue_type = 'contact_sync'") == 5
+    assert (
+        house.value(
+            "select count(*) from public.sync_queue where integration_id is not null and queue_type = 'contact_sync'"
+        )
+        == 5
+    )
     assert house.rows(LOG)[0][0] == "Backfilled"
     assert_books_balance(house)
 

@@ -16,7 +16,10 @@ from tests.sql.test_actions import refused
 PAUSE = "select crm_sync.pause_all(%s, %s, %s)"
 RESUME = "select crm_sync.resume_all(%s, %s)"
 SPEND = "select granted, is_lost, is_paused from crm_sync.spend_budget(%s, %s, '5 s', %s)"
-PAUSED = "select integration_id, paused_scope, paused_by, paused_reason from crm_sync.lanes where paused_at is not null order by 1"
+PAUSED = (
+    "select integration_id, paused_scope, paused_by, paused_reason from "
+    "crm_sync.lanes where paused_at is not null order by 1"
+)
 
 
 def spend(house: House, integration: int, costs: str = '{"core": 1}', batch: int | None = None) -> Any:
@@ -61,7 +64,9 @@ def test_a_pause_concerns_its_connections_until_it_is_lifted(
     assert all(spend(house, each)[0] for each in two)
     daemon.work()
     assert queue(house, "status", "completed_at is null") == []
-    words = house.rows("select integration_id, title, status from public.sync_activity_logs where title ~ '(aus|sum)ed' order by id")
+    words = house.rows(
+        "select integration_id, title, status from public.sync_activity_logs where title ~ '(aus|sum)ed' order by id"
+    )
     assert words == [(each, title, "info") for title in ("Paused", "Resumed") for each in concerned]
 
 
@@ -140,7 +145,12 @@ def test_members_pause_what_is_theirs_and_see_what_holds_it(
 ) -> None:
     member = house.user(organization)
     stranger = house.user(house.organization("Stranger"))
-    for scope, key in (("integration", two[2]), ("organization", stranger), ("provider", "hubspot"), ("everything", None)):
+    for scope, key in (
+        ("integration", two[2]),
+        ("organization", stranger),
+        ("provider", "hubspot"),
+        ("everything", None),
+    ):
         refused(house, "CS021", PAUSE, scope, None if key is None else str(key), None, user=member)
         refused(house, "CS021", RESUME, scope, None if key is None else str(key), user=member)
     with house.as_role("authenticated", member) as connection:
