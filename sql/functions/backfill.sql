@@ -8,11 +8,13 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_bitmapscan = off
 set jit = off
 as $$
 declare
   v_integration public.user_integrations := crm_sync.require_integration(p_integration_id);
   v_problem text := crm_sync.filters_problem(coalesce(p_filter, 'null'));
+  v_payload jsonb := jsonb_build_object('requested_by', crm_sync.caller_name());
   v_page record;
 begin
   v_problem := coalesce(v_problem, crm_sync.filter_fault(p_filter));
@@ -36,14 +38,16 @@ begin
   judged as materialized (
     select p.id, n.message_id, n.classification_id, n.intent,
       n.classification_id is not null
-      and exists (select from crm_sync.contact_of(v_integration.organization_id, p.id) as k where btrim(k.email) <> '')
-      and not exists (select from crm_sync.mapping_of(v_integration.organization_id, p_integration_id, p.id))
-      and not exists (
-        select from public.sync_queue as q
-        where q.integration_id = p_integration_id and q.contact_id = p.id and q.completed_at is null and q.queue_type = 'contact_sync'
-      ) as is_candidate
+      and btrim(k.email) <> '' and m.id is null and w.is_waiting is null as is_candidate
     from page as p
+    cross join lateral crm_sync.contact_of(v_integration.organization_id, p.id) as k
     left join lateral crm_sync.newest_classification(v_integration.organization_id, p.id) as n on true
+    left join lateral crm_sync.mapping_of(v_integration.organization_id, p_integration_id, p.id) as m on true
+    left join lateral (
+      select true as is_waiting from public.sync_queue as q
+      where q.integration_id = p_integration_id and q.contact_id = p.id and q.completed_at is null and q.queue_type = 'contact_sync'
+      limit 1 -- looked up for each contact: all that waits may be a million rows
+    ) as w on true
   ),
   chosen as materialized (
     select j.*
@@ -61,9 +65,13 @@ begin
       organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority, next_attempt_at, scheduled_at, payload
     )
     select v_integration.organization_id, p_integration_id, c.id, c.message_id, c.classification_id, 'contact_sync', 9,
-      s.slot, coalesce(s.slot, now()), jsonb_build_object('requested_by', crm_sync.caller_name())
+      s.slot, coalesce(s.slot, now()), v_payload
     from chosen as c
-    cross join lateral (select crm_sync.queue_slot(v_integration.sync_frequency, v_integration.sync_settings, v_integration.organization_id, c.intent) as slot) as s
+    cross join lateral (
+      select case when v_integration.sync_frequency <> 'realtime'
+        then crm_sync.queue_slot(v_integration.sync_frequency, v_integration.sync_settings, v_integration.organization_id, c.intent)
+      end as slot
+    ) as s
     order by c.id
     returning id
   )

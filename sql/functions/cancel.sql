@@ -11,7 +11,7 @@ set jit = off
 as $$
 declare
   v_integration public.user_integrations := crm_sync.begin_action(p_integration_id);
-  v_reason text := nullif(left(btrim(p_reason), 500), '');
+  v_words text := 'cancelled by ' || crm_sync.caller_name() || coalesce(': ' || nullif(left(btrim(p_reason), 500), ''), '');
   v_room integer := crm_sync.rows_at_once();
   v_chosen record;
   v_count bigint;
@@ -52,7 +52,7 @@ begin
   with cancelled as (
     update public.sync_queue as q
     set status = 'skipped', completed_at = now(), next_attempt_at = null, failure = null,
-      last_error = 'cancelled by ' || crm_sync.caller_name() || coalesce(': ' || v_reason, '')
+      last_error = v_words
     from (select v_integration.organization_id as organization_id, u.id from unnest(v_chosen.ids[:v_room]) as u (id) offset 0) as u
     where q.organization_id = u.organization_id and q.id = u.id and q.status in ('pending', 'retry', 'failed')
     returning q.organization_id, q.integration_id, q.contact_id, q.id, q.uncertain, q.payload ->> 'key' as key
@@ -61,7 +61,7 @@ begin
     -- a deal or a task that was never made may be made another time
     delete from crm_sync.effects as e
     using cancelled as c
-    where e.organization_id = c.organization_id and e.integration_id = c.integration_id and e.object_type in ('deal', 'task', 'activity') and e.key = c.key
+    where c.key is not null and e.organization_id = c.organization_id and e.integration_id = c.integration_id and e.object_type in ('deal', 'task', 'activity') and e.key = c.key
       and e.external_id is null and not c.uncertain
       and not exists (
         select from public.sync_queue as q
@@ -71,7 +71,7 @@ begin
   )
   select count(*) into v_count from cancelled as c;
   if v_count > 0 then
-    perform crm_sync.end_action(v_integration, 'Rows cancelled', format('%s row(s) cancelled by %s', v_count, crm_sync.caller_name()) || coalesce(': ' || v_reason, ''));
+    perform crm_sync.end_action(v_integration, 'Rows cancelled', format('%s row(s) %s', v_count, v_words));
   end if;
   if v_chosen.running > 0 then
     raise notice '% row(s) are under way and were left alone: pause the connection first if they must not be sent', v_chosen.running;
@@ -83,4 +83,4 @@ begin
 end;
 $$;
 comment on function crm_sync.cancel(bigint, uuid, bigint[], text, boolean) is
-  'Operator: waiting rows of a connection are not sent any more, but skipped with the reason: those of a contact, those with these ids (failed ones as well), or all; what is under way stays so. Up to 10,000 a call, returns how many.';
+  'Operator: waiting rows of a connection are not sent any more, but skipped with the reason: those of a contact, those with these ids (failed ones as well), or all; what is under way stays so. Up to 5,000 a call, returns how many.';

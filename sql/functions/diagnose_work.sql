@@ -4,6 +4,7 @@ language sql stable
 security definer
 set search_path = ''
 set enable_seqscan = off
+set enable_bitmapscan = off
 set jit = off
 as $$
   with moment as materialized (
@@ -25,7 +26,7 @@ as $$
   where not exists (select from daemons as d where d.is_alive)
     and exists (
       select from connections as c
-      where exists (select from public.sync_queue as q where q.integration_id = c.id and q.completed_at is null)
+      cross join lateral (select from public.sync_queue as q where q.integration_id = c.id and q.completed_at is null limit 1) as q
     )
   union all
   select 'warning', 'workers', d.name, format('this daemon has not been seen since %s', to_char(d.last_seen_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS "UTC"')),
@@ -149,7 +150,9 @@ as $$
   select 'info', 'queue', c.title, 'rows have failed here and wait for a person', format('select * from crm_sync.failures where integration_id = %s; mend the cause, then: select crm_sync.retry_failed(%s)', c.id, c.id),
     c.id, c.organization_id
   from connections as c
-  where exists (select from public.sync_queue as q where q.integration_id = c.id and q.completed_at is not null and q.failure is not null)
+  cross join lateral (
+    select from public.sync_queue as q where q.integration_id = c.id and q.completed_at is not null and q.failure is not null limit 1 -- found, not counted
+  ) as q
   -- keys and the fence
   union all
   select 'info', 'keys', string_agg(k.key_id, ', '), 'credentials are sealed with more than one key', 'Seal all of them with the newest: crm-sync reseal', null, null

@@ -1,7 +1,7 @@
+-- Without settings of its own, so that the planner can put it into the query that asks.
 create or replace function crm_sync.newest_classification(p_organization_id uuid, p_contact_id uuid)
 returns table (message_id uuid, classification_id uuid, intent text, priority text)
 language sql stable rows 1
-set search_path = ''
 as $$
   select m.id, c.id, c.intent::text, c.priority::text
   from public.inbox_messages as m

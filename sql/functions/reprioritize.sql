@@ -93,4 +93,4 @@ begin
 end;
 $$;
 comment on function crm_sync.reprioritize(integer, bigint, uuid, bigint[]) is
-  'Operator: gives waiting rows another priority, 1 (first) to 10 (last): those of a connection, of a contact, or with these ids; up to 10,000 a call, returns how many.';
+  'Operator: gives waiting rows another priority, 1 (first) to 10 (last): those of a connection, of a contact, or with these ids; up to 5,000 a call, returns how many.';

@@ -38,4 +38,4 @@ begin
 end;
 $$;
 comment on function crm_sync.retry_cause(bigint, text, text, text, text, text) is
-  'Operator: puts the failed rows of one line of crm_sync.failures back, with all their attempts, and brings those forward that were to be tried again anyway; up to 10,000 a call, returns how many.';
+  'Operator: puts the failed rows of one line of crm_sync.failures back, with all their attempts, and brings those forward that were to be tried again anyway; up to 5,000 a call, returns how many.';
