@@ -15,7 +15,7 @@ from listener.errors import DatabaseTrouble, Refusal
 from listener.tokens import IntegrationTokens
 from providers import client_for
 from providers.credentials import Credentials, account_url
-from providers.errors import ProviderError
+from providers.errors import Paused, ProviderError
 from providers.models import AccountFacts
 
 PATIENCE_SECONDS = 30.0
@@ -60,15 +60,21 @@ async def check(console: Console, identity: Identity, integration_id: int, provi
     except ProviderError as failure:
         log.info("check_failed", integration_id=integration_id, provider=provider, kind=failure.kind.value)
         return Checked(failure.kind.value, failure.message[:1].upper() + failure.message[1:].rstrip(".") + ".")
-    except TimeoutError:
-        return Checked("unavailable", f"{display_name} did not answer within {PATIENCE_SECONDS:.0f} seconds.")
-    except LookupError:
-        return Checked("unknown_provider", "This version does not know this CRM.")
+    except (Paused, TimeoutError, LookupError) as reason:
+        return _without_answer(reason, display_name)
     except (Refusal, DatabaseTrouble) as trouble:
         log.warning("check_impossible", integration_id=integration_id, error=type(trouble).__name__)
         return Checked("unavailable", "The connection's credentials cannot be read just now; see the console's log.")
     account = account.model_copy(update={"url": account_url(account.url, config, provider)})
     return Checked("ok", f"{display_name} answers: {account.words}.", account)
+
+
+def _without_answer(reason: Exception, crm: str) -> Checked:
+    if isinstance(reason, Paused):
+        return Checked("paused", "The connection is paused, so nothing was asked. Resume it first.")
+    if isinstance(reason, TimeoutError):
+        return Checked("unavailable", f"{crm} did not answer within {PATIENCE_SECONDS:.0f} seconds.")
+    return Checked("unknown_provider", "This version does not know this CRM.")
 
 
 def _keep(refresh: Coroutine[object, object, Credentials]) -> asyncio.Task[Credentials]:

@@ -9,15 +9,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
 
-from listener.db import Database
+from listener.db import Database, Grant
 from listener.observer import SILENT, Observer
-from providers.errors import RateLimited, Stopping
+from providers.errors import Paused, RateLimited, Stopping
 
 MAX_WAIT_SECONDS = 5.0
 LONG_SECONDS = 600.0
 """A refusal for longer than this is about a limit of a day."""
 PREPAID_SECONDS = 0.1
 """So long after the claim a call that was paid with it may be made; later ones would meet those of a next window."""
+LONG_WAIT_SECONDS = 0.1
+"""After a longer wait the connection may have been paused meanwhile."""
 OVERSLEPT_SECONDS = 1.0
 """A wait that took so much longer than it should was that of a process that stood still."""
 
@@ -51,7 +53,8 @@ class _Prepaid:
 class IntegrationBudget:
     """`providers.base.Budget` over `crm_sync.spend_budget`.
 
-    Raises `Stopping` once `stopping` is set, and when the batch that the call is for belongs to somebody else.
+    Raises `Stopping` once `stopping` is set, and when the batch that the call is for belongs to somebody else; `Paused`
+    when an operator has paused the connection.
 
     Attributes:
         opening: what the first call of the latest batch cost; the next one's will cost the same, and can be paid with
@@ -93,8 +96,7 @@ class IntegrationBudget:
         grant = await self._database.spend_budget(
             self._integration_id, dict(costs), MAX_WAIT_SECONDS, _batch_id.get(), self._take_heard(costs)
         )
-        if grant.is_lost:
-            raise Stopping
+        _refuse_if_void(grant)
         if not grant.is_granted:
             self._observer.refused(self._provider, grant.limit or "")
             # no time in these words: what waits for the same is counted together, and the status says until when
@@ -123,16 +125,16 @@ class IntegrationBudget:
         )
 
     async def _wait(self, seconds: float) -> None:
-        """Wait for room that was granted; raises `Stopping` when the batch was lost in a sleep longer than that."""
+        """Wait for room that was granted; raises `Stopping` when the call is not to be made any more after it."""
         started = monotonic()
         try:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
-            if monotonic() < started + seconds + OVERSLEPT_SECONDS:
+            if seconds < LONG_WAIT_SECONDS and monotonic() < started + seconds + OVERSLEPT_SECONDS:
                 return
-            # others may have taken over meanwhile: a call that costs nothing tells
-            if not (await self._database.spend_budget(self._integration_id, {}, 0.0, _batch_id.get(), None)).is_lost:
-                return
+            # others may have taken over meanwhile, or paused it: a call that costs nothing tells
+            _refuse_if_void(await self._database.spend_budget(self._integration_id, {}, 0.0, _batch_id.get(), None))
+            return
         raise Stopping
 
     def _take_heard(self, costs: Mapping[str, int]) -> dict[str, dict[str, float]] | None:
@@ -144,3 +146,11 @@ class IntegrationBudget:
         return {
             name: {"used": each.used, "maximum": each.maximum, "age": now - each.at} for name, each in heard.items()
         }
+
+
+def _refuse_if_void(grant: Grant) -> None:
+    """Raise `Paused` or `Stopping` for a call that is not to be made at all."""
+    if grant.is_paused:
+        raise Paused
+    if grant.is_lost:
+        raise Stopping

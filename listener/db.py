@@ -25,12 +25,14 @@ class Grant:
         is_granted: the call may be made, in `wait_seconds`; otherwise there is no room before that.
         limit: the limit that makes it wait, if one does.
         is_lost: the batch that the call is for belongs to somebody else now.
+        is_paused: an operator has paused the connection.
     """
 
     is_granted: bool
     wait_seconds: float
     limit: str | None
     is_lost: bool
+    is_paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class Database(Pool):
             batch_id,
             None if observed is None else json.dumps(observed),
         )
-        return Grant(row["granted"], row["wait_seconds"], row["limit_name"], row["is_lost"])
+        return Grant(row["granted"], row["wait_seconds"], row["limit_name"], row["is_lost"], row["is_paused"])
 
     async def mark_schema_ready(self, integration_id: int, account: str, connected_version: int) -> None:
         """The CRM has the fields that hold our keys; `account` is what else is known of it (JSON text)."""

@@ -62,7 +62,7 @@ class Fenced(Refusal):
 
 
 class InvalidSettings(Refusal):
-    """CS003, CS010, CS013, CS020, CS070 to CS075: something that was written makes no sense."""
+    """Something that was written or asked for makes no sense; REFUSAL_BY_SQLSTATE lists the codes."""
 
 
 class NotYours(Refusal):
@@ -82,6 +82,12 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS021": NotYours,
     "CS030": Fenced,
     "CS031": Fenced,
+    "CS054": InvalidSettings,
+    "CS055": InvalidSettings,
+    "CS056": InvalidSettings,
+    "CS057": InvalidSettings,
+    "CS058": InvalidSettings,
+    "CS059": InvalidSettings,
     "CS070": InvalidSettings,
     "CS071": InvalidSettings,
     "CS073": InvalidSettings,

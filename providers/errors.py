@@ -108,3 +108,7 @@ class Unexpected(ProviderError):
 
 class Stopping(Exception):
     """Raised instead of a call when the daemon is shutting down; what was not sent is handed back."""
+
+
+class Paused(Stopping):
+    """An operator has paused the connection: no call is made, and what was not sent is handed back."""

@@ -101,10 +101,17 @@ grant execute on function
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
   crm_sync.try_again(bigint),
-  crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.retry_failed(bigint, text, interval, timestamptz),
   crm_sync.retry_cause(bigint, text, text, text, text, text),
   crm_sync.sync_now(bigint),
-  crm_sync.manual_sync(uuid, uuid[])
+  crm_sync.manual_sync(uuid, uuid[]),
+  crm_sync.pause_all(text, text, text),
+  crm_sync.resume_all(text, text),
+  crm_sync.cancel(bigint, uuid, bigint[], text, boolean),
+  crm_sync.reprioritize(integer, bigint, uuid, bigint[]),
+  crm_sync.backfill(bigint, jsonb, integer, uuid),
+  crm_sync.resync(uuid, bigint),
+  crm_sync.purge_now(interval, bigint, integer)
 to crm_sync_daemon;
 -- the life of a token, keys, the fence
 grant execute on function
@@ -158,6 +165,10 @@ grant execute on function
   crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb)
 to crm_sync_console;
 
+-- what is wrong, for those who see all organizations
+grant execute on function crm_sync.diagnose(), crm_sync.diagnose_work(), crm_sync.diagnose_catalog(), crm_sync.diagnose_server()
+to crm_sync_reader, crm_sync_daemon;
+
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
@@ -167,7 +178,7 @@ grant execute on function
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
 to crm_sync_reader, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
-  crm_sync.orphans, crm_sync.routes, crm_sync.samples, crm_sync.fence
+  crm_sync.orphans, crm_sync.routes, crm_sync.samples, crm_sync.fence, crm_sync.pauses
 to crm_sync_reader;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to crm_sync_reader;
 grant select (
@@ -183,7 +194,7 @@ grant execute on function
   crm_sync.contacts_by_id(uuid[]), crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
 to authenticated;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures to authenticated;
-grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields, crm_sync.samples to authenticated;
+grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields, crm_sync.samples, crm_sync.pauses to authenticated;
 grant select, insert, update, delete on crm_sync.intent_rules to authenticated;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to authenticated;
 grant insert (organization_id, provider_id, name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
@@ -195,10 +206,16 @@ grant execute on function
   crm_sync.resume(bigint),
   crm_sync.try_again(bigint),
   crm_sync.adopt_account(bigint, boolean),
-  crm_sync.retry_failed(bigint, text, interval),
+  crm_sync.retry_failed(bigint, text, interval, timestamptz),
   crm_sync.retry_cause(bigint, text, text, text, text, text),
   crm_sync.sync_now(bigint),
-  crm_sync.manual_sync(uuid, uuid[])
+  crm_sync.manual_sync(uuid, uuid[]),
+  crm_sync.pause_all(text, text, text),
+  crm_sync.resume_all(text, text),
+  crm_sync.cancel(bigint, uuid, bigint[], text, boolean),
+  crm_sync.reprioritize(integer, bigint, uuid, bigint[]),
+  crm_sync.backfill(bigint, jsonb, integer, uuid),
+  crm_sync.resync(uuid, bigint)
 to authenticated;
 do $$
 declare

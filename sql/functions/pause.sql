@@ -3,18 +3,9 @@ language plpgsql
 security definer
 set search_path = ''
 as $$
-declare
-  v_integration public.user_integrations := crm_sync.require_integration(p_integration_id);
 begin
-  update crm_sync.lanes as l
-  set paused_at = now(), paused_by = crm_sync.caller_name()
-  where l.integration_id = p_integration_id and l.paused_at is null;
-  if found then
-    insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)
-    values (v_integration.organization_id, p_integration_id, 'connection', 'info', 'Paused', 'Paused by ' || crm_sync.caller_name());
-    return true;
-  end if;
-  return false;
+  perform crm_sync.require_integration(p_integration_id);
+  return crm_sync.pause_all('integration', p_integration_id::text) > 0;
 end;
 $$;
-comment on function crm_sync.pause(bigint) is 'Operator: stops work on a connection; its rows wait. False: it was paused already.';
+comment on function crm_sync.pause(bigint) is 'Operator: stops work on a connection before the next request; its rows wait. False: it was paused already.';

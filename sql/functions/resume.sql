@@ -4,18 +4,23 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_integration public.user_integrations := crm_sync.require_integration(p_integration_id);
+  v_pause crm_sync.pauses;
 begin
-  update crm_sync.lanes as l
-  set paused_at = null, paused_by = null
-  where l.integration_id = p_integration_id and l.paused_at is not null;
-  if found then
-    insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)
-    values (v_integration.organization_id, p_integration_id, 'connection', 'info', 'Resumed', 'Resumed by ' || crm_sync.caller_name());
-    perform crm_sync.ring();
+  perform crm_sync.require_integration(p_integration_id);
+  if crm_sync.resume_all('integration', p_integration_id::text) > 0 then
     return true;
+  end if;
+  select p.* into v_pause
+  from public.user_integrations as i
+  cross join lateral crm_sync.find_pause(i.organization_id, i.id, i.provider_id) as p
+  where i.id = p_integration_id;
+  if found then
+    raise exception using errcode = 'CS055',
+      message = format('the connection stays paused: %s paused %s%s', v_pause.paused_by,
+        case v_pause.scope when 'everything' then 'everything' else format('the %s %s', v_pause.scope, v_pause.key) end, coalesce(': ' || v_pause.reason, '')),
+      hint = format('Whoever may lift that: select crm_sync.resume_all(%L%s).', v_pause.scope, coalesce(format(', %L', nullif(v_pause.key, '')), ''));
   end if;
   return false;
 end;
 $$;
-comment on function crm_sync.resume(bigint) is 'Operator: goes on with a paused connection at once. False: it was not paused.';
+comment on function crm_sync.resume(bigint) is 'Operator: goes on with a paused connection at once. False: it was not paused. Raises CS055 where a wider pause holds it.';

@@ -6,7 +6,7 @@
 create or replace function crm_sync.spend_budget(
   p_integration_id bigint, p_costs jsonb, p_max_wait interval default '5 seconds', p_batch_id bigint default null, p_observed jsonb default null
 )
-returns table (granted boolean, wait_seconds double precision, limit_name text, is_lost boolean)
+returns table (granted boolean, wait_seconds double precision, limit_name text, is_lost boolean, is_paused boolean)
 language plpgsql
 security definer
 set search_path = ''
@@ -15,6 +15,7 @@ declare
   v_now timestamptz;
   v_today date;
   v_organization_id uuid;
+  v_is_paused boolean;
   v_limits jsonb;
   v_budgets crm_sync.budgets[];
   v_verdict record;
@@ -23,11 +24,12 @@ declare
 begin
   perform pg_catalog.set_config('synchronous_commit', 'off', true); -- the price of a crash is a few calls
   if p_batch_id is not null and not exists (select from crm_sync.batches as b where b.id = p_batch_id) then
-    return query select false, 0::double precision, null::text, true; -- somebody else works on these rows now
+    return query select false, 0::double precision, null::text, true, false; -- somebody else works on these rows now
     return;
   end if;
-  select i.organization_id, coalesce(l.of_costs, '{}') into v_organization_id, v_limits
+  select i.organization_id, coalesce(l.of_costs, '{}'), n.paused_at is not null into v_organization_id, v_limits, v_is_paused
   from public.user_integrations as i
+  left join crm_sync.lanes as n on n.organization_id = i.organization_id and n.integration_id = i.id
   join public.integration_providers as p on p.id = i.provider_id
   cross join lateral (
     select jsonb_object_agg(c.key, d.limit_) as of_costs
@@ -37,8 +39,13 @@ begin
   ) as l
   where i.id = p_integration_id
     and (current_setting('role', true) is distinct from 'crm_sync_console' or crm_sync.caller_may_manage(i.organization_id));
+  if v_is_paused then
+    -- also for whoever holds a batch, or knows of no pauses: it hands back what it has not sent
+    return query select false, 0::double precision, null::text, true, true;
+    return;
+  end if;
   if v_organization_id is null or v_limits = '{}' then
-    return query select true, 0::double precision, null::text, false; -- the CRM has no such limits
+    return query select true, 0::double precision, null::text, false, false; -- the CRM has no such limits
     return;
   end if;
 
@@ -102,7 +109,7 @@ begin
   v_wait := v_verdict.wait;
   v_slowest := case when v_wait > interval '0' then v_verdict.name end;
   if v_verdict.is_refused then
-    return query select false, extract(epoch from v_wait)::double precision, v_slowest, false;
+    return query select false, extract(epoch from v_wait)::double precision, v_slowest, false, false;
     return;
   end if;
 
@@ -122,8 +129,8 @@ begin
     from jsonb_each(v_limits) as l
   ) as a
   where b.organization_id = v_organization_id and b.integration_id = p_integration_id and b.name = a.name;
-  return query select true, extract(epoch from v_wait)::double precision, v_slowest, false;
+  return query select true, extract(epoch from v_wait)::double precision, v_slowest, false, false;
 end;
 $$;
 comment on function crm_sync.spend_budget(bigint, jsonb, interval, bigint, jsonb) is
-  'Worker: takes what a call costs of each rate limit, for all daemons together: granted after so many seconds, or refused because that is more than the given wait, a day''s share is spent, or the batch was lost.';
+  'Worker: takes what a call costs of each rate limit, for all daemons together: granted after so many seconds, or refused because that is more than the given wait, a day''s share is spent, the batch was lost, or the connection is paused.';

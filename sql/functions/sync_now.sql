@@ -4,10 +4,9 @@ security definer
 set search_path = ''
 as $$
 declare
-  v_integration public.user_integrations := crm_sync.require_integration(p_integration_id);
-  v_count bigint;
+  v_integration public.user_integrations := crm_sync.begin_action(p_integration_id);
+  v_forward record;
 begin
-  perform from crm_sync.lanes as l where l.integration_id = p_integration_id for no key update;
   with deferred as (
     select q.organization_id, q.id
     from public.sync_queue as q
@@ -20,19 +19,17 @@ begin
     set next_attempt_at = null
     from deferred as d
     where q.organization_id = d.organization_id and q.id = d.id and q.completed_at is null and q.batch_id is null
-    returning q.id
+    returning q.id, q.priority
   )
-  select count(*) into v_count from forward;
+  select count(*) as rows, array_agg(f.id) as ids, array_agg(f.priority) as priorities into v_forward from forward as f;
   -- a CRM that was down is asked at once whether it is back; one that asked us to slow down is not
   update crm_sync.lanes as l
-  set look_behind_at = '-infinity', search_all_at = '-infinity',
-    parked_until = case when l.parked_kind = 'unavailable' then now() else l.parked_until end
+  set search_all_at = '-infinity', parked_until = case when l.parked_kind = 'unavailable' then now() else l.parked_until end
   where l.integration_id = p_integration_id;
-  insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)
-  values (v_integration.organization_id, p_integration_id, 'connection', 'info', 'Sync asked for',
-    format('%s waiting row(s) brought forward by %s', v_count, crm_sync.caller_name()));
+  perform crm_sync.end_action(v_integration, 'Sync asked for',
+    format('%s waiting row(s) brought forward by %s', v_forward.rows, crm_sync.caller_name()), v_forward.ids, v_forward.priorities);
   perform crm_sync.ring();
-  return v_count;
+  return v_forward.rows;
 end;
 $$;
 comment on function crm_sync.sync_now(bigint) is

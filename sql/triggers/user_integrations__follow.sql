@@ -6,8 +6,16 @@ as $$
 begin
   if tg_op = 'DELETE' then
     delete from public.sync_queue as q where q.organization_id = old.organization_id and q.integration_id = old.id;
+    delete from crm_sync.pauses as p
+    where (p.scope = 'integration' and p.key = old.id::text)
+      or (p.scope = 'organization' and p.key = old.organization_id::text
+        and not exists (select from public.organizations as o where o.id = old.organization_id));
   elsif tg_op = 'INSERT' then
-    insert into crm_sync.lanes (organization_id, integration_id, connected_at) values (new.organization_id, new.id, clock_timestamp());
+    lock table crm_sync.pauses in row share mode; -- whoever pauses waits for us and finds the lane, or we find the pause
+    insert into crm_sync.lanes (organization_id, integration_id, connected_at, paused_at, paused_by, paused_scope, paused_reason)
+    select new.organization_id, new.id, clock_timestamp(), p.paused_at, p.paused_by, p.scope, p.reason
+    from (select) as one
+    left join lateral crm_sync.find_pause(new.organization_id, new.id, new.provider_id) as p on true;
   elsif new.sync_frequency <> old.sync_frequency then
     -- what waits for a slot of the old frequency goes by the new one; what is ready now may be below the lane's floors
     update crm_sync.lanes as l set look_behind_at = '-infinity', search_all_at = '-infinity' where l.integration_id = new.id;
@@ -33,7 +41,7 @@ begin
   return null;
 end;
 $$;
-comment on function crm_sync.user_integrations__follow() is 'Trigger: opens the lane of a new connection, resumes one that was connected again, moves what waits for a slot, clears the queue of one that is deleted.';
+comment on function crm_sync.user_integrations__follow() is 'Trigger: opens the lane of a new connection (paused, if its organization, its CRM or everything is), resumes one that was connected again, moves what waits for a slot, clears the queue of one that is deleted.';
 
 create or replace trigger crm_sync_follow
 after insert or update of status, credentials, sync_frequency or delete on public.user_integrations

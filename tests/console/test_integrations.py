@@ -140,6 +140,12 @@ async def test_a_test_says_whose_account_it_is_and_refreshes_what_has_expired(sh
     assert answer.json()["account"]["id"] == str(tenant.account.number)
     by_page = await ada.browser.act(f"/integrations/{tenant.integration}/test")
     assert str(tenant.account.number) in by_page.headers["hx-trigger"]
+    console.house.connection.execute("select crm_sync.pause_all('provider', 'hubspot')")
+    paused = (await ada.browser.ask("/api/integrations/hubspot/test")).json()
+    assert (paused["ok"], paused["error"]) == (False, "paused")
+    resumed = await ada.browser.act(f"/integrations/{tenant.integration}/resume")
+    assert "stays paused" in resumed.text + resumed.headers.get("hx-trigger", "")
+    console.house.connection.execute("select crm_sync.resume_all('provider', 'hubspot')")
     shop.crm.end_tokens(tenant.account.number, "revoke")
     refused = (await ada.browser.ask("/api/integrations/hubspot/test")).json()
     assert (refused["ok"], refused["error"]) == (False, "unauthorized")

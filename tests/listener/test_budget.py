@@ -9,7 +9,7 @@ import pytest
 
 from listener.budget import IntegrationBudget, on_behalf_of
 from listener.db import Database, Grant
-from providers.errors import RateLimited, Stopping
+from providers.errors import Paused, RateLimited, Stopping
 
 Asked = tuple[dict[str, int], int | None, dict[str, dict[str, float]] | None]
 
@@ -96,6 +96,27 @@ async def test_no_call_is_made_for_a_batch_that_is_lost(budget: IntegrationBudge
     database_.grant = Grant(False, 0.0, None, True)
     with pytest.raises(Stopping):
         await budget.spend({"core": 1})
+
+
+async def test_no_call_is_made_for_a_connection_that_is_paused(
+    budget: IntegrationBudget, database_: FakeDatabase
+) -> None:
+    database_.grant = Grant(False, 0.0, None, True, True)
+    with pytest.raises(Paused):
+        await budget.spend({"core": 1})
+
+
+@pytest.mark.parametrize(("wait", "asked"), [(0.02, 1), (0.12, 2)])
+async def test_after_a_long_wait_it_asks_again_whether_the_call_may_be_made(
+    budget: IntegrationBudget, database_: FakeDatabase, wait: float, asked: int
+) -> None:
+    database_.grant = Grant(True, wait, "core", False)
+    await budget.spend({"core": 1})
+    assert len(database_.asked) == asked
+    database_.again = Grant(False, 0.0, None, True, True)
+    if asked == 2:
+        with pytest.raises(Paused):
+            await budget.spend({"core": 1})
 
 
 async def test_a_shutdown_ends_the_wait_for_room(

@@ -157,8 +157,9 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     assert allowed("anon") == allowed("crm_sync_producer") == set()
     linking = {"is_web_url", "record_url"}
     alarming = {"current_conditions"}  # what the view of conditions is made of
+    diagnosing = {"diagnose", "diagnose_work", "diagnose_catalog", "diagnose_server"}
     reading = explaining | linking | alarming | {"connection_state"}
-    assert allowed("crm_sync_reader") == reading
+    assert allowed("crm_sync_reader") == reading | diagnosing
     starting = {"schema_version", "verify_key", "check_fence"}
     testing = {
         "open_credentials",
@@ -184,6 +185,12 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
         "manual_sync",
         "acknowledge",
         "set_alert_rule",
+        "pause_all",
+        "resume_all",
+        "cancel",
+        "reprioritize",
+        "backfill",
+        "resync",
     }
     daemon = allowed("crm_sync_daemon")
     assert {"claim_batch", "finish_batch", "open_credentials"} <= daemon

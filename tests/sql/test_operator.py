@@ -49,7 +49,9 @@ def test_a_batch_under_way_when_its_connection_is_paused_is_settled(
     assert daemon.try_claim() is None
 
 
-@pytest.mark.parametrize("call", ["pause(%s)", "resume(%s)", "retry_failed(%s)"])
+@pytest.mark.parametrize(
+    "call", ["pause(%s)", "resume(%s)", "sync_now(%s)", "cancel(%s, p_all => true)", "try_again(%s)"]
+)
 def test_what_is_not_yours_and_what_does_not_exist_get_the_same_answer(
     house: House, organization: UUID, integration: int, call: str
 ) -> None:

@@ -1,0 +1,68 @@
+-- What the catalogs and the statistics tell: read, never counted.
+create or replace function crm_sync.diagnose_catalog()
+returns table (severity text, area text, subject text, finding text, what_to_do text, integration_id bigint, organization_id uuid)
+language sql stable
+security definer
+set search_path = ''
+set jit = off
+as $$
+  with indexes as (
+    select e.schema_name, e.index_name, c.oid, i.indisvalid and i.indisready as is_valid
+    from crm_sync.expected_indexes() as e
+    left join pg_catalog.pg_class as c on c.relname = e.index_name and c.relnamespace = to_regnamespace(e.schema_name) and c.relkind in ('i', 'I')
+    left join pg_catalog.pg_index as i on i.indexrelid = c.oid
+  ),
+  tables as (
+    select c.oid, c.oid::regclass::text as name, c.reloptions, s.n_live_tup, s.n_dead_tup, greatest(s.last_autovacuum, s.last_vacuum) as vacuumed_at
+    from pg_catalog.pg_class as c
+    left join pg_catalog.pg_stat_all_tables as s on s.relid = c.oid
+    where c.relkind = 'r' and (
+      c.relnamespace = 'crm_sync'::regnamespace or c.oid in ('public.sync_queue'::regclass, 'public.contact_sync_mappings'::regclass, 'public.user_integrations'::regclass)
+    )
+  )
+  select 'error', 'indexes', x.schema_name || '.' || x.index_name,
+    case when x.oid is null then 'the index is missing' else 'the index is invalid: nothing is found by it' end,
+    case when x.oid is null then 'Make it as its migration in sql/migrations does, with create index concurrently.'
+      else format('reindex index concurrently %I.%I', x.schema_name, x.index_name) end,
+    null::bigint, null::uuid
+  from indexes as x
+  where x.is_valid is not true
+  union all
+  select 'warning', 'vacuum', t.name,
+    format('%s dead rows beside %s live ones; last vacuumed %s', t.n_dead_tup, t.n_live_tup, coalesce(to_char(t.vacuumed_at at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"'), 'never')),
+    'Look what holds the vacuum up (area sessions), then: vacuum (analyze) ' || t.name,
+    null, null
+  from tables as t
+  where t.n_dead_tup > 20000 and t.n_dead_tup > 0.3 * t.n_live_tup
+  union all
+  select 'error', 'vacuum', t.name, 'autovacuum is switched off for this table', format('alter table %s reset (autovacuum_enabled)', t.name), null, null
+  from tables as t
+  where exists (select from unnest(t.reloptions) as o where o ~* '^autovacuum_enabled=(false|off|no|0)$')
+  union all
+  select 'error', 'vacuum', s.name,
+    format('%s is off: %s', s.name, case s.name when 'autovacuum' then 'dead rows pile up until claims are slow' else 'autovacuum does not know what has changed' end),
+    format('alter system set %s = on; select pg_reload_conf()', s.name), null, null
+  from unnest(array['autovacuum', 'track_counts']) as s (name)
+  where current_setting(s.name) = 'off'
+  union all
+  select 'warning', 'vacuum', d.datname, format('the oldest row is %s transactions old; at 2 billion the server stops writing', pg_catalog.age(d.datfrozenxid)),
+    'Look what holds the vacuum up (area sessions), then: vacuum (freeze)', null, null
+  from pg_catalog.pg_database as d
+  where d.datname = current_database() and pg_catalog.age(d.datfrozenxid) > 1000000000
+  union all
+  select 'warning', 'log', 'sync_activity_logs', format('there is no partition for %s', to_char(d.day, 'YYYY-MM-DD')),
+    'A running daemon makes them a week ahead; by hand: select crm_sync.make_log_partitions()', null, null
+  from (select now() as day union all select now() + interval '1 day') as d
+  where not exists (select from crm_sync.log_partitions() as p where p.begins_at <= d.day and p.ends_at > d.day)
+  union all
+  select 'info', 'log', 'sync_activity_logs_default', 'entries of a time that had no partition lie in the default one',
+    'Nothing: they are deleted when they are past retain_logs of crm_sync.config.', null, null
+  where exists (select from public.sync_activity_logs_default)
+  union all
+  select 'info', 'versions', e.extname, format('version %s is installed, %s is there', e.extversion, a.default_version),
+    format('alter extension %I update', e.extname), null, null
+  from pg_catalog.pg_extension as e
+  join pg_catalog.pg_available_extensions as a on a.name = e.extname and a.default_version <> e.extversion
+  where e.extname = 'pgcrypto'
+$$;
+comment on function crm_sync.diagnose_catalog() is 'Reader: the part of crm_sync.diagnose() about indexes, vacuum, the log''s partitions and extensions.';

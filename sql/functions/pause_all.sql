@@ -1,0 +1,32 @@
+create or replace function crm_sync.pause_all(p_scope text, p_key text default null, p_reason text default null) returns integer
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  v_key text := crm_sync.pause_key(p_scope, p_key);
+  v_reason text := nullif(left(btrim(p_reason), 500), '');
+  v_ids bigint[];
+  v_was record;
+begin
+  -- keeps two who pause apart, and connections that are being made: each sees what the other has done
+  lock table crm_sync.pauses in exclusive mode;
+  insert into crm_sync.pauses (scope, key, paused_by, reason) values (p_scope, v_key, crm_sync.caller_name(), v_reason) on conflict do nothing;
+  if not found then
+    select p.paused_by, p.paused_at into v_was from crm_sync.pauses as p where p.scope = p_scope and p.key = v_key;
+    raise notice 'it has been paused already, by % since %', v_was.paused_by, v_was.paused_at;
+    return 0;
+  end if;
+  v_ids := array(select crm_sync.paused_integrations(p_scope, v_key));
+  perform crm_sync.settle_pauses(v_ids);
+  insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)
+  select i.organization_id, i.id, 'connection', 'info', 'Paused',
+    case when p_scope = 'integration' then '' else concat_ws(' ', initcap(p_scope), nullif(v_key, '')) || ': ' end
+      || case when p_scope = 'integration' then 'Paused by ' else 'paused by ' end || crm_sync.caller_name() || coalesce(': ' || v_reason, '')
+  from public.user_integrations as i
+  where i.id = any (v_ids);
+  return cardinality(v_ids);
+end;
+$$;
+comment on function crm_sync.pause_all(text, text, text) is
+  'Operator: stops work before the next request, also of batches that are under way, on an integration, an organization, a provider or everything; what waits stays, tokens are kept alive. Returns how many connections that concerns, 0 where it was paused already.';
