@@ -62,11 +62,11 @@ class Fenced(Refusal):
 
 
 class InvalidSettings(Refusal):
-    """CS003, CS010, CS013, CS020: something that was written makes no sense."""
+    """CS003, CS010, CS013, CS020, CS060, CS062: something that was written makes no sense."""
 
 
 class NotYours(Refusal):
-    """CS021: the object does not exist or belongs to somebody else."""
+    """CS021, CS061: the object does not exist or belongs to somebody else."""
 
 
 REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
@@ -80,6 +80,9 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS013": InvalidSettings,
     "CS020": InvalidSettings,
     "CS021": NotYours,
+    "CS060": InvalidSettings,
+    "CS061": NotYours,
+    "CS062": InvalidSettings,
     "CS030": Fenced,
     "CS031": Fenced,
     "CS090": SchemaTooOld,

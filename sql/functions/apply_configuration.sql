@@ -66,7 +66,7 @@ begin
     exception when others then
       get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_hint = pg_exception_hint;
       raise exception using
-        errcode = case when v_state like 'CS%' then v_state when v_state ~ '^(22|23)' then 'CS063' else v_state end,
+        errcode = case when v_state like 'CS%' then v_state when v_state ~ '^(22|23)' then 'CS062' else v_state end,
         message = v.path || case when v_message ~ '^(sync_settings|field_mappings|sync_filters|name)(:| )' then '.' else ': ' end || v_message,
         hint = coalesce(nullif(v_hint, ''), 'Nothing was changed.');
     end;

@@ -53,7 +53,7 @@ begin
       begin
         v_named := v_named || jsonb_build_object(v.name, to_jsonb(jsonb_populate_record(v_config, jsonb_build_object(v.name, v.named))) -> v.name);
       exception when data_exception then
-        raise exception using errcode = 'CS063', message = format('config.%s: %s', v.name, sqlerrm), hint = 'Nothing was changed.';
+        raise exception using errcode = 'CS062', message = format('config.%s: %s', v.name, sqlerrm), hint = 'Nothing was changed.';
       end;
     end loop;
     return query select 2, 'config', null::uuid, 'config', null::bigint, 'config', to_jsonb(v_config) - 'is_only', (to_jsonb(v_config) - 'is_only') || v_named;

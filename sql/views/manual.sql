@@ -5,13 +5,14 @@ create or replace view crm_sync.manual with (security_invoker = true) as
 with relations as materialized (
   select c.oid, c.relname, c.relkind, c.relacl, n.nspname, format('%s.%s', n.nspname, c.relname) as object, obj_description(c.oid, 'pg_class') as comment,
     case when c.relkind = 'v' then coalesce(substring(obj_description(c.oid, 'pg_class') from '^([A-Z][a-z]+): '), 'Reader')
-      when has_any_column_privilege('crm_sync_reader', c.oid, 'select') then 'Reader' else 'Worker' end as mark
+      when has_any_column_privilege('crm_sync_reader', c.oid, 'select') then 'Reader' else 'Worker' end as mark,
+    c.relkind = 'v' or has_table_privilege('crm_sync_reader', c.oid, 'select') as is_shared
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where n.nspname in ('crm_sync', 'public') and c.relkind in ('r', 'p', 'v') and not c.relispartition
     and (n.nspname = 'crm_sync' or pg_catalog.pg_get_userbyid(c.relowner) = 'crm_sync_owner')
 ),
-objects as (
+objects as materialized (
   select n.nspname::text as object, 'schema' as kind, 'Reader' as mark, null::text as arguments, null::text as returns,
     obj_description(n.oid, 'pg_namespace') as comment, n.nspacl as rights, 1 as place
   from pg_catalog.pg_namespace as n
@@ -24,11 +25,13 @@ objects as (
   from pg_catalog.pg_roles as r
   where r.rolname in ('crm_sync_owner', 'crm_sync_daemon', 'crm_sync_producer', 'crm_sync_reader', 'crm_sync_console')
   union all
-  select r.object, case when r.relkind = 'v' then 'view' else 'table' end, r.mark, null, null, r.comment, r.relacl, case when r.relkind = 'v' then 4 else 3 end
+  select r.object, case when r.relkind = 'v' then 'view' else 'table' end, r.mark, null, null, r.comment,
+    r.relacl || array(select u.right_of_column from pg_catalog.pg_attribute as a cross join unnest(a.attacl) as u (right_of_column) where a.attrelid = r.oid and a.attacl is not null),
+    case when r.relkind = 'v' then 4 else 3 end
   from relations as r
   union all
   select r.object || '.' || a.attname, 'column',
-    case when r.relkind = 'v' then r.mark when has_column_privilege('crm_sync_reader', r.oid, a.attnum, 'select') then 'Reader' else 'Worker' end,
+    case when r.relkind = 'v' or a.attacl is null and r.is_shared then r.mark when a.attacl::text ~ '[{,]crm_sync_reader=' then 'Reader' else 'Worker' end,
     null, pg_catalog.format_type(a.atttypid, a.atttypmod) || case when a.attnotnull then ' not null' else '' end, col_description(r.oid, a.attnum), r.relacl || a.attacl, 5
   from relations as r
   join pg_catalog.pg_attribute as a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
@@ -73,16 +76,23 @@ objects as (
   from pg_catalog.pg_type as t
   join pg_catalog.pg_class as c on c.oid = t.typrelid and c.relkind = 'c'
   where t.typnamespace = 'crm_sync'::regnamespace
+),
+rights as (
+  -- few are the combinations of rights, many the objects
+  select a.rights, a.is_column, array(
+    select distinct pg_catalog.pg_get_userbyid(g.grantee)::text
+    from pg_catalog.aclexplode(a.rights::aclitem[]) as g
+    where g.grantee <> 0 and pg_catalog.pg_get_userbyid(g.grantee) <> 'crm_sync_owner'
+      and not (a.is_column and g.privilege_type in ('DELETE', 'TRUNCATE', 'TRIGGER', 'MAINTAIN'))
+    order by 1
+  ) as used_by
+  from (select distinct o.rights::text as rights, o.kind = 'column' as is_column from objects as o where o.rights is not null) as a
 )
 select o.object, o.kind, o.mark, o.arguments, o.returns,
   regexp_replace(o.comment, '^(Worker|Operator|Reader|Trigger|Console): ', '') as comment,
-  array(
-    select distinct pg_catalog.pg_get_userbyid(g.grantee)::text
-    from pg_catalog.aclexplode(o.rights) as g
-    where g.grantee <> 0 and pg_catalog.pg_get_userbyid(g.grantee) <> 'crm_sync_owner'
-    order by 1
-  ) as used_by
+  coalesce(r.used_by, '{}') as used_by
 from objects as o
+left join rights as r on r.rights = o.rights::text and r.is_column = (o.kind = 'column')
 order by o.place, o.object, o.arguments;
 comment on view crm_sync.manual is 'Reader: every object of pg-crm-sync with what it is for, for whom, how it is called and who may use it.';
 comment on column crm_sync.manual.object is 'Its name; of a trigger, policy or constraint also what it is on.';
