@@ -23,8 +23,8 @@ from ruamel.yaml.representer import SafeRepresenter
 from listener.errors import InvalidSettings
 
 HEAD = """\
-# The settings of pg-crm-sync. What this file names is made so, what it does not name stays as it is (--prune: goes back to
-# its default). No secrets: CRMs are connected by crm-sync connect.
+# The settings of pg-crm-sync. What this file names is made so, what it does not name stays as it is (with --prune it
+# goes back to its default). No secrets: CRMs are connected by crm-sync connect.
 #   crm-sync config diff FILE        what would change
 #   crm-sync config apply FILE       change it, all or nothing
 """
@@ -146,7 +146,7 @@ def render(document: str) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.allow_unicode = True
     yaml.width = 1000
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -156,9 +156,15 @@ def render(document: str) -> str:
     for key, name in names.items():
         words = " ".join("".join(letter if letter.isprintable() else " " for letter in name or "").split())
         if words:
-            commented = f"  # {words}\n  {key}:"
-            organizations = re.sub(rf"^  {key}:", lambda _, text=commented: text, organizations, count=1, flags=re.M)
+            organizations = _above(organizations, f"  {key}:", f"  # {words}")
     return HEAD + head + between + organizations
+
+
+def _above(text: str, line: str, comment: str) -> str:
+    """The text with a comment above the line that is there once."""
+    lines = text.split("\n")
+    place = next(number for number, each in enumerate(lines) if each.startswith(line))
+    return "\n".join([*lines[:place], comment, *lines[place:]])
 
 
 def to_json(value: Any) -> str:

@@ -1,7 +1,7 @@
 """All settings as one document: what there is, what another document would change, and the change itself.
 
-A document travels as JSON text, so that no number is rounded on the way. What it may hold and what it means is decided by
-`crm_sync.configuration()`, `configuration_difference()` and `apply_configuration()`.
+A document travels as JSON text, so that no number is rounded on the way. What it may hold and what it means is decided
+by `crm_sync.configuration()`, `configuration_difference()` and `apply_configuration()`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 NAME = "crm-sync config"
 LOCK_SECONDS = 10
@@ -74,7 +75,8 @@ def _changes(connection: psycopg.Connection, function: str, document: str, prune
 def _become(connection: psycopg.Connection, role: str, what: str) -> None:
     """Take the role where its rights are not at hand already: who did it stays in the audit either way."""
     row = connection.execute(
-        "select pg_catalog.pg_has_role(r.rolname, 'usage'), pg_catalog.pg_has_role(r.rolname, 'member'), current_user, r.rolname "
+        "select pg_catalog.pg_has_role(r.rolname, 'usage'), pg_catalog.pg_has_role(r.rolname, 'member'), "
+        "current_user, r.rolname "
         "from pg_catalog.pg_roles as r where r.rolname in (%s, 'crm_sync_owner') order by 2 desc, r.rolname = %s desc",
         [role, role],
     ).fetchone()
@@ -84,4 +86,4 @@ def _become(connection: psycopg.Connection, role: str, what: str) -> None:
     if not is_member:
         raise LacksRight(f"{login} may not {what}. It needs: grant {role} to {login}")
     if not is_at_hand:
-        connection.execute(psycopg.sql.SQL("set local role {}").format(psycopg.sql.Identifier(found)))
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(found)))
