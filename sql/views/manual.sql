@@ -4,7 +4,7 @@
 create or replace view crm_sync.manual with (security_invoker = true) as
 with relations as materialized (
   select c.oid, c.relname, c.relkind, c.relacl, n.nspname, format('%s.%s', n.nspname, c.relname) as object, obj_description(c.oid, 'pg_class') as comment,
-    case when c.relkind = 'v' then coalesce(substring(obj_description(c.oid, 'pg_class') from '^([A-Z][a-z]+): '), 'Reader')
+    case when c.relkind = 'v' then split_part(obj_description(c.oid, 'pg_class'), ':', 1)
       when has_any_column_privilege('crm_sync_reader', c.oid, 'select') then 'Reader' else 'Worker' end as mark,
     c.relkind = 'v' or has_table_privilege('crm_sync_reader', c.oid, 'select') as is_shared
   from pg_catalog.pg_class as c
@@ -36,9 +36,10 @@ objects as materialized (
   from relations as r
   join pg_catalog.pg_attribute as a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
   union all
-  select format('crm_sync.%s', p.proname), 'function', substring(obj_description(p.oid, 'pg_proc') from '^([A-Z][a-z]+): '),
-    pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid), obj_description(p.oid, 'pg_proc'), p.proacl, 6
+  select format('crm_sync.%s', p.proname), 'function', split_part(d.description, ':', 1),
+    pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid), d.description, p.proacl, 6
   from pg_catalog.pg_proc as p
+  left join pg_catalog.pg_description as d on d.objoid = p.oid and d.classoid = 'pg_catalog.pg_proc'::regclass and d.objsubid = 0
   where p.pronamespace = 'crm_sync'::regnamespace
   union all
   select format('%s on %s', t.tgname, t.tgrelid::regclass), 'trigger', 'Trigger',
@@ -65,7 +66,7 @@ objects as materialized (
     null, obj_description(o.oid, 'pg_policy'), null, 10
   from pg_catalog.pg_policy as o
   join pg_catalog.pg_class as c on c.oid = o.polrelid and not c.relispartition
-  cross join lateral (select array(select r.rolname from pg_catalog.pg_roles as r where r.oid = any (o.polroles) order by r.rolname) as roles) as v
+  cross join lateral (select array(select r.rolname from pg_catalog.pg_roles as r where r.oid = any (o.polroles) order by r.rolname) as roles offset 0) as v
   where o.polrelid in (select r.oid from relations as r) or o.polname like 'crm\_sync\_%'
   union all
   select format('crm_sync.%s', c.relname), 'sequence', 'Worker', null, null, obj_description(c.oid, 'pg_class'), c.relacl, 11
