@@ -111,12 +111,17 @@ class _Representer(SafeRepresenter):
     def ignore_aliases(self, _data: Any) -> bool:
         return True
 
+    def represent_str(self, data: str) -> Any:
+        # a line end of any kind, or what nobody sees: escaped, in quotes
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if data.isprintable() else '"')
+
     def represent_decimal(self, data: Decimal) -> Any:
         text = format(data, "f")
         return self.represent_scalar("tag:yaml.org,2002:float", text if "." in text else text + ".0")
 
 
 _Representer.add_representer(Decimal, _Representer.represent_decimal)
+_Representer.add_representer(str, _Representer.represent_str)
 
 
 def parse(text: str) -> str:
