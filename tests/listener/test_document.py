@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +85,15 @@ def test_words_are_texts_and_numbers_keep_their_digits() -> None:
         "a": "no", "b": "on", "c": "2026-11-23", "d": Decimal("0.10000000000000000000001"), "e": "14 days",
         "f": [1], "h": [1], "i": 12,
     }  # fmt: skip
+
+
+def test_the_example_of_the_documentation_is_read() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "settings.md").read_text()
+    example = page[page.index("    version: 1\n") :].partition("\n\n")[0]
+    found = read(textwrap.dedent(example))
+    assert found["intent_rules"] == {"objection": None}
+    (organization,) = found["organizations"].values()
+    assert organization["connections"]["hubspot/default"]["sync_settings"] == {"deal_amount": 2000}
 
 
 @pytest.mark.parametrize(

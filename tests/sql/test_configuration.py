@@ -28,12 +28,12 @@ def exported(house: House, organization: UUID | None = None) -> dict[str, Any]:
 
 def difference(house: House, document: dict[str, Any], *, prune: bool = False) -> list[Row]:
     query = "select * from crm_sync.configuration_difference(%s, %s)"
-    return house.connection.execute(query, [json.dumps(document), prune]).fetchall()  # type: ignore[return-value]
+    return house.connection.execute(query, [json.dumps(document), prune]).fetchall()
 
 
 def apply(house: House, document: dict[str, Any], *, prune: bool = False) -> list[Row]:
     query = "select * from crm_sync.apply_configuration(%s, %s)"
-    return house.connection.execute(query, [json.dumps(document), prune]).fetchall()  # type: ignore[return-value]
+    return house.connection.execute(query, [json.dumps(document), prune]).fetchall()
 
 
 def of(organization: UUID, **connection: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""crm_sync.transitions is true: the queue is watched while it goes every way there is, and what was seen is compared."""
+"""crm_sync.transitions is true: the queue is watched while it goes every way there is, and then compared."""
 
 from __future__ import annotations
 
@@ -33,12 +33,16 @@ begin
   );
   if v_functions[2] is not null and (tg_op <> 'UPDATE' or old.status <> new.status) then
     insert into observed values (
-      case when tg_op = 'INSERT' then '*' else old.status end, case when tg_op = 'DELETE' then '*' else new.status end, v_functions[2]);
+      case when tg_op = 'INSERT' then '*' else old.status end,
+      case when tg_op = 'DELETE' then '*' else new.status end,
+      v_functions[2]
+    );
   end if;
   return null;
 end;
 $watch$;
-create trigger observe after insert or update or delete on public.sync_queue for each row execute function public.observe();
+create trigger observe after insert or update or delete on public.sync_queue
+for each row execute function public.observe();
 """.replace("{stack}", STACK)
 
 
@@ -211,7 +215,7 @@ def test_the_queue_goes_the_ways_that_are_written_down_and_no_others(house: Hous
     }
     known = "select from_status, to_status, by_function from crm_sync.transitions"
     there = " where by_function in (select proname from pg_proc where pronamespace = 'crm_sync'::regnamespace)"
-    written: set[Transition] = {(source, target, by) for source, target, by in house.rows(known)}  # type: ignore[misc]
+    written: set[Transition] = {(source, target, by) for source, target, by in house.rows(known)}
     exists = {(source, target, by) for source, target, by in house.connection.execute((known + there).encode())}
     assert observed - written == set(), "seen, and not written down"
     assert exists - observed == set(), "written down, and never seen"
