@@ -8,10 +8,7 @@ set search_path = ''
 as $$
 declare
   v record;
-  v_wanted_connections text[] := array(
-    select lower(o.key) || '/' || c.key from jsonb_each(case when crm_sync.configuration_problem(p_wanted) is null then p_wanted -> 'organizations' end) as o
-    cross join lateral jsonb_object_keys(coalesce(o.value -> 'connections', '{}')) as c (key)
-  );
+  v_organizations jsonb := case when crm_sync.configuration_problem(p_wanted) is null then coalesce(p_wanted -> 'organizations', '{}') else '{}' end;
   v_changed text;
   v_state text;
   v_message text;
@@ -19,11 +16,15 @@ declare
 begin
   perform from public.user_integrations as i
   join public.integration_providers as p on p.id = i.provider_id
-  where i.organization_id || '/' || p.name || '/' || i.name = any (v_wanted_connections)
+  join jsonb_each(v_organizations) as o on o.key::uuid = i.organization_id
+  where o.value -> 'connections' ? (p.name || '/' || i.name)
   order by i.organization_id, i.id
   for no key update of i;
   perform from public.integration_providers as p where p_wanted ? 'providers' order by p.id for no key update;
-  perform from crm_sync.intent_rules as r order by r.id for update;
+  perform from crm_sync.intent_rules as r
+  where (r.organization_id is null and p_wanted ? 'intent_rules') or r.organization_id in (select o.key::uuid from jsonb_each(v_organizations) as o)
+  order by r.id
+  for update;
   perform from crm_sync.config as c where p_wanted ? 'config' for update;
 
   for v in

@@ -12,10 +12,17 @@ begin
   delete from crm_sync.changes as c
   where c.ctid >= format('(%s,0)', v_block)::tid and c.ctid < format('(%s,0)', v_block + 50)::tid
     and c.changed_at < v_before
-    and (c.action = 'delete' or exists (
-      select from crm_sync.changes as n
-      where n.what = c.what and n.key = c.key and n.id > c.id and n.organization_id is not distinct from c.organization_id and n.changed_at < v_before
-    ));
+    and (
+      c.action = 'delete'
+      or exists (
+        select from crm_sync.changes as n
+        where n.what = c.what and n.key = c.key and n.organization_id = c.organization_id and n.id > c.id and n.changed_at < v_before
+      )
+      or c.organization_id is null and exists (
+        select from crm_sync.changes as n
+        where n.what = c.what and n.key = c.key and n.organization_id is null and n.id > c.id and n.changed_at < v_before
+      )
+    );
   get diagnostics v_count = row_count;
   return v_count;
 end;

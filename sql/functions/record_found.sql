@@ -19,10 +19,12 @@ begin
     execute format('
       select count(crm_sync.write_change($1, null, to_jsonb(t), ''found when the audit began''))
       from %s as t
-      where not exists (
-        select from crm_sync.changes as c
-        where c.what = $1[1] and c.key = coalesce(to_jsonb(t) ->> $1[2], $1[1]) and c.organization_id is not distinct from (to_jsonb(t) ->> ''organization_id'')::uuid
-      )', v_table.name)
+      cross join lateral (select to_jsonb(t) as row) as j
+      cross join lateral (select coalesce(j.row ->> $1[2], $1[1]) as key, (j.row ->> ''organization_id'')::uuid as organization_id) as k
+      where case when k.organization_id is null
+        then not exists (select from crm_sync.changes as c where c.what = $1[1] and c.key = k.key and c.organization_id is null)
+        else not exists (select from crm_sync.changes as c where c.what = $1[1] and c.key = k.key and c.organization_id = k.organization_id)
+      end', v_table.name)
     into v_count using v_table.arguments;
     v_total := v_total + v_count;
   end loop;

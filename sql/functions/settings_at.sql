@@ -1,4 +1,4 @@
-create or replace function crm_sync.settings_at(p_integration_id bigint, p_at timestamptz default now())
+create or replace function crm_sync.settings_at(p_integration_id bigint, p_at timestamptz default clock_timestamp())
 returns table (setting text, value jsonb, changed_at timestamptz, changed_by text)
 language sql stable
 security definer
@@ -23,8 +23,12 @@ as $$
       select distinct on (l.key) l.what, l.key, l.organization_id, 'intent_rules', jsonb_build_object(l.key, l.new)
       from (
         select distinct on (x.key, x.organization_id) x.*
-        from crm_sync.changes as x
-        where x.what = 'intent_rule' and (x.organization_id = c.organization_id or x.organization_id is null) and x.changed_at <= p_at
+        from (
+          select * from crm_sync.changes as o where o.organization_id = c.organization_id
+          union all
+          select * from crm_sync.changes as o where o.organization_id is null
+        ) as x
+        where x.what = 'intent_rule' and x.changed_at <= p_at
         order by x.key, x.organization_id, x.id desc
       ) as l
       where l.action <> 'delete'
@@ -57,14 +61,18 @@ as $$
   cross join lateral (
     -- the newest entry that names it; where that is purged, the oldest there is
     select x.changed_at, x.changed_by
-    from crm_sync.changes as x
+    from (
+      select * from crm_sync.changes as o where o.what = s.what and o.key = s.key and o.organization_id = s.organization_id
+      union all
+      select * from crm_sync.changes as o where s.organization_id is null and o.what = s.what and o.key = s.key and o.organization_id is null
+    ) as x
     cross join lateral (
       select x.action = 'insert' or s.path is null or exists (
         select from jsonb_object_keys(x.difference) as k (path)
         where k.path = s.path or starts_with(k.path, s.path || '.') or starts_with(s.path, k.path || '.')
       ) as names_it
     ) as n
-    where x.what = s.what and x.key = s.key and x.organization_id is not distinct from s.organization_id and x.changed_at <= p_at
+    where x.changed_at <= p_at
     order by n.names_it desc, case when n.names_it then -x.id else x.id end
     limit 1
   ) as h

@@ -24,7 +24,7 @@ create table crm_sync.changes (
   constraint changes_old_and_new_go_with_the_action check ((old is null) = (action = 'insert') and (new is null) = (action = 'delete'))
 );
 create index changes_organization_idx on crm_sync.changes (organization_id, id);
-create index changes_key_idx on crm_sync.changes (what, key, id);
+create index changes_key_idx on crm_sync.changes (what, key, organization_id, id);
 create index changes_changed_at_idx on crm_sync.changes (changed_at);
 comment on table crm_sync.changes is 'Every change of a setting: connections, rules, CRMs, config; append-only, written by triggers, never with credentials.';
 comment on index crm_sync.changes_organization_idx is 'What changed in an organization, and the foreign key.';
