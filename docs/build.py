@@ -29,7 +29,11 @@ def build() -> dict[Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    pages = build()
+    try:
+        pages = build()
+    except schema.Stale as contradiction:
+        print(contradiction, file=sys.stderr)  # noqa: T201
+        return 1
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
     if "--check" in arguments:
         for path in stale:

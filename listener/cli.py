@@ -11,6 +11,7 @@ from listener.command import fail
 from listener.errors import EX_CONFIG
 
 MODULES = {
+    "config": "listener.configuration",
     "connect": "listener.connect",
     "console": "console.command",
     "claim-database": "listener.console",

@@ -66,7 +66,7 @@ class InvalidSettings(Refusal):
 
 
 class NotYours(Refusal):
-    """CS021: the object does not exist or belongs to somebody else."""
+    """CS021, CS061: the object does not exist or belongs to somebody else."""
 
 
 REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
@@ -80,6 +80,9 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS013": InvalidSettings,
     "CS020": InvalidSettings,
     "CS021": NotYours,
+    "CS060": InvalidSettings,
+    "CS061": NotYours,
+    "CS062": InvalidSettings,
     "CS030": Fenced,
     "CS031": Fenced,
     "CS054": InvalidSettings,

@@ -181,6 +181,11 @@ grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.eff
   crm_sync.orphans, crm_sync.routes, crm_sync.samples, crm_sync.fence, crm_sync.pauses
 to crm_sync_reader;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to crm_sync_reader;
+-- who changed which setting when, what holds now as a document, and what everything is for
+grant select on crm_sync.changes to crm_sync_reader, authenticated;
+grant select on crm_sync.manual, crm_sync.transitions to crm_sync_reader;
+grant execute on function crm_sync.settings_at(bigint, timestamptz) to crm_sync_reader, authenticated;
+grant execute on function crm_sync.configuration(uuid), crm_sync.configuration_difference(jsonb, boolean) to crm_sync_reader;
 grant select (
   id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
   total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at,
@@ -239,5 +244,64 @@ begin
   execute 'grant set on parameter log_parameter_max_length to crm_sync_daemon, crm_sync_console';
 exception when insufficient_privilege then
   raise notice 'not a superuser: the daemon cannot switch off log_parameter_max_length for itself; set it to 0 for its login role';
+end;
+$$;
+
+-- what is named by a rule is described by one, unless somebody has found better words: keys, checks, the numbers of identity columns
+do $$
+declare
+  v record;
+begin
+  for v in
+    with ours as (
+      select c.oid, c.relname, format('%s.%s', n.nspname, c.relname) as name
+      from pg_catalog.pg_class as c
+      join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+      where n.nspname in ('crm_sync', 'public') and c.relkind in ('r', 'p') and pg_catalog.pg_get_userbyid(c.relowner) = 'crm_sync_owner'
+        and (not c.relispartition or c.relname = 'sync_activity_logs_default')
+    ),
+    columns as (
+      select i.indexrelid, string_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k.place::integer, true), ', ' order by k.place) as words
+      from pg_catalog.pg_index as i
+      cross join lateral generate_series(1, i.indnkeyatts) as k (place)
+      where i.indrelid in (select o.oid from ours as o)
+      group by i.indexrelid
+    ),
+    described as (
+      select format('index %s', i.indexrelid::regclass) as object, case
+          when i.indisprimary then format('The primary key of %s: %s.', o.name, w.words)
+          when i.indisunique then format('No two rows of %s have the same %s.', o.name, w.words)
+          else format('Finds rows of %s by %s.', o.name, w.words)
+        end as words
+      from ours as o
+      join pg_catalog.pg_index as i on i.indrelid = o.oid
+      join columns as w on w.indexrelid = i.indexrelid
+      where obj_description(i.indexrelid, 'pg_class') is null
+      union all
+      select format('constraint %I on %s', k.conname, k.conrelid::regclass), case k.contype
+          when 'p' then format('The primary key of %s: %s.', o.name, w.words)
+          when 'u' then format('No two rows of %s have the same %s.', o.name, w.words)
+          when 'f' then format('Leads to a row of %s.', k.confrelid::regclass)
+          else upper(left(r.rule, 1)) || substr(r.rule, 2) || '.'
+        end
+      from ours as o
+      join pg_catalog.pg_constraint as k on k.conrelid = o.oid and k.contype in ('p', 'u', 'f', 'c', 'x')
+      left join columns as w on w.indexrelid = k.conindid and k.contype in ('p', 'u')
+      cross join lateral (
+        select replace(case when starts_with(k.conname, o.relname || '_') then substr(k.conname, length(o.relname) + 2) else k.conname end, '_', ' ') as rule
+      ) as r
+      where obj_description(k.oid, 'pg_constraint') is null
+      union all
+      select format('sequence %s', s.oid::regclass), format('Gives out the numbers of %s.%s.', o.name, a.attname)
+      from ours as o
+      join pg_catalog.pg_depend as d on d.refobjid = o.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+      join pg_catalog.pg_class as s on s.oid = d.objid and s.relkind = 'S'
+      join pg_catalog.pg_attribute as a on a.attrelid = o.oid and a.attnum = d.refobjsubid
+      where obj_description(s.oid, 'pg_class') is null
+    )
+    select format('comment on %s is %L', d.object, d.words) as command from described as d
+  loop
+    execute v.command;
+  end loop;
 end;
 $$;

@@ -72,8 +72,8 @@ begin
       where m.organization_id = e.organization_id and m.integration_id = e.integration_id and m.contact_id = e.contact_id
     );
   get diagnostics v_count = row_count;
-  return v_total + v_count;
+  return v_total + v_count + crm_sync.purge_changes();
 end;
 $$;
 comment on function crm_sync.purge_remains(integer) is
-  'Worker: deletes what is left over and past its retention: rows of deleted connections, orphans, authorizations, log entries of the default partition, effects of erased contacts; call it until it returns 0.';
+  'Worker: deletes what is left over and past its retention: rows of deleted connections, orphans, authorizations, log entries of the default partition, effects of erased contacts, old entries of crm_sync.changes; call it until it returns 0.';

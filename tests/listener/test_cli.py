@@ -79,7 +79,7 @@ def test_install_sql_makes_what_migrate_makes(empty: str, tmp_path: Path) -> Non
     [
         (),
         *((each,) for each in ("run", "status", "migrate", "install-sql", "demo", "connect", "disconnect")),
-        *((each,) for each in ("claim-database", "rotate-key")),
+        *((each,) for each in ("claim-database", "rotate-key", "config")),
     ],
 )
 def test_help_has_an_example_and_needs_nothing(command: tuple[str, ...]) -> None:

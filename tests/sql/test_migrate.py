@@ -372,6 +372,7 @@ def test_a_database_of_the_version_before_becomes_the_very_same_as_a_new_one(
         house.integration(organization)
         house.reply(organization, house.contact(organization), "question")
         migrate(empty)
+        assert house.value("select count(*) from crm_sync.changes where what = 'connection'") == 1, "found, if not made"
         assert Daemon(house).work()
         assert queue(house, "id", "status <> 'completed'") == []
     columns = CATALOG.index(next(each for each in CATALOG if "a.attnum" in each))

@@ -1,0 +1,159 @@
+"""The commands that write the settings to a file, compare them with one, and make them what it says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+import click
+import psycopg
+
+from listener.command import NOT_A_URL, fail, require_database
+from listener.console import NOT_MIGRATED
+from listener.document import parse, render, to_json
+from listener.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, Refusal
+from sql import configuration
+from sql.configuration import Change, LacksRight
+
+LONGEST_SHOWN = 300
+IN_THE_WAY = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
+
+file_argument = click.argument("file", type=click.File(encoding="utf-8"))
+prune_option = click.option(
+    "--prune", is_flag=True, help="What the file does not name, of what it names, goes back to its default."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object for each setting.")
+
+
+@click.group()
+def config() -> None:
+    """Settings, mappings, filters and rules as a file: write it, compare with it, apply it.
+
+    Example: crm-sync config export --output crm.yaml && crm-sync config diff crm.yaml
+    """
+
+
+@config.command()
+@click.option("--organization", type=click.UUID, help="Only this one: organizations.id.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to; else standard output.")
+def export(organization: UUID | None, output: Path | None) -> None:
+    """Write the settings as YAML: what differs from the defaults, and never a secret.
+
+    It needs a member of crm_sync_reader.
+
+    Example: crm-sync config export --output crm.yaml
+    """
+    url = require_database()
+    with _clear_words():
+        found = configuration.read(url, organization)
+        if organization is not None and str(organization) not in json.loads(found)["organizations"]:
+            fail(f"there is no organization {organization}", EX_CONFIG)
+        text = render(found)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+@config.command()
+@file_argument
+@prune_option
+@json_option
+def diff(file: IO[str], prune: bool, as_json: bool) -> None:
+    """Show what apply would change, path by path; exit with 1 if there is anything, with 2 or more in trouble.
+
+    It needs a member of crm_sync_reader.
+
+    Example: crm-sync config diff crm.yaml
+    """
+    url = require_database()
+    with _clear_words():
+        changes = configuration.difference(url, parse(_text(file)), prune=prune)
+    _tell(changes, as_json)
+    if not changes and not as_json:
+        click.echo("nothing differs")
+    sys.exit(1 if changes else 0)
+
+
+@config.command()
+@file_argument
+@prune_option
+@click.option("--dry-run", is_flag=True, help="Do all of it, with every check, and undo it.")
+@json_option
+def apply(file: IO[str], prune: bool, dry_run: bool, as_json: bool) -> None:
+    """Make the settings what the file says: all or nothing, and nothing where nothing differs.
+
+    It needs a superuser or a member of crm_sync_owner.
+
+    Example: crm-sync config apply crm.yaml --dry-run && crm-sync config apply crm.yaml
+    """
+    url = require_database()
+    with _clear_words():
+        changes = configuration.apply(url, parse(_text(file)), prune=prune, dry_run=dry_run)
+    _tell(changes, as_json)
+    if not as_json:
+        done = "would change" if dry_run else "changed"
+        count = len(changes)
+        click.echo(f"{count} setting{'s' * (count != 1)} {done}" if changes else "nothing to change")
+
+
+def line(change: Change) -> str:
+    """A change for people: path, before, after; coloured where colours are seen."""
+    sides = [
+        click.style("nothing", dim=True) if value is None else click.style(_short(value), fg=colour)
+        for value, colour in ((change.before, "red"), (change.after, "green"))
+    ]
+    return f"{change.path}: {' → '.join(sides)}"
+
+
+def _tell(changes: list[Change], as_json: bool) -> None:
+    for change in changes:
+        if not as_json:
+            click.echo(line(change))
+            continue
+        sides = {"before": change.before, "after": change.after}
+        there = {name: json.loads(text, parse_float=Decimal) for name, text in sides.items() if text is not None}
+        click.echo(to_json({"path": change.path, **there}))
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST_SHOWN else value[:LONGEST_SHOWN] + "…"
+
+
+def _text(file: IO[str]) -> str:
+    try:
+        return file.read()
+    except ValueError:
+        fail("the file is not UTF-8", EX_CONFIG)
+
+
+@contextmanager
+def _clear_words() -> Iterator[None]:
+    """What can be wrong with a file or a database, in words that say what to do."""
+    try:
+        yield
+    except (Refusal, LacksRight) as refusal:
+        fail(str(refusal), EX_CONFIG)
+    except NOT_MIGRATED as error:
+        if error.sqlstate == "22023" and "role" not in str(error):
+            raise
+        fail("this database has not been migrated to this version; run: crm-sync migrate", EX_CONFIG)
+    except IN_THE_WAY:
+        fail("somebody else is changing these settings; nothing was changed, try again", EX_UNAVAILABLE)
+    except psycopg.OperationalError as error:
+        fail(f"the database cannot be reached: {str(error).strip()}", EX_UNAVAILABLE)
+    except psycopg.Error as error:
+        if error.sqlstate is None:
+            fail(NOT_A_URL, EX_CONFIG)
+        words = "\n".join(filter(None, (error.diag.message_primary, error.diag.message_hint)))
+        fail(words, EX_CONFIG if error.sqlstate in REFUSAL_BY_SQLSTATE else EX_SOFTWARE)
