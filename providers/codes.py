@@ -74,6 +74,10 @@ class OwnCode(StrEnum):
     CONTENDED = "CONTENDED"
 
 
+PAGES_OF_OTHERS = frozenset({400, 404, 405, 422})
+"""Statuses that speak of what was asked for: without a body of the API's, somebody else has answered."""
+
+
 def of_status(status: int) -> str:
     """The code of an answer that has none: `HTTP_503`."""
     return f"HTTP_{status}"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from providers.answers import json_object
-from providers.codes import OwnCode
+from providers.codes import PAGES_OF_OTHERS, OwnCode
 from providers.errors import (
     CONTACT_GONE,
     Contended,
@@ -81,7 +81,7 @@ def error_of(response: httpx.Response) -> ProviderError:
             named = Rejected
         case 404 if body:
             facts["code"] = OwnCode.NO_SUCH_PATH
-        case _ if body is None:
+        case _ if body is None and status in PAGES_OF_OTHERS:
             facts["code"] = OwnCode.NOT_THE_API
     return named(**facts, retry_after=wait)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from providers.codes import OwnCode
+from providers.codes import PAGES_OF_OTHERS, OwnCode
 from providers.errors import (
     CONTACT_GONE,
     Contended,
@@ -85,7 +85,9 @@ def error_of(response: httpx.Response) -> ProviderError:
                 facts["code"] = OwnCode.FIREWALL_403
         case _ if status in (413, 414, 431) or (items and _is_about_rows(status, facts)):
             named = Rejected
-    if named is Unexpected and not items and status < 500 and status != 300:
+    if named is Unexpected and status == 404 and items:
+        facts["code"] = OwnCode.NO_SUCH_PATH
+    elif named is Unexpected and not items and status in PAGES_OF_OTHERS:
         facts["code"] = OwnCode.NOT_THE_API
     return named(**facts, retry_after=wait)
 

@@ -1,50 +1,38 @@
-create or replace function crm_sync.failure_meaning(p_kind text, p_code text) returns table (meaning text, remedy text)
-language sql immutable parallel safe
-set search_path = ''
+-- Called for each cause of a view, never for each row. It has no settings of its own, so that the planner can make it a part
+-- of the query that asks.
+create or replace function crm_sync.failure_meaning(p_provider text, p_kind text, p_code text)
+returns table (meaning text, remedy text, who_must_act text, is_known boolean)
+language sql stable parallel safe
 as $$
-  select m.meaning, m.remedy
-  from (values
-    ('rejected', '^(INVALID_OPTION|INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST|BAD_VALUE_FOR_RESTRICTED_PICKLIST)$',
-      'the field takes only certain values, and ours is not among them',
-      'Map the value to one of allowed_values ("values" in the rule of field_mappings, or status_values in sync_settings), or add it in the CRM; then crm_sync.retry_failed().'),
-    ('rejected', '^(PROPERTY_DOESNT_EXIST|INVALID_FIELD|INVALID_FIELD_FOR_INSERT_UPDATE|NO_SUCH_COLUMN|INVALID_TYPE_ON_FIELD_IN_RECORD)$',
-      'the CRM has no such field for us, or it may not be written',
-      'Correct the rule in field_mappings, or create the field in the CRM and let the connection write it; then crm_sync.retry_failed().'),
-    ('rejected', '^(REQUIRED_FIELD_MISSING|REQUIRED_PROPERTY_MISSING|MISSING_REQUIRED_PROPERTY)$',
-      'the CRM demands a value for a field that we leave empty',
-      'Map one of our fields or a constant to it in field_mappings; then crm_sync.retry_failed().'),
-    ('rejected', '^(INVALID_EMAIL|INVALID_EMAIL_ADDRESS)$',
-      'the CRM does not take this e-mail address',
-      'Correct the address of the contact; then crm_sync.retry_failed().'),
-    ('rejected', '^(STRING_TOO_LONG|PROPERTY_TOO_LONG)$',
-      'the value is longer than the field allows',
-      'Shorten it, or map it to a longer field; then crm_sync.retry_failed().'),
-    ('rejected', '^(DUPLICATES?_|CONFLICTING_|UNIQUE_)',
-      'the CRM holds this record already, and its own rules forbid a second one',
-      'Merge the records there or relax its rule for duplicates; then crm_sync.retry_failed().'),
-    ('rejected', '^(FIELD_CUSTOM_VALIDATION_EXCEPTION|CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY|VALIDATION_RULE)',
-      'a rule that somebody made in the CRM refuses this record',
-      'Let an administrator read the CRM''s words and change the rule or the data; then crm_sync.retry_failed().'),
-    ('rejected', '^(INSUFFICIENT_ACCESS|CANNOT_UPDATE_|INSUFFICIENT_PRIVILEGES|FORBIDDEN)',
-      'the user behind the connection may not do this in the CRM',
-      'Let an administrator of the CRM give this user the right; then crm_sync.retry_failed().'),
-    ('rejected', '^(ENTITY_IS_DELETED|CONTACT_GONE|OBJECT_NOT_FOUND)$',
-      'a record that this hangs on was deleted in the CRM',
-      'crm_sync.manual_sync() makes the contact again; then crm_sync.retry_failed().'),
-    ('rejected', '', 'the CRM understood this row and will not take it, in its own words', 'Correct what its message names; then crm_sync.retry_failed().'),
-    ('contended', '', 'somebody else was changing the same record in the CRM', 'It is tried again by itself; where it failed, crm_sync.retry_failed() is enough.'),
-    ('rate_limited', '^(OWN_BUDGET|DAILY|REQUEST_LIMIT_EXCEEDED)', 'the CRM''s quota, or our share of it, is used up',
-      'Nothing: it goes on by itself when there is room; limits in the provider''s config says how large our share is.'),
-    ('rate_limited', '', 'the CRM asked us to slow down', 'Nothing: it goes on by itself.'),
-    ('unavailable', '', 'the CRM, or the way to it, is down', 'Nothing: it is tried again by itself until give_up_after in crm_sync.config; after that, crm_sync.retry_failed().'),
-    ('unauthorized', '', 'the CRM does not accept the connection any more, or it lacks a right', 'Connect it again, with the rights that the message names; its rows go on then.'),
-    ('connection', '', 'nothing is sent until a person has looked at this connection', 'Do what the message says and connect it again; its rows go on then.'),
-    ('mapping', '', 'a rule or a setting of this connection leads to what the CRM does not have', 'Change it to one of allowed_values or to another field, or restore that in the CRM.'),
-    ('bug', '', 'the CRM gave an answer that this version does not understand', 'crm_sync.retry_failed() after an update; the log names the correlation id for the CRM''s support.'),
-    ('', '', 'something other than an answer of the CRM, in the words of the message', 'Where it failed, crm_sync.retry_failed() after the cause is mended.')
-  ) as m (kind, code, meaning, remedy)
-  where m.kind in (p_kind, '') and coalesce(p_code, '') ~ m.code
-  order by m.kind = '', m.code = ''
-  limit 1
+  select
+    case when f.is_known then f.meaning
+      else format('this version does not know the code %s; it is treated as %s: %s', p_code, p_kind, f.meaning) end,
+    f.remedy, f.who_must_act, f.is_known
+  from (
+    select coalesce(e.own_meaning, e.meaning) as meaning, coalesce(e.own_remedy, e.remedy) as remedy,
+      coalesce(e.own_who_must_act, e.who_must_act) as who_must_act, c.place < 5 or p_code is null or p_kind in ('connection', 'mapping') as is_known
+    from (
+      select 1 as place, p_provider as provider, p_code as code
+      union all
+      select 2, '', p_code
+      union all
+      (
+        -- of several beginnings the longest says most
+        select case when g.provider = '' then 4 else 3 end, g.provider, g.code
+        from crm_sync.errors as g
+        where g.code like '%*' and g.provider in (p_provider, '') and starts_with(p_code, left(g.code, -1))
+        order by 1, length(g.code) desc
+        limit 1
+      )
+      union all
+      select 5, '', upper(p_kind)
+      union all
+      select 6, '', 'OTHER'
+    ) as c
+    join crm_sync.errors as e on e.provider = c.provider and e.code = c.code
+    order by c.place
+    limit 1
+  ) as f
 $$;
-comment on function crm_sync.failure_meaning(text, text) is 'Reader: what a kind of failure and the CRM''s code for it mean, and what to do, in plain words.';
+comment on function crm_sync.failure_meaning(text, text, text) is
+  'Reader: what a CRM''s code for a failure means, what to do and who must, from crm_sync.errors; for a code that is not in there, what its kind means, and that the code is not known.';

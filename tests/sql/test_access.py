@@ -245,7 +245,8 @@ def test_every_view_asks_with_its_readers_rights_and_none_shows_credentials(hous
         + " and c.relkind = 'v'"
     )
     assert sorted(house.rows(views)) == [
-        (n, True) for n in ("accounting", "contact_status", "failures", "sleepers", "status", "workers")
+        (n, True)
+        for n in ("accounting", "contact_status", "failures", "sleepers", "status", "unknown_errors", "workers")
     ]
     assert (
         house.rows(
