@@ -47,7 +47,8 @@ where name in (select e.provider from crm_sync.errors as e)
 ERRORS: LiteralString = """
 select code, status, kind, meaning, who_must_act, remedy, source
 from crm_sync.errors where provider = %s and is_shipped
-order by array_position(array['unauthorized', 'rate_limited', 'unavailable', 'contended', 'rejected', 'bug'], kind) nulls last,
+order by
+  array_position(array['unauthorized', 'rate_limited', 'unavailable', 'contended', 'rejected', 'bug'], kind) nulls last,
   code collate "C"
 """
 
