@@ -89,6 +89,14 @@ given (provider, code, status, kind, todo, meaning, source) as (
     ('', 'NO_ACCESS_TOKEN', 200, 'bug', 'vendor', 'the token endpoint answered without an access token', 'ours'),
     ('', 'CONTACT_GONE', null, 'rejected', 'remake', 'the contact that this hangs on was deleted in the CRM', 'ours'),
     ('', 'LEAD_TAKES_NO_OPPORTUNITY', null, 'rejected', 'convert', 'a lead takes no opportunity before somebody has converted it', 'ours'),
+    -- a token endpoint, by the standard
+    ('', 'invalid_grant', 400, 'unauthorized', 'reconnect', 'the CRM does not know this connection any more', 'OAuth 2: RFC 6749'),
+    ('', 'invalid_client', 401, 'unauthorized', 'app', 'the CRM does not know the client id of this installation, or the secret is not the app''s', 'OAuth 2: RFC 6749'),
+    ('', 'unauthorized_client', 400, 'unauthorized', 'app', 'the app may not get tokens in this way', 'OAuth 2: RFC 6749'),
+    ('', 'invalid_request', 400, 'unauthorized', 'report', 'something is missing in what the token endpoint was asked', 'OAuth 2: RFC 6749'),
+    ('', 'unsupported_grant_type', 400, 'unauthorized', 'report', 'the token endpoint does not know what was asked of it', 'OAuth 2: RFC 6749'),
+    ('', 'invalid_scope', 400, 'unauthorized', 'reconnect', 'a scope that was asked for is not one of the app''s', 'OAuth 2: RFC 6749'),
+    ('', 'access_denied', 403, 'unauthorized', 'reconnect', 'consent was refused in the CRM', 'OAuth 2: RFC 6749'),
     -- statuses that came without a code, from any CRM
     ('', 'HTTP_400', 400, 'rejected', 'words', 'the CRM understood this row and will not take it, in its own words', 'HTTP'),
     ('', 'HTTP_401', 401, 'unauthorized', 'reconnect', 'the CRM does not accept this connection''s token', 'HTTP'),
@@ -169,7 +177,7 @@ given (provider, code, status, kind, todo, meaning, source) as (
     ('hubspot', 'HTTP_524', 524, 'unavailable', 'wait_for_crm', 'what stands before HubSpot waited too long for its server', 'HubSpot: error handling'),
 
     -- Salesforce: OAuth
-    ('salesforce', 'invalid_grant', 400, 'unauthorized', 'reconnect', 'the refresh token has expired by the org''s policy, or somebody has revoked it', 'Salesforce: OAuth'),
+    ('salesforce', 'invalid_grant', 400, 'unauthorized', 'reconnect', 'the refresh token has expired by the org''s policy, somebody has revoked it, or the same user has approved the app more than five times', 'Salesforce: OAuth'),
     ('salesforce', 'AUTHENTICATION_FAILURE', 400, 'unauthorized', 'admin', 'Salesforce does not let this connection''s user in: frozen, outside the login hours, or from an address that is not allowed', 'Salesforce: OAuth'),
     ('salesforce', 'CODE_EXPIRED', 400, 'unauthorized', 'reconnect', 'the code that a browser brought back has expired', 'Salesforce: OAuth'),
     ('salesforce', 'invalid_client_id', 400, 'unauthorized', 'app', 'Salesforce does not know the client id of this installation, or its app was not approved in this org yet', 'Salesforce: OAuth'),

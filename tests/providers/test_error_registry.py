@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import re
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from providers.hubspot_errors import contact_gone, error_of
 from providers.models import ContactDocument, ProviderConfig
 from sandbox.documented import Documented
 from sandbox.faults import Fault
+from sql.migrate import ROOT
 from tests.postgres import TestServer
 from tests.providers.conftest import Samples
 from tests.providers.contract import Account, Sample, new_account, push
@@ -40,7 +42,7 @@ OURS = {
     ("pipedrive", "INVALID_OPTION"),
     ("pipedrive", "INVALID_VALUE"),
 }
-# What the daemon finds before or after any call; tests/listener has them.
+# What is found before or after any call; the tests of the daemon and of deals have them.
 OF_THE_DAEMON = {
     *("OWN_BUDGET", "OWN_DATABASE", "OWN_KEY", "OWN_FAULT", "REFRESH_UNDER_WAY", "NO_CREDENTIALS"),
     *("CREDENTIALS_DAMAGED", "NOT_REFRESHABLE", "NO_APP", "NO_SUCH_PROVIDER", "LEAD_TAKES_NO_OPPORTUNITY"),
@@ -142,14 +144,25 @@ def test_each_row_of_a_crm_is_met_by_an_emulator(registry: Registry) -> None:
     assert rows - OURS == {(name, code) for name, errors in ERRORS.items() for code in errors}
 
 
-def test_each_row_of_ours_is_met_here_or_by_the_daemons_tests(registry: Registry) -> None:
+def test_each_row_of_ours_is_met_here_or_needs_no_call(registry: Registry) -> None:
     kinds = {"connection", "mapping"}
     rows = {code for (provider, code), (kind, _) in registry.items() if not provider and kind not in kinds}
     unnamed = {"REJECTED", "CONTENDED", "RATE_LIMITED", "UNAVAILABLE", "UNAUTHORIZED", "BUG", "OTHER"}
     rows = {code for code in rows if not code.endswith("*")} - unnamed - OF_THE_DAEMON
-    assert rows == {*STATUSES, *WAYS, "NO_SUCH_PATH", CONTACT_GONE, "FOREIGN_HOST", "NO_ACCESS_TOKEN", *NETWORK}
+    assert rows == {
+        *STANDARD,
+        *STATUSES,
+        *WAYS,
+        "NO_SUCH_PATH",
+        CONTACT_GONE,
+        "FOREIGN_HOST",
+        "NO_ACCESS_TOKEN",
+        *NETWORK,
+    }
 
 
+STANDARD = {"invalid_grant", "invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type"}
+STANDARD |= {"invalid_scope", "access_denied"}
 STATUSES = {
     f"HTTP_{status}": Fault(
         path="batch/upsert$",
@@ -248,8 +261,9 @@ def test_network_errors_are_told_apart_by_their_causes() -> None:
     assert of_network(httpx.ReadError("x")) is OwnCode.CUT_OFF
 
 
-async def test_every_code_that_the_standard_has_in_words_is_understood() -> None:
+async def test_every_code_that_the_standard_has_is_understood_also_in_words(registry: Registry) -> None:
     said = {
+        **{code: code for code in STANDARD},
         "Invalid grant: refresh_token is invalid": "invalid_grant",
         "Invalid grant: authorization_code has expired": "CODE_EXPIRED",
         "Missing parameter: grant_type": "invalid_request",
@@ -263,4 +277,16 @@ async def test_every_code_that_the_standard_has_in_words_is_understood() -> None
         async with httpx.AsyncClient(transport=answer) as http:
             with pytest.raises(ProviderError) as caught:
                 await oauth.refresh(config, "app", SecretStr("s"), SecretStr("r"), http)
-        assert caught.value.code == code
+        kind = registry.get(("", code), ("unauthorized", None))[0]
+        assert (caught.value.kind, caught.value.code) == (kind, code)
+
+
+def test_every_code_that_is_written_in_the_code_has_a_row(registry: Registry) -> None:
+    known, text = {code for _, code in registry}, ""
+    for folder in ("providers", "listener"):
+        for path in sorted((ROOT.parent / folder).glob("*.py")):
+            if path.name != "codes.py":
+                text += path.read_text()
+    assert set(re.findall(r'code="([A-Z_]+)"', text)) <= known
+    named = set(re.findall(r"OwnCode\.([A-Z_0-9]+)", text))
+    assert named | NETWORK | {"CUT_OFF"} == {code.name for code in OwnCode}, "and none is there that nobody uses"
