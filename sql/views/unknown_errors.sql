@@ -1,7 +1,8 @@
 create or replace view crm_sync.unknown_errors with (security_invoker = true) as
-select f.provider, f.code, f.kind, sum(f.count)::bigint as count, min(f.first_at) as first_at, max(f.last_at) as last_at,
+select f.provider, f.code, sum(f.count)::bigint as count, min(f.first_at) as first_at, max(f.last_at) as last_at,
   (array_agg(f.message order by f.last_at desc nulls last, f.example_queue_id desc))[1] as example,
-  (array_agg(f.example_queue_id order by f.last_at desc nulls last, f.example_queue_id desc))[1] as example_queue_id
+  (array_agg(f.example_queue_id order by f.last_at desc nulls last, f.example_queue_id desc))[1] as example_queue_id,
+  f.kind
 from crm_sync.failures as f
 where not f.is_known
 group by f.provider, f.code, f.kind;

@@ -70,7 +70,7 @@ def notice(headers: Any) -> tuple[str, str]:
 
 async def test_a_code_that_nobody_knows_is_marked(ada: Member, scene: Scene) -> None:
     scene.house.connection.execute(
-        "update public.sync_queue set failure = failure || '{\"code\": \"NEVER_SEEN\"}' where failure is not null"
+        'update public.sync_queue set failure = failure || \'{"code": "NEVER_SEEN"}\' where failure is not null'
     )
     page = (await ada.browser.get("/failures")).text
     assert "Unknown code" in page
