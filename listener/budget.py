@@ -11,6 +11,7 @@ from time import monotonic
 
 from listener.db import Database, Grant
 from listener.observer import SILENT, Observer
+from providers.codes import OwnCode
 from providers.errors import Paused, RateLimited, Stopping
 
 MAX_WAIT_SECONDS = 5.0
@@ -104,7 +105,7 @@ class IntegrationBudget:
             raise RateLimited(
                 f"{share} rate limit of {self._provider} '{grant.limit}' is spent",
                 provider=self._provider,
-                code="OWN_BUDGET",
+                code=OwnCode.OWN_BUDGET,
                 retry_after=grant.wait_seconds,
             )
         if grant.wait_seconds > 0:

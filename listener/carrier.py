@@ -20,6 +20,7 @@ from listener.settings import Settings
 from listener.tokens import IntegrationTokens
 from providers import client_for
 from providers.base import Client, Http
+from providers.codes import OwnCode
 from providers.errors import FailureKind, ProviderError, Stopping, Unauthorized, Unavailable, Unexpected
 from providers.models import Batch, Failure, Outcome, ProviderConfig
 from providers.report import Report
@@ -186,7 +187,7 @@ class Carrier:
             if trouble.is_lost:
                 return None
             # our own database refuses something: backing off beats trying the same again at once
-            return Unavailable(f"our own database: {trouble}", provider=load.batch.provider)
+            return Unavailable(f"our own database: {trouble}", provider=load.batch.provider, code=OwnCode.OWN_DATABASE)
         except Exception as failure:  # noqa: BLE001 - a fault of one batch must not end the daemon
             # the type and the places are enough to find it; the message might hold a person's data
             log.error(
@@ -195,8 +196,12 @@ class Carrier:
                 error=type(failure).__name__,
                 places=places(failure),
             )
-            return Unexpected(f"a fault of ours: {type(failure).__name__}", provider=load.batch.provider)
-        return Unexpected("the provider's module said nothing of this row", provider=load.batch.provider)
+            return Unexpected(
+                f"a fault of ours: {type(failure).__name__}", provider=load.batch.provider, code=OwnCode.OWN_FAULT
+            )
+        return Unexpected(
+            "the provider's module said nothing of this row", provider=load.batch.provider, code=OwnCode.NO_OUTCOME
+        )
 
     async def _push(self, load: _Load) -> None:
         connection = self._connection(load.batch)
@@ -215,7 +220,9 @@ class Carrier:
             make = self._client_for(batch.provider)
         except LookupError as error:
             raise Unauthorized(
-                f"this version of the daemon cannot speak to it: {error}", provider=batch.provider
+                f"this version of the daemon cannot speak to it: {error}",
+                provider=batch.provider,
+                code=OwnCode.NO_SUCH_PROVIDER,
             ) from None
         tokens = self.tokens_for(
             batch.integration_id, batch.provider, batch.config, connected_version=batch.connected_version

@@ -17,6 +17,7 @@ from listener.documents import storable
 from listener.errors import DatabaseTrouble, InvalidSettings, NotYours, Refusal
 from providers import client_for
 from providers.base import Http
+from providers.codes import OwnCode
 from providers.credentials import Credentials, account_url, host_of
 from providers.errors import ProviderError, Unauthorized
 from providers.models import AccountFacts, ProviderConfig, one_line
@@ -94,7 +95,12 @@ class _Given:
         return self._credentials
 
     async def refresh(self, stale: Credentials) -> Credentials:
-        raise Unauthorized(f"{self._provider} does not accept this token", provider=self._provider, status=UNAUTHORIZED)
+        raise Unauthorized(
+            f"{self._provider} does not accept this token",
+            provider=self._provider,
+            status=UNAUTHORIZED,
+            code=OwnCode.NOT_REFRESHABLE,
+        )
 
 
 class _Unlimited:
@@ -129,14 +135,18 @@ async def identify(provider: str, config: ProviderConfig, given: Mapping[str, An
     try:
         credentials = Credentials.model_validate(given)
     except ValidationError:
-        raise Unauthorized("the CRM's tokens make no sense", provider=provider) from None
+        raise Unauthorized(
+            "the CRM's tokens make no sense", provider=provider, code=OwnCode.CREDENTIALS_DAMAGED
+        ) from None
     for url in (credentials.instance_url, credentials.api_domain):
         if url is not None:
             host_of(url, config, provider)
     try:
         make = client_for(provider)
     except LookupError:
-        raise Unauthorized("this version cannot speak to that CRM", provider=provider) from None
+        raise Unauthorized(
+            "this version cannot speak to that CRM", provider=provider, code=OwnCode.NO_SUCH_PROVIDER
+        ) from None
     found = await make(config, _Given(credentials, provider), _Unlimited(), http).identify()
     return found.model_copy(update={"url": account_url(found.url, config, provider)})
 

@@ -16,6 +16,7 @@ from listener.observer import SILENT, Observer
 from listener.settings import OAuthApp
 from providers import oauth
 from providers.base import Http
+from providers.codes import OwnCode
 from providers.credentials import Credentials
 from providers.endpoints import token_url_of
 from providers.errors import ProviderError, Stopping, Unauthorized, Unavailable
@@ -91,7 +92,11 @@ class IntegrationTokens:
                         # not to be cut off half-way: a CRM that has rotated the refresh token will not do it twice
                         return await asyncio.shield(self._keep(self._refresh(stale)))
                 await asyncio.sleep(OTHER_DAEMON_LOOK_SECONDS)
-            raise Unavailable("another daemon has been refreshing the token for too long", provider=self._provider)
+            raise Unavailable(
+                "another daemon has been refreshing the token for too long",
+                provider=self._provider,
+                code=OwnCode.REFRESH_UNDER_WAY,
+            )
 
     async def renew(self) -> bool:
         """Refresh a token that nobody has used for long; False when there is nothing to refresh it with."""
@@ -123,6 +128,7 @@ class IntegrationTokens:
             "our own encryption key does not open what this connection was sealed with: the daemon has to be started "
             "with the key of today",
             provider=self._provider,
+            code=OwnCode.OWN_KEY,
         )
 
     async def _open(self) -> Credentials:
@@ -131,14 +137,20 @@ class IntegrationTokens:
         except KeyWrong as refusal:
             raise self._without_key(refusal) from None
         except CredentialsDamaged as refusal:
-            raise Unauthorized(str(refusal).replace("\n", ". "), provider=self._provider) from None
+            raise Unauthorized(
+                str(refusal).replace("\n", ". "), provider=self._provider, code=OwnCode.CREDENTIALS_DAMAGED
+            ) from None
         except ValidationError as error:
             fields = ", ".join(sorted({str(detail["loc"][0]) for detail in error.errors() if detail["loc"]})) or "all"
             raise Unauthorized(
-                f"the stored credentials make no sense ({fields}): connect it again", provider=self._provider
+                f"the stored credentials make no sense ({fields}): connect it again",
+                provider=self._provider,
+                code=OwnCode.CREDENTIALS_DAMAGED,
             ) from None
         if credentials is None:
-            raise Unauthorized("this connection has no credentials: connect it", provider=self._provider)
+            raise Unauthorized(
+                "this connection has no credentials: connect it", provider=self._provider, code=OwnCode.NO_CREDENTIALS
+            )
         if self._connected_version is not None and credentials.connected_version != self._connected_version:
             raise Stopping
         self._credentials = credentials
@@ -176,12 +188,14 @@ class IntegrationTokens:
                 f"{self._provider} does not accept the stored token and it has no refresh token: connect it again",
                 provider=self._provider,
                 status=401,
+                code=OwnCode.NOT_REFRESHABLE,
             )
         if self._app is None:
             raise Unauthorized(
                 f"the token has expired, and without {self._provider.upper()}_CLIENT_ID it cannot be refreshed: "
                 "set it for the daemon, restart it, and connect the CRM again",
                 provider=self._provider,
+                code=OwnCode.NO_APP,
             )
         return await oauth.refresh(
             self._config.model_copy(update={"token_url": token_url_of(stale, self._config, self._provider)}),

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 import httpx
 
+from providers.codes import OwnCode, of_network
 from providers.credentials import Credentials, SharedTokens, Tokens
 from providers.errors import ProviderError, Unavailable, Unexpected
 from providers.models import AccountFacts, Batch, CrmField, ProviderConfig
@@ -180,12 +181,15 @@ class Client(ABC):
                     await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             answer = type(error).__name__
-            raise Unavailable(f"{self.name} cannot be reached ({type(error).__name__})", provider=self.name) from None
+            raise Unavailable(
+                f"{self.name} cannot be reached ({type(error).__name__})", provider=self.name, code=of_network(error)
+            ) from None
         except (httpx.TimeoutException, TimeoutError) as error:
             answer = type(error).__name__
             raise Unavailable(
                 f"{self.name} did not answer within {self.config.timeout_seconds:g} s ({type(error).__name__})",
                 provider=self.name,
+                code=OwnCode.TIMEOUT,
                 uncertain=True,
             ) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
@@ -193,6 +197,7 @@ class Client(ABC):
             raise Unavailable(
                 f"the connection to {self.name} was cut before the answer was complete ({type(error).__name__})",
                 provider=self.name,
+                code=of_network(error),
                 uncertain=True,
             ) from None
         finally:
@@ -208,6 +213,7 @@ class Client(ABC):
                     f"{self.name} answered with more than {MAX_RESPONSE_BYTES} bytes",
                     provider=self.name,
                     status=response.status_code,
+                    code=OwnCode.TOO_LARGE,
                     uncertain=True,
                 )
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in ENCODING_HEADERS]
@@ -230,5 +236,6 @@ class Client(ABC):
                 f"{response.headers.get('content-type', 'no content type')})",
                 provider=self.name,
                 status=response.status_code,
+                code=OwnCode.NOT_JSON,
                 uncertain=True,
             ) from None

@@ -10,6 +10,7 @@ from typing import Protocol
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
+from providers.codes import OwnCode
 from providers.errors import Unauthorized
 from providers.models import ProviderConfig
 
@@ -114,6 +115,7 @@ def host_of(url: str, config: ProviderConfig, provider: str) -> str:
             f"this connection names {parts.host.lower() or 'no host'} as the place of its API, which is not one of "
             f"{provider}'s: connect it again, or add the host to api_hosts in the provider's config",
             provider=provider,
+            code=OwnCode.FOREIGN_HOST,
         )
     return str(parts.copy_with(query=None, fragment=None)).rstrip("/")
 
@@ -149,6 +151,7 @@ def login_at(config: ProviderConfig, login_url: str | None, provider: str) -> Pr
             f"{provider} has no login at {parts.host.lower() or 'this address'}: give the host that the address bar "
             "shows after logging in",
             provider=provider,
+            code=OwnCode.FOREIGN_HOST,
         )
     moved = {
         name: origin_of(str(parts)) + _parts(url).path

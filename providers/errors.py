@@ -6,8 +6,11 @@ The five kinds and what they cost a row are decided in ``crm_sync.finish_batch``
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
-CONTACT_GONE = "CONTACT_GONE"
+from providers.codes import OwnCode, of_status
+
+CONTACT_GONE: str = OwnCode.CONTACT_GONE.value
 """The code of a rejection that is about the contact a deal, activity or task hangs on: it is no longer in the CRM.
 The database then has the contact synced again, and this row after it."""
 
@@ -38,7 +41,8 @@ class ProviderError(Exception):
         kind: what the database should make of it.
         provider: the CRM's name (`hubspot`, …).
         status: the HTTP status, or None when no answer came.
-        code: the CRM's own code (`INVALID_OPTION`, `TEN_SECONDLY_ROLLING`, …), if it gave one.
+        code: the CRM's own code (`INVALID_OPTION`, `TEN_SECONDLY_ROLLING`, …), else one of ours: what `crm_sync.errors`
+            explains. An error is never without.
         correlation_id: what the CRM's support asks for.
         field: the CRM's name of the field it complains about.
         retry_after: seconds the CRM asks us to wait, if it said so.
@@ -46,6 +50,8 @@ class ProviderError(Exception):
     """
 
     kind = FailureKind.BUG
+    unnamed: ClassVar[str] = OwnCode.UNEXPECTED_ANSWER
+    """The code where nothing but the kind is known."""
 
     def __init__(
         self,
@@ -63,7 +69,7 @@ class ProviderError(Exception):
         self.message = message
         self.provider = provider
         self.status = status
-        self.code = code
+        self.code = str(code or (self.unnamed if status is None else of_status(status)))
         self.correlation_id = correlation_id
         self.field = field
         self.retry_after = retry_after
@@ -74,30 +80,35 @@ class RateLimited(ProviderError):
     """The CRM, or our own budget for it, has no room before `retry_after`."""
 
     kind = FailureKind.RATE_LIMITED
+    unnamed = OwnCode.RATE_LIMITED
 
 
 class Unavailable(ProviderError):
     """No usable answer: a refused or cut connection, a timeout, a 5xx, a page instead of JSON."""
 
     kind = FailureKind.UNAVAILABLE
+    unnamed = OwnCode.UNAVAILABLE
 
 
 class Unauthorized(ProviderError):
     """The CRM does not accept this connection any more, or it lacks a scope."""
 
     kind = FailureKind.UNAUTHORIZED
+    unnamed = OwnCode.UNAUTHORIZED
 
 
 class Rejected(ProviderError):
     """The CRM refused what was sent, and would refuse it again."""
 
     kind = FailureKind.REJECTED
+    unnamed = OwnCode.REJECTED
 
 
 class Contended(ProviderError):
     """The CRM could not write this record at this moment."""
 
     kind = FailureKind.CONTENDED
+    unnamed = OwnCode.CONTENDED
 
 
 class Unexpected(ProviderError):

@@ -9,6 +9,7 @@ import httpx
 
 from providers import base
 from providers.base import Budget, Http
+from providers.codes import OwnCode
 from providers.credentials import Credentials, Tokens, account_url
 from providers.errors import Contended, ProviderError, Rejected, Unauthorized, Unexpected
 from providers.hubspot_contacts import Contacts
@@ -148,7 +149,7 @@ class Client(base.Client):
                 f"HubSpot has a property {KEY} on {object_type} that does not require unique values, which cannot be "
                 "changed afterwards: an administrator has to delete it in HubSpot's settings, then it is made again",
                 provider=NAME,
-                code="PROPERTY_NOT_UNIQUE",
+                code=OwnCode.PROPERTY_NOT_UNIQUE,
                 field=KEY,
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from providers.codes import OwnCode
 from providers.errors import ProviderError, Rejected
 from providers.hubspot_errors import existing_id, is_gone
 from providers.hubspot_rows import Pair, Record, Row
@@ -165,7 +166,11 @@ class Contacts:
         for document in lost:
             self._report.failed(
                 document,
-                Rejected("another contact holds this e-mail address, and it cannot be read", provider="hubspot"),
+                Rejected(
+                    "another contact holds this e-mail address, and it cannot be read",
+                    provider="hubspot",
+                    code=OwnCode.ADDRESS_TAKEN,
+                ),
             )
 
     def _written(self, documents: Iterable[ContactDocument], record: Record) -> None:

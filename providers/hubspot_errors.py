@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from providers.answers import json_object
+from providers.codes import PAGES_OF_OTHERS, OwnCode
 from providers.errors import (
     CONTACT_GONE,
     Contended,
@@ -35,6 +36,12 @@ EXISTING_ID = re.compile(r"Existing ID:\s*(\d+)")
 # An older form of "was not one of the allowed options: [A, B]" describes each option in several lines.
 LONG_OPTION = re.compile(r'label:\s*"(?P<label>(?:[^"\\]|\\.)*)"\s*value:\s*"(?P<value>(?:[^"\\]|\\.)*)"')
 LONG_OPTIONS = re.compile(r"\[label:.*?\n\]", re.DOTALL)
+# Refusals that share the code VALIDATION_ERROR, by their words.
+NAMED_BY_WORDS = (
+    (re.compile(r"^Duplicate IDs found in batch input"), OwnCode.DUPLICATE_IDS),
+    (re.compile(r"^Unable to perform [a-z/]+ by non-unique "), OwnCode.NON_UNIQUE_KEY),
+    (re.compile(r"^The maximum number of inputs supported"), OwnCode.TOO_MANY_INPUTS),
+)
 GONE = frozenset({"OBJECT_NOT_FOUND", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
 
 
@@ -67,9 +74,15 @@ def error_of(response: httpx.Response) -> ProviderError:
         case _ if status in (403, 408) or status >= 500:
             named = Unavailable
             facts["uncertain"] = status != 403
+            if status == 403:
+                facts["code"] = OwnCode.FIREWALL_403
         # A 404 that does not speak of an object speaks of the path: no row is guilty of that.
         case _ if status == 413 or (body and (status in (400, 422) or (status == 404 and _names_object(body)))):
             named = Rejected
+        case 404 if body:
+            facts["code"] = OwnCode.NO_SUCH_PATH
+        case _ if body is None and status in PAGES_OF_OTHERS:
+            facts["code"] = OwnCode.NOT_THE_API
     return named(**facts, retry_after=wait)
 
 
@@ -145,6 +158,8 @@ def _facts(body: Mapping[str, Any], status: int | None) -> dict[str, Any]:
         or _text(body.get("category"))
         or _text(body.get("errorType"))
     )
+    if code in (None, "VALIDATION_ERROR"):
+        code = next((own for words, own in NAMED_BY_WORDS if words.search(message)), code)
     field = next(context_values(first, "propertyName"), None) or next(context_values(body, "propertyName"), None)
     if field is None:
         field = _text(first.get("in")) or (embedded_field.group(1) if embedded_field else None)

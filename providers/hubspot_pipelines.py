@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from providers.codes import OwnCode
 from providers.errors import Rejected, Unexpected
 from providers.hubspot_errors import NAME
 from providers.hubspot_fields import PIPELINE, STAGE
@@ -79,7 +80,9 @@ class Pipelines:
                         f"the deal went to {stage.label!r} in {pipeline.label!r}"
                     )
                     return pipeline.id, stage.id, remark
-        raise Rejected("HubSpot has no deal pipeline with an open stage", provider=NAME, field=PIPELINE)
+        raise Rejected(
+            "HubSpot has no deal pipeline with an open stage", provider=NAME, code=OwnCode.NO_OPEN_STAGE, field=PIPELINE
+        )
 
 
 class KnownPipelines:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from providers.codes import OwnCode
 from providers.errors import ProviderError, Unexpected
 from providers.hubspot_errors import NAME, context_values, row_error
 from providers.models import AnyDocument
@@ -144,7 +145,9 @@ def id_of(result: Any) -> str:
 
 
 def silence() -> ProviderError:
-    return Unexpected("HubSpot's answer does not say what became of this row", provider=NAME, uncertain=True)
+    return Unexpected(
+        "HubSpot's answer does not say what became of this row", provider=NAME, code=OwnCode.NO_OUTCOME, uncertain=True
+    )
 
 
 def target_ids(result: Mapping[str, Any]) -> Iterator[str]:

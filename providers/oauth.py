@@ -17,12 +17,26 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from providers.answers import json_object
 from providers.base import MAX_RESPONSE_BYTES
+from providers.codes import OwnCode, of_network, of_status
 from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable, Unexpected
 from providers.models import ProviderConfig
 from providers.ratelimit import policy_wait, retry_after
 
 ClientAuth = Literal["body", "basic"]
-DEAD = frozenset({"invalid_grant", "BAD_REFRESH_TOKEN", "BAD_AUTH_CODE", "inactive_user"})
+# What a description says more exactly than the code it comes with.
+SAID = (
+    (re.compile(r"already (?:been )?(?:exchanged|used)", re.IGNORECASE), OwnCode.ALREADY_EXCHANGED),
+    (re.compile(r"^expired authorization code$|^authorization_code has expired$"), OwnCode.CODE_EXPIRED),
+    (re.compile(r"^authentication failure", re.IGNORECASE), OwnCode.AUTHENTICATION_FAILURE),
+)
+# The standard's codes, where a CRM gives them in words.
+STANDARD = ("invalid grant", "invalid client", "invalid request", "unsupported grant type", "missing parameter")
+DEAD = frozenset(
+    {
+        *("invalid_grant", "BAD_REFRESH_TOKEN", "BAD_AUTH_CODE", "inactive_user"),
+        *(OwnCode.ALREADY_EXCHANGED, OwnCode.CODE_EXPIRED, OwnCode.AUTHENTICATION_FAILURE),
+    }
+)
 IDENTITY = re.compile(r"/id/(00D[0-9A-Za-z]{12,15})/")
 """Salesforce names the user who consented, and the organization, by a URL."""
 LONGEST_ANSWER = min(MAX_RESPONSE_BYTES, 1024 * 1024)
@@ -150,7 +164,9 @@ async def _post(
         response = await http.post(url, data=form, headers=headers, timeout=config.timeout_seconds)
     except httpx.HTTPError as error:
         raise Unavailable(
-            f"the token endpoint of {provider} gave no answer ({type(error).__name__})", provider=provider
+            f"the token endpoint of {provider} gave no answer ({type(error).__name__})",
+            provider=provider,
+            code=of_network(error),
         ) from None
     body = _object(response)
     if response.is_success:
@@ -159,6 +175,7 @@ async def _post(
                 f"the token endpoint of {provider} answered with something other than JSON",
                 provider=provider,
                 status=response.status_code,
+                code=OwnCode.NOT_JSON,
             )
         return body or {}
     raise _error(response, body or {}, provider)
@@ -192,7 +209,7 @@ def _error(response: httpx.Response, body: dict[str, Any], provider: str) -> Pro
             else "check the client id and secret of this installation, then make the connection again"
         )
         return Unauthorized(
-            f"the CRM does not give tokens for this connection ({code or f'HTTP {status}'}): {reason}",
+            f"the CRM does not give tokens for this connection ({code or of_status(status)}): {reason}",
             provider=provider,
             status=status,
             code=code,
@@ -200,20 +217,29 @@ def _error(response: httpx.Response, body: dict[str, Any], provider: str) -> Pro
         )
     # A firewall's page or a wrong path says nothing about the connection: it must not be given up for that.
     return Unavailable(
-        f"the token endpoint of {provider} answered HTTP {status}", provider=provider, status=status, code=code
+        f"the token endpoint of {provider} answered HTTP {status}",
+        provider=provider,
+        status=status,
+        code=code or (None if body else OwnCode.NOT_THE_API),
     )
 
 
 def _code(body: dict[str, Any]) -> str | None:
-    """`error` by the standard; a message that starts "Invalid grant: …" is the same in other words."""
-    for name in ("error", "status"):
+    """HubSpot's `status`, `error` by the standard, or the same in words; what a description adds is a code of ours."""
+    said = [str(body.get(name, "")) for name in ("error_description", "message", "error")]
+    found = None
+    for name in ("status", "error"):
         value = body.get(name)
-        if isinstance(value, str) and value.replace("_", "").isalnum():
-            return value
-    for name in ("error", "message", "error_description"):
-        if str(body.get(name, "")).lower().startswith("invalid grant"):
-            return "invalid_grant"
-    return None
+        if isinstance(value, str) and value.replace("_", "").isalnum() and value != "error":
+            found = value
+            break
+    if found is None:
+        words = next((each for each in STANDARD if any(text.lower().startswith(each) for text in said)), None)
+        found = "invalid_request" if words == "missing parameter" else words and words.replace(" ", "_")
+    if found == "invalid_grant":
+        parts = [part.strip() for text in said for part in text.split(":")]
+        return next((own for pattern, own in SAID if any(map(pattern.search, parts))), found)
+    return found
 
 
 def _object(response: httpx.Response) -> dict[str, Any] | None:
@@ -223,7 +249,11 @@ def _object(response: httpx.Response) -> dict[str, Any] | None:
 def _answer(body: dict[str, Any], provider: str, kept: SecretStr | None) -> TokenAnswer:
     access = body.get("access_token")
     if not isinstance(access, str) or not access:
-        raise Unexpected(f"the token endpoint of {provider} answered without an access token", provider=provider)
+        raise Unexpected(
+            f"the token endpoint of {provider} answered without an access token",
+            provider=provider,
+            code=OwnCode.NO_ACCESS_TOKEN,
+        )
     newer = body.get("refresh_token")
     lasts = body.get("expires_in")
     scopes = body.get("scopes") or str(body.get("scope") or "").replace(",", " ").split()

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from providers.answers import json_object
+from providers.codes import PAGES_OF_OTHERS, OwnCode
 from providers.errors import (
     Contended,
     ProviderError,
@@ -80,20 +81,29 @@ def error_of(response: httpx.Response) -> ProviderError:
             facts["message"] = f"the Pipedrive account behind this connection is not paid for: {facts['message']}"
         case 403 if body is not None:
             named = Unauthorized
+            if "scope and url mismatch" in facts["message"].lower():
+                facts["code"] = OwnCode.SCOPE_MISMATCH
             facts["message"] = _missing_scope(response, facts["message"])
         # A page instead of JSON: the firewall's answer to a client that did not slow down.
         case 403:
             named, wait = RateLimited, BLOCKED_SECONDS if wait is None else wait
+            facts["code"] = OwnCode.CLOUDFLARE_403
         case 409 | 423:
             named, wait = Contended, max(LOCK_SECONDS, wait or 0.0)
         case 429:
-            named, wait = RateLimited, _limit_wait(response, body or {}, wait)
+            is_spent = _is_day_spent(response, body or {})
+            named, wait = RateLimited, _limit_wait(response, wait, is_spent=is_spent)
+            facts["code"] = OwnCode.DAILY_BUDGET if is_spent else OwnCode.BURST_LIMIT
         case _ if status == 408 or status >= 500:
             named = Unavailable
             facts["uncertain"] = True
         # A 404 that does not speak of an object speaks of the path: no row is guilty of that.
         case _ if status == 413 or (body and (status in (400, 410, 422) or (status == 404 and _names_object(body)))):
             named = Rejected
+        case 404 if body:
+            facts["code"] = OwnCode.NO_SUCH_PATH
+        case _ if body is None and status in PAGES_OF_OTHERS:
+            facts["code"] = OwnCode.NOT_THE_API
     return named(**facts, retry_after=wait)
 
 
@@ -163,17 +173,22 @@ def _missing_scope(response: httpx.Response, words: str) -> str:
     )
 
 
-def _limit_wait(response: httpx.Response, body: Mapping[str, Any], named: float | None) -> float:
-    """Seconds until the limit that was met has room: midnight UTC for the day's budget, a moment for the burst's."""
+def _is_day_spent(response: httpx.Response, body: Mapping[str, Any]) -> bool:
+    """Whether it is the day's budget that has no room, and not the burst's."""
     headers = response.headers
     left = (headers.get("x-daily-ratelimit-token-remaining"), headers.get("x-daily-requests-left"))
     words = " ".join(_words(body)).lower()
-    is_spent = any(value is not None and re.fullmatch(r"\s*(?:0(?:\.0*)?|-\d+)\s*", value) for value in left)
-    if is_spent or "daily" in words or "token budget" in words:
+    is_zero = any(value is not None and re.fullmatch(r"\s*(?:0(?:\.0*)?|-\d+)\s*", value) for value in left)
+    return is_zero or "daily" in words or "token budget" in words
+
+
+def _limit_wait(response: httpx.Response, named: float | None, *, is_spent: bool) -> float:
+    """Seconds until the limit that was met has room: midnight UTC for the day's budget, a moment for the burst's."""
+    if is_spent:
         return max(policy_wait("DAILY"), named or 0.0)
     if named is not None:
         return named
-    reset = headers.get("x-ratelimit-reset", "").strip()
+    reset = response.headers.get("x-ratelimit-reset", "").strip()
     if reset.isascii() and reset.replace(".", "", 1).isdigit():
         return min(max(float(reset), 1.0), LONGEST_WAIT)
     return BURST_SECONDS

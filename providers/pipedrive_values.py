@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from providers.codes import OwnCode
 from providers.errors import Rejected
 from providers.models import Field
 from providers.pipedrive_errors import NAME
@@ -180,7 +181,7 @@ def _number(name: str, text: str) -> int | float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise _refusal(name, f"{text!r} is not a number", code="INVALID_VALUE")
+        raise _refusal(name, f"{text!r} is not a number", code=OwnCode.INVALID_VALUE)
     return int(number) if number.is_integer() else number
 
 

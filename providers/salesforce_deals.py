@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from providers.codes import OwnCode
 from providers.errors import ProviderError, Rejected
 from providers.models import AnyDocument, DealDocument
 from providers.salesforce_errors import KEY, NAME, contact_gone, is_gone
@@ -51,7 +52,9 @@ class Deals:
             for document in sharing:
                 if self._wire.contact_id(document).startswith(LEAD):
                     words = "a Salesforce lead takes no opportunity before somebody has converted it"
-                    self._report.failed(document, Rejected(words, provider=NAME, code="LEAD_TAKES_NO_OPPORTUNITY"))
+                    self._report.failed(
+                        document, Rejected(words, provider=NAME, code=OwnCode.LEAD_TAKES_NO_OPPORTUNITY)
+                    )
 
     async def _find_uncertain(self) -> None:
         """What an earlier push left behind is accepted as it is, since a person may have moved it."""

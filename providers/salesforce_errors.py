@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from providers.codes import PAGES_OF_OTHERS, OwnCode
 from providers.errors import (
     CONTACT_GONE,
     Contended,
@@ -24,7 +25,7 @@ from providers.salesforce_codes import BUSY, DOWN, FOR_PEOPLE, GONE, LIMITED, OV
 NAME = "salesforce"
 KEY = "CRM_Sync_Key__c"
 """The custom field that holds our key on every object."""
-FIELDS_MISSING = "FIELDS_MISSING"
+FIELDS_MISSING: str = OwnCode.FIELDS_MISSING.value
 LONGEST_MESSAGE = 2_000
 LOCK_SECONDS = 2.0
 DAY_LIMIT_SECONDS = 900.0
@@ -70,7 +71,7 @@ def error_of(response: httpx.Response) -> ProviderError:
         case 301 | 302 | 307 | 308:
             # a token is not carried to wherever this leads
             words = "this org's API is no longer at the host of this connection: connect Salesforce again"
-            named, facts["message"] = Unauthorized, words
+            named, facts["message"], facts["code"] = Unauthorized, words, OwnCode.ACCOUNT_MOVED
         case 401 | 403 | 410 if items or status != 403:
             named, facts["message"] = Unauthorized, heads[status] + facts["message"]
         case 409 | 423:
@@ -80,8 +81,14 @@ def error_of(response: httpx.Response) -> ProviderError:
         # A firewall's 403 page is about our address or our pace, not about this connection's rights.
         case _ if status in (403, 408, 420) or status >= 500:
             named, facts["uncertain"] = Unavailable, status != 403
+            if status == 403:
+                facts["code"] = OwnCode.FIREWALL_403
         case _ if status in (413, 414, 431) or (items and _is_about_rows(status, facts)):
             named = Rejected
+    if named is Unexpected and status == 404 and items:
+        facts["code"] = OwnCode.NO_SUCH_PATH
+    elif named is Unexpected and not items and status in PAGES_OF_OTHERS:
+        facts["code"] = OwnCode.NOT_THE_API
     return named(**facts, retry_after=wait)
 
 
@@ -89,7 +96,7 @@ def row_error(errors: Sequence[Any]) -> ProviderError:
     """Why one record of a call was not written, from the `errors` of its entry in the answer."""
     items = [item for item in errors if isinstance(item, Mapping)]
     if not items:
-        return Unexpected("Salesforce gave no reason for refusing this record", provider=NAME)
+        return Unexpected("Salesforce gave no reason for refusing this record", provider=NAME, code=OwnCode.NO_OUTCOME)
     facts = {**_facts(items), "provider": NAME}
     if (named := _by_code(facts, None)) is not None:
         return named
@@ -104,7 +111,9 @@ def row_error(errors: Sequence[Any]) -> ProviderError:
 def is_overloaded(error: object) -> bool:
     """Whether the org's own automation could not take so many records at once; fewer of them may pass."""
     return (
-        isinstance(error, ProviderError) and error.code not in LIMITED and OVERLOADED.search(error.message) is not None
+        isinstance(error, ProviderError)
+        and not isinstance(error, RateLimited)
+        and OVERLOADED.search(error.message) is not None
     )
 
 
@@ -146,14 +155,22 @@ def unseen(object_name: str, error: ProviderError) -> Unauthorized:
 
 
 def silence() -> ProviderError:
-    return Unexpected("Salesforce's answer does not say what became of this record", provider=NAME, uncertain=True)
+    return Unexpected(
+        "Salesforce's answer does not say what became of this record",
+        provider=NAME,
+        code=OwnCode.NO_OUTCOME,
+        uncertain=True,
+    )
 
 
 def _by_code(facts: dict[str, Any], wait: float | None) -> ProviderError | None:
     """What is meant whatever the status; None where the status decides."""
     code, words = str(facts["code"]), facts["message"]
     if code in LIMITED:
-        limit = CONCURRENCY_SECONDS if "concurrent" in words.lower() else DAY_LIMIT_SECONDS
+        is_brief = "concurrent" in words.lower()
+        limit = CONCURRENCY_SECONDS if is_brief else DAY_LIMIT_SECONDS
+        if is_brief:
+            facts = {**facts, "code": OwnCode.CONCURRENT_LIMIT}
         return RateLimited(**facts, retry_after=limit if wait is None else wait)
     is_users = code == "API_CURRENTLY_DISABLED" and "user" in words.lower()
     if code in FOR_PEOPLE or is_users:

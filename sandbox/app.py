@@ -32,6 +32,7 @@ class Crm(Protocol):
     def effects(self, account: int) -> list[dict[str, Any]]: ...
     def calls(self) -> dict[str, dict[str, Any]]: ...
     def end_tokens(self, account: int, action: str) -> None: ...
+    def refuse(self, account: int, error: str, *, times: int = 1) -> None: ...
 
 
 def create_app(*crms: Crm) -> Starlette:
@@ -53,6 +54,7 @@ def create_app(*crms: Crm) -> Starlette:
             Route("/_sandbox/{crm}/accounts", control.accounts, methods=["GET", "POST"]),
             Route("/_sandbox/{crm}/faults", control.faults, methods=["POST", "DELETE"]),
             Route("/_sandbox/{crm}/tokens", control.tokens, methods=["POST"]),
+            Route("/_sandbox/{crm}/errors", control.errors, methods=["POST"]),
             Route("/_sandbox/{crm}/ledger", control.ledger, methods=["GET"]),
             Route("/_sandbox/{crm}/effects", control.effects, methods=["GET"]),
             Route("/_sandbox/{crm}/calls", control.calls, methods=["GET"]),
@@ -92,6 +94,18 @@ class Control:
         if not isinstance(account, int) or action not in ("expire", "revoke"):
             raise ValueError('give {"account": number, "action": "expire" or "revoke"}')
         _known(lambda: crm.end_tokens(account, action))
+        return Response(None, 204)
+
+    async def errors(self, request: Request) -> Response:
+        """POST `{"account", "error", "times": 1}` meets the account's next writes with a documented error."""
+        crm, document = self._crm(request), await _document(request)
+        account, error, times = document.get("account"), document.get("error"), document.get("times", 1)
+        if not (isinstance(account, int) and isinstance(error, str) and isinstance(times, int) and times > 0):
+            raise ValueError('give {"account": number, "error": a documented code, "times": 1}')
+        try:
+            _known(lambda: crm.refuse(account, error, times=times))
+        except LookupError as unknown:
+            raise ValueError(str(unknown)) from None
         return Response(None, 204)
 
     async def ledger(self, request: Request) -> Response:

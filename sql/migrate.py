@@ -1,10 +1,10 @@
 """Bring a database up to the files beside this module.
 
-Numbered migrations are applied once, in order. Functions, triggers, views, the providers, the first claim and the page
-of grants are repeatable: they are applied when they are new or have changed, and only then, because re-creating a
-trigger takes a lock that blocks writers while replacing the body of a function does not. Everything happens in one
-transaction, under an advisory lock that keeps two migrators apart and a lock timeout that keeps producers from queueing
-up behind us.
+Numbered migrations are applied once, in order. Functions, triggers, views, the providers, the errors, the first claim
+and the page of grants are repeatable: they are applied when they are new or have changed, and only then, because re-
+creating a trigger takes a lock that blocks writers while replacing the body of a function does not. Everything happens
+in one transaction, under an advisory lock that keeps two migrators apart and a lock timeout that keeps producers from
+queueing up behind us.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import psycopg
 
 ROOT = Path(__file__).parent
 REPEATABLE = ("functions", "triggers", "views")
-LAST = ("providers.sql", "claim.sql", "access.sql")
+LAST = ("providers.sql", "errors.sql", "claim.sql", "access.sql")
 LOCK_KEY = 0x63726D5F73796E63 & 0x7FFFFFFFFFFFFFFF
 
 LEDGER = """

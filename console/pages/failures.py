@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +19,16 @@ from console.pages.contacts import name_of
 MOST_CAUSES = 200
 MOST_VALUES = 60
 NOUNS = {"contact_sync": "contact", "deal_sync": "deal", "activity_sync": "activity"}
+ACTORS = {
+    "nobody": "Nobody has to act",
+    "operator": "For whoever runs this installation",
+    "crm_admin": "For an administrator of the CRM",
+    "data_owner": "For whoever keeps the contacts",
+    "connection_owner": "For whoever connected the CRM",
+    "developer": "For the makers of this software",
+    "crm_vendor": "For the CRM’s support",
+}
+"""Who must act, in words for people."""
 SQL_WORDS = (
     (re.compile(r"; then crm_sync\.retry_failed\(\)\.?$"), ", then retry."),
     (re.compile(r"crm_sync\.retry_failed\(\) is enough"), "Retry is enough"),
@@ -28,6 +40,13 @@ SQL_WORDS = (
     (re.compile(r"\bof field_mappings\b"), "of the field mappings"),
     (re.compile(r"\bstatus_values in sync_settings\b"), "the status values in the settings"),
     (re.compile(r" until give_up_after in crm_sync\.config"), " for some days"),
+    (re.compile(r" \(contact_object in sync_settings\)"), ""),
+    (re.compile(r"crm_sync\.try_again\(\)"), "“Try again” on the Integrations page"),
+    (re.compile(r"crm_sync\.adopt_account\(\) says"), "The Integrations page asks"),
+    (re.compile(r": crm-sync connect \w+"), " on the Integrations page"),
+    (re.compile(r": crm-sync diagnose and crm-sync migrate settle the usual causes"), ""),
+    (re.compile(r": crm-sync migrate, then crm-sync run"), ""),
+    (re.compile(r": crm-sync (?:run|rotate-key|diagnose)(?! and)"), ""),
 )
 
 
@@ -54,12 +73,13 @@ async def show(request: Request) -> Response:
         name_of=name_of,
         noun_of=lambda cause: NOUNS.get(cause["queue_type"], "row"),
         remedy_of=remedy_of,
+        actors=ACTORS,
         anchor_of=anchor_of,
         most_values=MOST_VALUES,
     )
 
 
-def remedy_of(cause: Row) -> str:
+def remedy_of(cause: Mapping[str, Any]) -> str:
     """What to do, for somebody who has buttons instead of SQL."""
     words: str = cause["remedy"]
     for pattern, plain in SQL_WORDS:

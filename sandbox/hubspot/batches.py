@@ -223,6 +223,8 @@ def _write(
     errors: list[dict[str, Any]] = []
     for row in rows:
         try:
+            if call.portal.refusals:
+                raise call.portal.refusals.pop(0)
             planned.append((row, plan(row)))
         except ApiError as error:
             if not is_traced and error.missing_id is None:

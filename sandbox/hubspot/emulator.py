@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from sandbox.faults import Faults
 from sandbox.front import Calls, Front
+from sandbox.hubspot import documented
 from sandbox.hubspot.errors import ApiError, not_found
 from sandbox.hubspot.gate import admit, bearer, respond
 from sandbox.hubspot.grants import Grants
@@ -159,6 +160,11 @@ class HubSpot:
         with self.lock:
             portal = self.portals[hub_id]
             portal.expire_tokens() if action == "expire" else portal.revoke()
+
+    def refuse(self, account: int, error: str, *, times: int = 1) -> None:
+        """Meet the account's next writes, or refreshes, with a documented error; raises LookupError for another."""
+        with self.lock:
+            documented.plan(self, account, error, times)
 
     def _account_of(self, headers: Headers) -> int | None:
         portal = self.grants.portal_of(bearer(headers))

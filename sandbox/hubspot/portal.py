@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from sandbox.front import Calls
+from sandbox.hubspot.errors import ApiError
 from sandbox.hubspot.links import End, Links
 from sandbox.hubspot.pipelines import DEFAULT_PIPELINE
 from sandbox.hubspot.records import Record, Store
@@ -52,6 +53,8 @@ class Portal:
         self.links = Links()
         self.calls = Calls()
         self.effects: list[dict[str, Any]] = []
+        self.refusals: list[ApiError] = []
+        """What the next rows of batches are refused with, one after the other."""
         self.app_window = Window(APP_CALLS, 10.0)
         calls, daily = TIERS[tier]
         self.static_window = Window(calls, 10.0)

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from sandbox.faults import Faults
 from sandbox.front import Calls, Front
+from sandbox.pipedrive import documented
 from sandbox.pipedrive.company import Company
 from sandbox.pipedrive.errors import ApiError, removed
 from sandbox.pipedrive.gate import admit, bearer
@@ -160,6 +161,11 @@ class Pipedrive:
         with self.lock:
             company = self.companies[number]
             company.expire_tokens() if action == "expire" else company.revoke()
+
+    def refuse(self, account: int, error: str, *, times: int = 1) -> None:
+        """Meet the account's next writes, or refreshes, with a documented error; raises LookupError for another."""
+        with self.lock:
+            documented.plan(self, account, error, times)
 
     def _account_of(self, headers: Headers) -> int | None:
         company = self.grants.company_of_api_token(headers.get("x-api-token", ""))

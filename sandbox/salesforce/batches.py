@@ -139,6 +139,8 @@ def _run(call: Call, count: int, one: Callable[[int], Row], *, all_or_none: bool
     for index in range(count):
         point = call.org.savepoint()
         try:
+            if call.org.refusals:
+                raise call.org.refusals.pop(0)
             rows.append(one(index))
         except ApiError as error:
             call.org.roll_back(point)

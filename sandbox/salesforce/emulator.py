@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from sandbox.faults import Faults
 from sandbox.front import Calls, Front
+from sandbox.salesforce import documented
 from sandbox.salesforce.errors import ApiError, not_found
 from sandbox.salesforce.gate import admit, bearer, respond
 from sandbox.salesforce.grants import SESSION_SECONDS, Grants
@@ -155,6 +156,11 @@ class Salesforce:
         with self.lock:
             org = self.orgs[number]
             org.expire_tokens() if action == "expire" else org.revoke()
+
+    def refuse(self, account: int, error: str, *, times: int = 1) -> None:
+        """Meet the account's next writes, or refreshes, with a documented error; raises LookupError for another."""
+        with self.lock:
+            documented.plan(self, account, error, times)
 
     def _account_of(self, headers: Headers) -> int | None:
         org = self.grants.org_of(bearer(headers))

@@ -12,6 +12,7 @@ from sandbox.front import Calls
 from sandbox.limits import Window
 from sandbox.salesforce import writes
 from sandbox.salesforce.conversion import convert
+from sandbox.salesforce.errors import ApiError
 from sandbox.salesforce.ids import canonical, new_id
 from sandbox.salesforce.merging import merge
 from sandbox.salesforce.records import Record, Table, Undo
@@ -81,6 +82,8 @@ class Org:
         self.calls = Calls()
         self.journal: list[dict[str, Any]] = []
         self.window = Window(daily_limit or EDITIONS[edition], DAY)
+        self.refusals: list[ApiError] = []
+        """What the next rows of collections are refused with, one after the other."""
         self._undo: list[Undo] = []
         self._grants: Grants | None = None
         self._ids = itertools.count(1)

@@ -1,50 +1,38 @@
-create or replace function crm_sync.failure_meaning(p_kind text, p_code text) returns table (meaning text, remedy text)
-language sql immutable parallel safe
-set search_path = ''
+-- Called for each cause of a view, never for each row. It has no settings of its own, so that the planner can make it a part
+-- of the query that asks; each look is taken only where the ones before found nothing.
+create or replace function crm_sync.failure_meaning(p_provider text, p_kind text, p_code text)
+returns table (meaning text, remedy text, who_must_act text, is_known boolean)
+language sql stable parallel safe
 as $$
-  select m.meaning, m.remedy
-  from (values
-    ('rejected', '^(INVALID_OPTION|INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST|BAD_VALUE_FOR_RESTRICTED_PICKLIST)$',
-      'the field takes only certain values, and ours is not among them',
-      'Map the value to one of allowed_values ("values" in the rule of field_mappings, or status_values in sync_settings), or add it in the CRM; then crm_sync.retry_failed().'),
-    ('rejected', '^(PROPERTY_DOESNT_EXIST|INVALID_FIELD|INVALID_FIELD_FOR_INSERT_UPDATE|NO_SUCH_COLUMN|INVALID_TYPE_ON_FIELD_IN_RECORD)$',
-      'the CRM has no such field for us, or it may not be written',
-      'Correct the rule in field_mappings, or create the field in the CRM and let the connection write it; then crm_sync.retry_failed().'),
-    ('rejected', '^(REQUIRED_FIELD_MISSING|REQUIRED_PROPERTY_MISSING|MISSING_REQUIRED_PROPERTY)$',
-      'the CRM demands a value for a field that we leave empty',
-      'Map one of our fields or a constant to it in field_mappings; then crm_sync.retry_failed().'),
-    ('rejected', '^(INVALID_EMAIL|INVALID_EMAIL_ADDRESS)$',
-      'the CRM does not take this e-mail address',
-      'Correct the address of the contact; then crm_sync.retry_failed().'),
-    ('rejected', '^(STRING_TOO_LONG|PROPERTY_TOO_LONG)$',
-      'the value is longer than the field allows',
-      'Shorten it, or map it to a longer field; then crm_sync.retry_failed().'),
-    ('rejected', '^(DUPLICATES?_|CONFLICTING_|UNIQUE_)',
-      'the CRM holds this record already, and its own rules forbid a second one',
-      'Merge the records there or relax its rule for duplicates; then crm_sync.retry_failed().'),
-    ('rejected', '^(FIELD_CUSTOM_VALIDATION_EXCEPTION|CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY|VALIDATION_RULE)',
-      'a rule that somebody made in the CRM refuses this record',
-      'Let an administrator read the CRM''s words and change the rule or the data; then crm_sync.retry_failed().'),
-    ('rejected', '^(INSUFFICIENT_ACCESS|CANNOT_UPDATE_|INSUFFICIENT_PRIVILEGES|FORBIDDEN)',
-      'the user behind the connection may not do this in the CRM',
-      'Let an administrator of the CRM give this user the right; then crm_sync.retry_failed().'),
-    ('rejected', '^(ENTITY_IS_DELETED|CONTACT_GONE|OBJECT_NOT_FOUND)$',
-      'a record that this hangs on was deleted in the CRM',
-      'crm_sync.manual_sync() makes the contact again; then crm_sync.retry_failed().'),
-    ('rejected', '', 'the CRM understood this row and will not take it, in its own words', 'Correct what its message names; then crm_sync.retry_failed().'),
-    ('contended', '', 'somebody else was changing the same record in the CRM', 'It is tried again by itself; where it failed, crm_sync.retry_failed() is enough.'),
-    ('rate_limited', '^(OWN_BUDGET|DAILY|REQUEST_LIMIT_EXCEEDED)', 'the CRM''s quota, or our share of it, is used up',
-      'Nothing: it goes on by itself when there is room; limits in the provider''s config says how large our share is.'),
-    ('rate_limited', '', 'the CRM asked us to slow down', 'Nothing: it goes on by itself.'),
-    ('unavailable', '', 'the CRM, or the way to it, is down', 'Nothing: it is tried again by itself until give_up_after in crm_sync.config; after that, crm_sync.retry_failed().'),
-    ('unauthorized', '', 'the CRM does not accept the connection any more, or it lacks a right', 'Connect it again, with the rights that the message names; its rows go on then.'),
-    ('connection', '', 'nothing is sent until a person has looked at this connection', 'Do what the message says and connect it again; its rows go on then.'),
-    ('mapping', '', 'a rule or a setting of this connection leads to what the CRM does not have', 'Change it to one of allowed_values or to another field, or restore that in the CRM.'),
-    ('bug', '', 'the CRM gave an answer that this version does not understand', 'crm_sync.retry_failed() after an update; the log names the correlation id for the CRM''s support.'),
-    ('', '', 'something other than an answer of the CRM, in the words of the message', 'Where it failed, crm_sync.retry_failed() after the cause is mended.')
-  ) as m (kind, code, meaning, remedy)
-  where m.kind in (p_kind, '') and coalesce(p_code, '') ~ m.code
-  order by m.kind = '', m.code = ''
-  limit 1
+  select
+    case when v.is_known then v.meaning
+      else format('this version does not know the code %s; it is treated as %s: %s', p_code, p_kind, v.meaning) end,
+    coalesce(a.own_remedy, a.remedy, b.own_remedy, b.remedy, c.remedy, d.own_remedy, d.remedy),
+    coalesce(a.own_who_must_act, a.who_must_act, b.own_who_must_act, b.who_must_act, c.who_must_act, d.own_who_must_act, d.who_must_act),
+    v.is_known
+  from (select p_provider as provider, p_code as code) as asked
+  left join crm_sync.errors as a on a.provider = asked.provider and a.code = asked.code
+  left join crm_sync.errors as b on b.provider = '' and b.code = asked.code
+  left join lateral (
+    -- of several beginnings the longest says most
+    select coalesce(g.own_meaning, g.meaning) as meaning, coalesce(g.own_remedy, g.remedy) as remedy,
+      coalesce(g.own_who_must_act, g.who_must_act) as who_must_act
+    from crm_sync.errors as g
+    where a.code is null and b.code is null and g.code like '%*' and g.provider in (p_provider, '') and starts_with(asked.code, left(g.code, -1))
+    order by g.provider desc, length(g.code) desc
+    limit 1
+  ) as c on true
+  left join lateral (
+    select k.*
+    from crm_sync.errors as k
+    where a.code is null and b.code is null and c.meaning is null and k.provider = '' and k.code in (upper(p_kind), 'OTHER')
+    order by k.code = 'OTHER'
+    limit 1
+  ) as d on true
+  cross join lateral (
+    select coalesce(a.own_meaning, a.meaning, b.own_meaning, b.meaning, c.meaning, d.own_meaning, d.meaning) as meaning,
+      d.code is null or p_code is null or p_kind in ('connection', 'mapping') as is_known
+  ) as v
 $$;
-comment on function crm_sync.failure_meaning(text, text) is 'Reader: what a kind of failure and the CRM''s code for it mean, and what to do, in plain words.';
+comment on function crm_sync.failure_meaning(text, text, text) is
+  'Reader: what a CRM''s code for a failure means, what to do and who must, from crm_sync.errors; for a code that is not in there, what its kind means, and that the code is not known.';

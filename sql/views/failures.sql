@@ -18,7 +18,9 @@ select
   f.last_at,
   f.example_queue_id,
   f.example_contact_id,
-  f.example_message_id
+  f.example_message_id,
+  m.who_must_act,
+  m.is_known
 from (
   -- rows that failed or are being tried again, by what stopped them: the CRM's code and its field, else its words, which may
   -- quote a different value for each row
@@ -73,7 +75,7 @@ left join lateral (
   order by d.object = coalesce(i.sync_settings ->> 'contact_object', 'contact') desc, d.object desc
   limit 1
 ) as c on true
-cross join lateral crm_sync.failure_meaning(f.kind, f.code) as m;
+cross join lateral crm_sync.failure_meaning(p.name, f.kind, f.code) as m;
 comment on view crm_sync.failures is 'Reader: what does not arrive in a CRM and why: rows by what stopped them, mappings that the CRM does not honour, connections that wait for a person.';
 comment on column crm_sync.failures.organization_id is 'Whose connection it is.';
 comment on column crm_sync.failures.integration_id is 'The connection.';
@@ -94,3 +96,5 @@ comment on column crm_sync.failures.last_at is 'When it happened last.';
 comment on column crm_sync.failures.example_queue_id is 'The newest row.';
 comment on column crm_sync.failures.example_contact_id is 'Its contact.';
 comment on column crm_sync.failures.example_message_id is 'Its message.';
+comment on column crm_sync.failures.who_must_act is 'nobody, operator, crm_admin, data_owner, connection_owner, developer or crm_vendor.';
+comment on column crm_sync.failures.is_known is 'False where the CRM gave a code that crm_sync.errors does not know.';

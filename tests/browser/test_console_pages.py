@@ -21,15 +21,15 @@ def busy(scene: Scene) -> UUID:
     integration = scene.house.integration(scene.organization, "hubspot", account_name="Acme, Inc.")
     scene.house.integration(scene.organization, "pipedrive", sync_frequency="hourly", name="A rather long name of one")
     contact = scene.reply("x", company="Société Générale des Très Longues Dénominations Internationales S.A.")
-    for _ in range(2):
+    for _ in range(3):
         scene.reply("x", last_name="Hubert-Blaine-Wolfeschlegelsteinhausenbergerdorff")
     daemon = Daemon(scene.house)
     batch = daemon.claim(integration=integration)
     outcomes = [
         synced(document, "4711")
         if UUID(document["contact_id"]) == contact
-        else failed(document, "rejected", "no option " + "x" * 120, code="INVALID_OPTION", field="a_field_" + "y" * 60)
-        for document in documents(batch)
+        else failed(document, "rejected", "no option " + "x" * 120, code=code, field="a_field_" + "y" * 60)
+        for document, code in zip(documents(batch), ("INVALID_OPTION", *3 * ["NOBODY_KNOWS_" + "Z" * 40]), strict=True)
     ]
     daemon.finish(batch, outcomes)
     scene.house.value("select crm_sync.take_samples()")

@@ -69,6 +69,15 @@ def notice(headers: Any) -> tuple[str, str]:
     return told["kind"], told["words"]
 
 
+async def test_a_code_that_nobody_knows_is_marked(ada: Member, scene: Scene) -> None:
+    scene.house.connection.execute(
+        'update public.sync_queue set failure = failure || \'{"code": "NEVER_SEEN"}\' where failure is not null'
+    )
+    page = (await ada.browser.get("/failures")).text
+    assert "Unknown code" in page
+    assert "This version does not know the code NEVER_SEEN; it is treated as rejected" in page
+
+
 async def test_a_newcomer_is_told_on_each_page_what_to_do_next(ada: Member) -> None:
     for page in PAGES:
         answer = await ada.browser.get(page)
@@ -100,6 +109,8 @@ async def test_the_pages_tell_how_it_goes(ada: Member, scene: Scene) -> None:
     assert "INVALID_OPTION" in failures
     assert f'href="/integrations/{scene.integration}#mappings"' in failures
     assert "crm_sync." not in failures, "people with buttons are not told to write SQL"
+    assert "For whoever runs this installation" in failures, "who must act"
+    assert "Unknown code" not in failures
     activity = (await ada.browser.get("/activity")).text
     assert "Contact failed" in activity
     assert "Contact created" in activity

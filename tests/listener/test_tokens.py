@@ -33,7 +33,16 @@ def wait_for_error(shop: Shop, tenant: Tenant) -> str:
         tenant.integration,
     )
     assert log == [("error", "Connection needs a person", words)]
+    assert code_of(shop, tenant) != ""
     return str(words)
+
+
+def code_of(shop: Shop, tenant: Tenant) -> str:
+    """The code of what its rows met, which the registry knows."""
+    query = "select code, is_known from crm_sync.failures where integration_id = %s and kind = 'unauthorized'"
+    ((code, is_known),) = shop.house.rows(query, tenant.integration)
+    assert is_known is True
+    return str(code)
 
 
 def test_an_expired_token_is_refreshed_before_it_is_used(shop: Shop, database: str) -> None:
@@ -87,7 +96,8 @@ def test_a_dead_grant_parks_the_rows_until_it_is_connected_again(shop: Shop, dat
     shop.replies(tenant, 5)
     with daemon(database, poll_seconds=3600):
         words = wait_for_error(shop, tenant)
-        assert "invalid_grant" in words or "connect" in words
+        assert "BAD_REFRESH_TOKEN" in words
+        assert code_of(shop, tenant) == "BAD_REFRESH_TOKEN"
         shop.reply(other)
         shop.wait_until_settled(other)
         assert shop.house.value("select error_count from user_integrations where id = %s", tenant.integration) == 1
@@ -107,6 +117,7 @@ def test_without_a_client_id_the_words_name_the_variable(shop: Shop, database: s
     shop.reply(tenant)
     with daemon(database, apps={}):
         assert "HUBSPOT_CLIENT_ID" in wait_for_error(shop, tenant)
+    assert code_of(shop, tenant) == "NO_APP"
 
 
 def test_a_static_token_that_is_refused_needs_a_person(shop: Shop, database: str) -> None:

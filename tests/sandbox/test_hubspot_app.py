@@ -57,6 +57,25 @@ def test_another_process_plans_and_clears_faults(sandbox: httpx.Client) -> None:
     assert sandbox.get(CONTACTS, headers=headers).status_code == 200
 
 
+def test_another_process_has_a_portal_refuse_by_a_documented_error(sandbox: httpx.Client) -> None:
+    opened = portal(sandbox, hub_id=11, name="refusing.test")
+    order = {"account": 11, "error": "DAILY", "times": 1}
+    assert sandbox.post("/_sandbox/hubspot/errors", json=order).status_code == 204
+    row = {"id": "ada@example.com", "idProperty": "email", "properties": {}, "objectWriteTraceId": "row-1"}
+    write = "/hubspot/crm/objects/2026-03/contacts/batch/upsert"
+    headers = {"authorization": f"Bearer {opened['access_token']}"}
+    refused = sandbox.post(write, json={"inputs": [row]}, headers=headers)
+    assert (refused.status_code, refused.json()["policyName"]) == (429, "DAILY")
+    assert sandbox.post("/_sandbox/hubspot/errors", json={**order, "error": "INVALID_EMAIL"}).status_code == 204
+    refused = sandbox.post(write, json={"inputs": [row]}, headers=headers)
+    assert (refused.status_code, refused.json()["errors"][0]["errors"][0]["code"]) == (207, "INVALID_EMAIL")
+    assert refused.json()["errors"][0]["context"]["objectWriteTraceId"] == ["row-1"]
+    assert sandbox.post(write, json={"inputs": [row]}, headers=headers).status_code == 200
+    unknown = sandbox.post("/_sandbox/hubspot/errors", json={**order, "error": "NO_SUCH"})
+    assert (unknown.status_code, "there is no error NO_SUCH" in unknown.json()["error"]) == (400, True)
+    assert sandbox.post("/_sandbox/hubspot/errors", json={**order, "account": 99}).status_code == 404
+
+
 def test_another_process_expires_and_revokes_tokens(sandbox: httpx.Client) -> None:
     opened = portal(sandbox)
     headers = {"authorization": f"Bearer {opened['access_token']}"}

@@ -52,6 +52,9 @@ class Still:
     def end_tokens(self, account: int, action: str) -> None:
         raise AssertionError(f"no tokens to {action} in {account}")
 
+    def refuse(self, account: int, error: str, *, times: int = 1) -> None:
+        raise AssertionError(f"nothing to refuse with {error} in {account}, {times} times")
+
 
 @EVERY_CRM
 def test_every_kind_of_record_is_shown_with_its_values_and_escaped(crm: str) -> None:

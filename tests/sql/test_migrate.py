@@ -64,7 +64,7 @@ def root(tmp_path: Path) -> Path:
     """A copy of sql/ to change."""
     for folder in ("migrations", "functions", "triggers", "views"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    for name in ("access.sql", "claim.sql", "providers.sql"):
+    for name in ("access.sql", "claim.sql", "errors.sql", "providers.sql"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 

@@ -134,24 +134,26 @@ def test_a_connection_that_waits_for_a_person_shows(house: House, daemon: Daemon
 
 
 @pytest.mark.parametrize(
-    ("kind", "code", "words"),
+    ("provider", "kind", "code", "words"),
     [
-        ("rejected", "PROPERTY_DOESNT_EXIST", "no such field"),
-        ("rejected", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "certain values"),
-        ("rejected", "INSUFFICIENT_ACCESS_OR_READONLY", "may not do this"),
-        ("rejected", "DUPLICATES_DETECTED", "holds this record already"),
-        ("rejected", "SOMETHING_NEW", "in its own words"),
-        ("rejected", None, "in its own words"),
-        ("rate_limited", "OWN_BUDGET", "our share"),
-        ("rate_limited", None, "slow down"),
-        ("unavailable", "X", "is down"),
-        ("bug", None, "does not understand"),
-        ("other", None, "words of the message"),
-        ("new kind", "X", "words of the message"),
+        ("hubspot", "rejected", "PROPERTY_DOESNT_EXIST", "no such field"),
+        ("salesforce", "rejected", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "certain values"),
+        ("salesforce", "rejected", "INSUFFICIENT_ACCESS_OR_READONLY", "may not do this"),
+        ("salesforce", "rejected", "DUPLICATES_DETECTED", "holds this record already"),
+        ("hubspot", "rejected", "SOMETHING_NEW", "in its own words"),
+        ("hubspot", "rejected", None, "in its own words"),
+        ("pipedrive", "rate_limited", "OWN_BUDGET", "our share"),
+        ("hubspot", "rate_limited", None, "slow down"),
+        ("toy", "unavailable", "X", "is down"),
+        ("toy", "bug", None, "does not understand"),
+        ("hubspot", "other", None, "words of the message"),
+        ("hubspot", "new kind", "X", "words of the message"),
     ],
 )
-def test_every_kind_of_failure_means_something(house: House, kind: str, code: str | None, words: str) -> None:
-    rows = house.rows("select meaning, remedy from crm_sync.failure_meaning(%s, %s)", kind, code)
+def test_every_kind_of_failure_means_something(
+    house: House, provider: str, kind: str, code: str | None, words: str
+) -> None:
+    rows = house.rows("select meaning, remedy from crm_sync.failure_meaning(%s, %s, %s)", provider, kind, code)
     assert len(rows) == 1
     assert words in rows[0][0]
     assert rows[0][1].endswith(".")
