@@ -62,11 +62,11 @@ class Fenced(Refusal):
 
 
 class InvalidSettings(Refusal):
-    """CS003, CS010, CS013, CS020: something that was written makes no sense."""
+    """CS003, CS010, CS013, CS020, CS041, CS042: something that was written or asked makes no sense."""
 
 
 class NotYours(Refusal):
-    """CS021: the object does not exist or belongs to somebody else."""
+    """CS021, CS040: the object does not exist or belongs to somebody else."""
 
 
 REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
@@ -82,6 +82,9 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS021": NotYours,
     "CS030": Fenced,
     "CS031": Fenced,
+    "CS040": NotYours,
+    "CS041": InvalidSettings,
+    "CS042": InvalidSettings,
     "CS090": SchemaTooOld,
     "3F000": SchemaTooOld,
     "42883": SchemaTooOld,

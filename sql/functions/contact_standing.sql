@@ -32,7 +32,7 @@ as $$
   from (select distinct u.id from unnest(p_contact_ids[1:200]) as u (id)) as u
   cross join lateral (
     select k.* from public.contacts as k
-    where k.id = u.id and (k.organization_id = any (array(select crm_sync.member_organizations()))) is true
+    where k.id = u.id and crm_sync.caller_may_see(k.organization_id)
     limit 1
   ) as k
   join public.user_integrations as i on i.organization_id = k.organization_id
@@ -65,4 +65,4 @@ as $$
   where i.status <> 'disconnected' or m.id is not null or o.open > 0
 $$;
 comment on function crm_sync.contact_standing(uuid[]) is
-  'Reader: where contacts of the asking user''s organizations stand in each of their CRMs, and why they are not there; by keys alone, 200 at most.';
+  'Reader: where contacts that the caller may see stand in each of their CRMs, and why they are not there; by keys alone, 200 at most.';

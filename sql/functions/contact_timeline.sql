@@ -10,7 +10,7 @@ set jit = off
 as $$
   with contact as (
     select k.id, k.organization_id from public.contacts as k
-    where k.id = p_contact_id and (k.organization_id = any (array(select crm_sync.member_organizations()))) is true
+    where k.id = p_contact_id and crm_sync.caller_may_see(k.organization_id)
     limit 1
   ),
   messages as (
@@ -68,4 +68,4 @@ as $$
   limit least(p_limit, 500)
 $$;
 comment on function crm_sync.contact_timeline(uuid, integer) is
-  'Reader: what happened to a contact of the asking user''s organizations, newest first: replies, what they were taken for, what waits or was not sent, what the CRMs answered.';
+  'Reader: what happened to a contact that the caller may see, newest first: replies, what they were taken for, what waits or was not sent, what the CRMs answered.';

@@ -34,14 +34,7 @@ begin
     from asked as a
     left join public.contacts as k on k.organization_id = p_organization_id and k.id = a.contact_id
     left join public.user_integrations as i on i.organization_id = p_organization_id and i.status <> 'disconnected' and k.id is not null
-    left join lateral (
-      select m.id as message_id, c.id as classification_id, c.intent::text as intent, c.priority::text as priority
-      from public.inbox_messages as m
-      join public.message_classifications as c on c.message_id = m.id
-      where m.organization_id = p_organization_id and m.contact_id = a.contact_id
-      order by c.created_at desc, c.id
-      limit 1
-    ) as n on true
+    left join lateral crm_sync.newest_classification(p_organization_id, a.contact_id) as n on true
   ),
   enqueued as (
     insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority, payload)

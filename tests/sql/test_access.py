@@ -157,7 +157,8 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     assert allowed("anon") == allowed("crm_sync_producer") == set()
     linking = {"is_web_url", "record_url"}
     reading = explaining | linking | {"connection_state"}
-    assert allowed("crm_sync_reader") == reading
+    asking = {"explain", "plan", "wait_for", "believed", "stuck_rows", "contact_standing", "contact_timeline"}
+    assert allowed("crm_sync_reader") == reading | asking
     starting = {"schema_version", "verify_key", "check_fence"}
     testing = {
         "open_credentials",
@@ -168,8 +169,8 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     }  # each asks whose it is
     connecting = {"oauth_provider", "begin_authorization", "take_authorization", "connect_integration"}
     assert allowed("crm_sync_console") - allowed("authenticated") == connecting | starting | testing
-    watching = {"pulse", "is_running", "find_contacts", "contacts_by_id", "contact_standing", "contact_timeline"}
-    assert allowed("authenticated") == reading | watching | {
+    watching = {"pulse", "is_running", "find_contacts", "contacts_by_id"}
+    assert allowed("authenticated") == reading | asking | watching | {
         "retry_cause",
         "sync_now",
         "adopt_account",
@@ -245,7 +246,7 @@ def test_every_view_asks_with_its_readers_rights_and_none_shows_credentials(hous
         + " and c.relkind = 'v'"
     )
     assert sorted(house.rows(views)) == [
-        (n, True) for n in ("accounting", "contact_status", "failures", "sleepers", "status", "workers")
+        (n, True) for n in ("accounting", "contact_status", "failures", "sleepers", "status", "stuck", "workers")
     ]
     assert (
         house.rows(
