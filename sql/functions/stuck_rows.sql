@@ -54,6 +54,12 @@ begin
     from lanes as l
     join crm_sync.batches as b on b.organization_id = l.organization_id and b.integration_id = l.id
     left join crm_sync.daemons as w on w.id = b.worker_id
+  ),
+  locks as materialized (
+    select k.*, d.oid as here
+    from pg_catalog.pg_locks as k
+    join pg_catalog.pg_database as d on d.datname = pg_catalog.current_database()
+    where v_sees_all and p_integration_id is null
   )
   -- everything of a connection
   select l.organization_id, l.id, l.provider, coalesce(l.ready_contact_id, l.deferred_contact_id), coalesce(l.ready_id, l.deferred_id),
@@ -68,7 +74,7 @@ begin
   -- what a daemon holds that is not seen any more
   select u.organization_id, u.integration_id, u.provider, u.contact_ids[1], u.row_ids[1], 'a lease', null, u.worker_id, u.claimed_at, u.lease_until,
     case when u.is_alive then 'its lease has ended: the next claim of this connection takes its rows over'
-      else coalesce(format('its daemon has not been seen since %s', to_char(u.last_seen_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')), 'its daemon is gone')
+      else coalesce('its daemon has not been seen since ' || to_char(u.last_seen_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 'its daemon is gone')
         || ': its rows are taken over when its lease ends' end,
     cardinality(u.row_ids)
   from under_way as u
@@ -114,13 +120,18 @@ begin
   union all
   -- sessions that hold up others at our tables: only those who look at all of them are told
   select null, null, null, null, null, format('session %s', h.pid), null, null, w.waitstart, null,
-    format('session %s waits for a lock on %s that session %s holds', w.pid, w.relation::regclass, h.pid), null
-  from pg_catalog.pg_locks as w
+    format('session %s waits for a lock on %s that session %s holds', w.pid, o.relation::regclass, h.pid), null
+  from locks as w
+  cross join lateral (
+    select k.relation
+    from locks as k
+    where k.pid = w.pid and k.database = w.here and k.relation = any (array['public.sync_queue', 'public.user_integrations', 'public.contact_sync_mappings',
+      'crm_sync.lanes', 'crm_sync.batches', 'crm_sync.effects', 'crm_sync.budgets']::regclass[])
+    order by not k.granted desc, k.locktype = 'tuple' desc, k.mode like 'Row%' desc
+    limit 1
+  ) as o
   cross join lateral unnest(pg_catalog.pg_blocking_pids(w.pid)) as h (pid)
-  where v_sees_all and p_integration_id is null and not w.granted and w.locktype in ('relation', 'tuple')
-    and w.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
-    and w.relation = any (array['public.sync_queue', 'public.user_integrations', 'public.contact_sync_mappings', 'crm_sync.lanes', 'crm_sync.batches',
-      'crm_sync.effects', 'crm_sync.budgets']::regclass[]);
+  where not w.granted;
 end;
 $$;
 comment on function crm_sync.stuck_rows(bigint) is

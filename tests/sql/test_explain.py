@@ -60,7 +60,11 @@ def test_what_arrived_is_named_with_its_record_and_what_was_sent(
         ("activity_sync", "task", "synced", True),
     ]
     first = rows[0]
-    assert (first["organization_id"], first["integration_id"], first["provider"]) == (organization, integration, "hubspot")
+    assert (first["organization_id"], first["integration_id"], first["provider"]) == (
+        organization,
+        integration,
+        "hubspot",
+    )
     assert first["answer"].startswith(f"Arrived in HubSpot as contact crm-{contact} at ")
     assert (first["attempts"], first["max_attempts"]) == (1, 3)
     assert first["queue_id"] == house.value("select min(id) from public.sync_queue")
@@ -69,7 +73,8 @@ def test_what_arrived_is_named_with_its_record_and_what_was_sent(
     assert rows[2]["payload"]["body"] == "Hi!"
     assert "Reply to Ada" in rows[3]["payload"]["subject"]
     assert first["rule"] == (
-        "the common rule for interested: the contact's status becomes qualified unless it is further, a deal is made once"
+        "the common rule for interested: "
+        "the contact's status becomes qualified unless it is further, a deal is made once"
     )
     assert first["filter"] == "no filter is set: everything is let through"
     assert {"to": "email", "from": "email", "policy": "when_changed", "by": "the provider"} in first["mapping"]
@@ -111,7 +116,9 @@ def test_a_row_that_a_newer_one_carried_says_so(
     assert (step(house, first)["state"], step(house, first)["external_id"]) == ("superseded", carried["external_id"])
     again = house.reply(organization, contact, "interested")
     finish_all(house, daemon)
-    assert step(house, again, "deal")["answer"].startswith("The deal that this contact gets once is in HubSpot already: ")
+    assert step(house, again, "deal")["answer"].startswith(
+        "The deal that this contact gets once is in HubSpot already: "
+    )
     assert integration
 
 
@@ -147,7 +154,9 @@ def test_waiting_and_why(house: House, daemon: Daemon, organization: UUID, integ
     assert parked["meaning"] == "the CRM asked us to slow down"
     assert parked["next_attempt_at"] == house.value("select parked_until from crm_sync.lanes")
     house.connection.execute("update public.user_integrations set status = 'error', last_error = 'token revoked'")
-    assert step(house, message)["answer"].startswith("Waits: the connection needs a person first: token revoked; before ")
+    assert step(house, message)["answer"].startswith(
+        "Waits: the connection needs a person first: token revoked; before "
+    )
     house.connection.execute("update public.user_integrations set status = 'disconnected'")
     assert step(house, message)["answer"].startswith("Waits: the CRM is disconnected")
     assert step(house, message)["next_attempt_at"] is None
@@ -259,9 +268,7 @@ def test_members_see_their_own_and_others_cannot_be_told_from_what_does_not_exis
     assert explain(house, message, stranger) == explain(house, uuid4(), stranger) == explain(house, uuid4()) == []
 
 
-def test_each_connection_and_each_classification_has_its_rows(
-    house: House, daemon: Daemon, organization: UUID
-) -> None:
+def test_each_connection_and_each_classification_has_its_rows(house: House, daemon: Daemon, organization: UUID) -> None:
     hubspot, pipedrive = house.integration(organization), house.integration(organization, "pipedrive")
     message = house.reply(organization, house.contact(organization), "x")
     be_alive(house, daemon)
