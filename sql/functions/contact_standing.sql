@@ -41,12 +41,22 @@ as $$
   cross join lateral (
     select count(*) as open, bool_or(q.status = 'processing') as is_running, bool_or(q.status = 'retry') as is_retrying,
       min(q.next_attempt_at) as next_attempt_at, max(q.last_error) as last_error
-    from public.sync_queue as q
-    where q.integration_id = i.id and q.contact_id = k.id and q.completed_at is null
+    from (
+      -- of very many the first, which are those that run or are tried again
+      select q.* from public.sync_queue as q
+      where q.integration_id = i.id and q.contact_id = k.id and q.completed_at is null
+      order by q.id
+      limit 1000
+    ) as q
   ) as o
   left join lateral (
-    select q.status, q.last_error from public.sync_queue as q
-    where q.contact_id = k.id and q.completed_at is not null and q.last_error is not null and q.integration_id = i.id
+    select q.status, q.last_error
+    from (
+      select q.id, q.status, q.last_error, q.integration_id from public.sync_queue as q
+      where q.contact_id = k.id and q.completed_at is not null and q.last_error is not null
+      limit 3000
+    ) as q
+    where q.integration_id = i.id
     order by q.status = 'failed' desc, q.id desc
     limit 1
   ) as s on true

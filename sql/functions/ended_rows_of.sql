@@ -9,7 +9,7 @@ as $$
   cross join lateral (
     select r.* from public.sync_queue as r
     where r.contact_id = k.id and r.completed_at is not null and r.last_error is not null
-    limit 10000
+    limit 2000
   ) as q
   where q.organization_id = p_organization_id and q.message_id = p_message_id
   union all
@@ -23,4 +23,4 @@ as $$
   where q.organization_id = p_organization_id and q.message_id = p_message_id and q.last_error is null
 $$;
 comment on function crm_sync.ended_rows_of(uuid, uuid[], uuid, timestamptz[]) is
-  'Reader: what of a message failed or was skipped, among 10,000 such rows of its contact, and what was completed at these times.';
+  'Reader: what of a message failed or was skipped, among 2,000 such rows of its contact, and what was completed at these times.';

@@ -20,6 +20,7 @@ declare
   v_message record;
   v_contacts uuid[];
   v_log public.sync_activity_logs[];
+  v_times timestamptz[];
   v_rows public.sync_queue[];
   v_first timestamptz;
   v_classification record;
@@ -31,6 +32,7 @@ declare
   v_mapping public.contact_sync_mappings;
   v_effect crm_sync.effects;
   v_contact_state text;
+  v_is_cut boolean;
   v_kind text;
   v_time text;
 begin
@@ -66,37 +68,29 @@ begin
     return;
   end if;
 
-  v_log := array(
-    select a from (
-      select a.* from public.sync_activity_logs as a
-      where a.organization_id = v_message.organization_id and a.contact_id = any (v_contacts) and a.created_at >= v_first
-      limit 10000
-    ) as a
-    where a.message_id = p_message_id
-    order by a.created_at desc, a.id desc
-    limit 500
-  );
-  v_rows := array(select q from crm_sync.open_rows_of(organization_id, v_contacts, p_message_id) as q);
-  v_rows := v_rows || array(
-    select q from crm_sync.ended_rows_of(organization_id, v_contacts, p_message_id, array(
-      select distinct a.created_at from unnest(v_log) as a where a.status <> 'error'
+  -- of very many entries 5,000
+  with entries as materialized (
+    select a.* from public.sync_activity_logs as a
+    where a.organization_id = v_message.organization_id and a.contact_id = any (v_contacts) and a.created_at >= v_first
+    limit 5000
+  )
+  select
+    array(select e::public.sync_activity_logs from entries as e where e.message_id = p_message_id order by e.created_at desc, e.id desc limit 500),
+    array(
+      select e.created_at from entries as e where e.message_id = p_message_id and e.status <> 'error'
       union
       -- a row that a newer one of its contact carried along has no entry of its own
       select s.created_at
-      from public.user_integrations as i
-      cross join lateral (
-        select r.created_at from (
-          select a.created_at, a.integration_id, a.activity_type, a.external_id from public.sync_activity_logs as a
-          where a.organization_id = v_message.organization_id and a.contact_id = any (v_contacts) and a.created_at >= v_first
-          limit 10000
-        ) as r
-        where r.integration_id = i.id and r.activity_type = 'sync_contact' and r.external_id is not null
-        order by r.created_at
-        limit 3
+      from (
+        select e.created_at, row_number() over (partition by e.integration_id order by e.created_at) as place
+        from entries as e
+        where e.activity_type = 'sync_contact' and e.external_id is not null
       ) as s
-      where i.organization_id = v_message.organization_id
-    )) as q
-  );
+      where s.place <= 3
+    )
+  into v_log, v_times;
+  v_rows := array(select q from crm_sync.open_rows_of(organization_id, v_contacts, p_message_id, 3000) as q)
+    || array(select q from crm_sync.ended_rows_of(organization_id, v_contacts, p_message_id, v_times) as q);
 
   for v_classification in
     select c.id, c.intent::text as intent, c.created_at, coalesce(c.requires_human_attention, false) as needs_person
@@ -173,7 +167,13 @@ begin
           where e.organization_id = v_message.organization_id and e.integration_id = v_connection.id and e.object_type = v_step.object and e.key = v_step.key;
         end if;
 
+        v_is_cut := v_step.object = 'contact' and v_row.id is null and v_entry.id is null and exists (
+          select from public.sync_queue as q
+          where q.integration_id = v_connection.id and q.contact_id = v_message.contact_id and q.completed_at is null
+          offset 3000
+        );
         state := case
+          when v_is_cut then 'waiting'
           when v_row.status = 'pending' then 'waiting'
           when v_row.status = 'processing' then 'running'
           when v_row.status = 'retry' then 'retrying'
@@ -258,6 +258,7 @@ begin
             else format('Is tried again at %s: %s', v_time, crm_says)
           end || format('; tried %s of %s times.', attempts, max_attempts)
           when 'waiting' then case
+            when v_is_cut then 'Waits, most likely: the contact has more than 3,000 open rows on this connection, of which the newest were looked at; this is none of them.'
             when v_row.id is null then 'Follows when the contact has arrived.'
             when v_still.kind is not null then format('Waits: %s%s.', v_still.reason, coalesce(', until ' || v_time, ''))
             when v_row.next_attempt_at > now() then format('Waits for its time, %s: this connection works %s.', v_time, v_connection.sync_frequency)

@@ -23,6 +23,7 @@ declare
   v_document jsonb;
   v_mapping public.contact_sync_mappings;
   v_more integer;
+  v_is_cut boolean;
 begin
   select i.organization_id, i.sync_settings, i.field_mappings, p.config, p.display_name,
     case when i.sync_settings ->> 'contact_object' = 'lead' and p.config -> 'field_mappings' ? 'lead' then 'lead' else 'contact' end as record
@@ -43,13 +44,15 @@ begin
     return;
   end if;
 
-  -- as many as one claim takes
+  -- as many as one claim takes, and of very many the first
   v_rows := array(
     select q from public.sync_queue as q
     where q.integration_id = p_integration_id and q.contact_id = p_contact_id and q.completed_at is null
     order by q.id
-    limit crm_sync.whole_number(v_connection.config -> 'batch_rows', 1, 1000)
+    limit crm_sync.whole_number(v_connection.config -> 'batch_rows', 1, 201)
   );
+  v_is_cut := cardinality(v_rows) > 200;
+  v_rows := v_rows[:200];
   if not exists (select from unnest(v_rows) as q where q.queue_type = 'contact_sync') then
     v_rows := v_rows || (
       select crm_sync.imagined_row(v_connection.organization_id, p_integration_id, p_contact_id, n.message_id, n.classification_id, 'contact_sync', null, 0)
@@ -129,6 +132,11 @@ begin
   ) as f
   cross join lateral (select v_mapping.sync_data -> 'fields' ->> r.target as sent) as s
   order by r.place;
+
+  if v_is_cut then
+    return query select v_connection.record, v_document ->> 'email', null::text, null::text, null::jsonb, null::jsonb, 'kept out',
+      'the contact has more than 200 waiting rows: shown is what the first 200 of them make';
+  end if;
 
   -- its company
   if v_document ? 'company' then

@@ -1,5 +1,5 @@
 -- Of each connection what a few lookups find: one probe tells whether anything waits at all, as in due_lanes, and of many that
--- wait for one thing there is one line with a count that ends at 1,000.
+-- wait for one thing there is one line with a count that ends at 100.
 create or replace function crm_sync.stuck_rows(p_integration_id bigint default null)
 returns table (
   organization_id uuid, integration_id bigint, provider text, contact_id uuid, queue_id bigint, waits_for text, blocking_queue_id bigint,
@@ -65,7 +65,7 @@ begin
   select l.organization_id, l.id, l.provider, coalesce(l.ready_contact_id, l.deferred_contact_id), coalesce(l.ready_id, l.deferred_id),
     'the connection', null::bigint, null::uuid, l.since, l.until, l.reason, (
       select count(*) from (
-        select from public.sync_queue as q where q.integration_id = l.id and q.completed_at is null limit 1000
+        select from public.sync_queue as q where q.integration_id = l.id and q.completed_at is null limit 100
       ) as q
     )
   from lanes as l
@@ -98,7 +98,7 @@ begin
         select q.id from public.sync_queue as q
         where q.integration_id = u.integration_id and q.contact_id = k.contact_id and q.completed_at is null and q.batch_id is null
         order by q.id
-        limit 1000
+        limit 100
       ) as q
     ) as f
     where f.behind > 0

@@ -37,7 +37,7 @@ begin
 
     if v_message.organization_id is not null and v_seen.classifications > 0 and v_seen.orphans = 0 then
       select count(*) as rows, bool_or(q.xmin::text = (pg_catalog.pg_current_xact_id_if_assigned()::text::bigint % 4294967296)::text) as is_own into v_seen
-      from crm_sync.open_rows_of(v_message.organization_id, crm_sync.message_contacts(v_message.organization_id, p_message_id), p_message_id) as r
+      from crm_sync.open_rows_of(v_message.organization_id, crm_sync.message_contacts(v_message.organization_id, p_message_id), p_message_id, null) as r
       cross join lateral (select q.xmin from public.sync_queue as q where q.organization_id = r.organization_id and q.id = r.id limit 1) as q;
       if v_seen.rows = 0 then
         return true;

@@ -25,4 +25,4 @@ comment on column crm_sync.stuck.blocking_worker is 'The daemon that holds what 
 comment on column crm_sync.stuck.since is 'Since when.';
 comment on column crm_sync.stuck.until is 'Until when, where that is known.';
 comment on column crm_sync.stuck.reason is 'Why, in plain words.';
-comment on column crm_sync.stuck.rows_behind is 'How many rows wait for the same, counted up to 1,000; null for one that waits by itself.';
+comment on column crm_sync.stuck.rows_behind is 'How many rows wait for the same, counted up to 100; null for one that waits by itself.';

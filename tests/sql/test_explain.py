@@ -175,7 +175,12 @@ def test_what_failed_comes_with_the_crms_answer_its_meaning_and_what_to_do(
 ) -> None:
     be_alive(house, daemon)
     message = house.reply(organization, house.contact(organization), "x")
-    trouble = {"code": "INVALID_OPTION", "field": "hs_lead_status", "correlation_id": "c-1", "status": 400}
+    trouble: dict[str, Any] = {
+        "code": "INVALID_OPTION",
+        "field": "hs_lead_status",
+        "correlation_id": "c-1",
+        "status": 400,
+    }
     daemon.fail(daemon.claim(), "contended", "busy")
     retrying = step(house, message)
     assert retrying["state"] == "retrying"
@@ -311,3 +316,22 @@ def test_an_organizations_own_rule_is_named_as_such(house: House, organization: 
     none = step(house, house.reply(organization, house.contact(organization, "b@example.com"), "odd"))
     assert none["rule"] == "no rule for odd: the contact's status is left alone, no deal is made"
     assert integration
+
+
+def test_of_a_contact_with_very_many_rows_the_limits_are_told(
+    house: House, organization: UUID, integration: int
+) -> None:
+    contact = house.contact(organization)
+    message = house.reply(organization, contact, "x")
+    house.connection.execute(
+        "insert into public.sync_queue (organization_id, integration_id, contact_id, queue_type) "
+        "select %s, %s, %s, 'contact_sync' from generate_series(1, 3001)",
+        [organization, integration, contact],
+    )
+    row = step(house, message)
+    assert (row["state"], row["has_arrived"]) == ("waiting", False)
+    assert row["answer"].startswith("Waits, most likely: the contact has more than 3,000 open rows on this connection")
+    with house.as_role("crm_sync_reader"):
+        assert house.rows(
+            "select reason from crm_sync.plan(%s, %s) where field is null and change = 'kept out'", contact, integration
+        ) == [("the contact has more than 200 waiting rows: shown is what the first 200 of them make",)]
