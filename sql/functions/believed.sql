@@ -21,7 +21,7 @@ begin
     select a.integration_id, a.activity_type, a.external_id, a.request_data, a.response_data, a.status, a.description, a.message_id, a.created_at, a.id,
       case when a.activity_type = 'sync_contact' then 'contact' when a.activity_type = 'sync_deal' then 'deal' when starts_with(a.title, 'Task') then 'task' else 'activity' end as object
     from public.sync_activity_logs as a
-    where a.organization_id = v_organization_id and a.contact_id = p_contact_id and a.created_at <= p_at
+    where a.organization_id = v_organization_id and a.contact_id = p_contact_id and (a.created_at <= p_at) is true -- by the contact, whatever the statistics say
       and a.activity_type in ('sync_contact', 'sync_deal', 'sync_activity') and a.external_id is not null
     order by a.created_at desc, a.id desc
     limit 2000
