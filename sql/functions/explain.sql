@@ -33,6 +33,8 @@ declare
   v_effect crm_sync.effects;
   v_contact_state text;
   v_is_cut boolean;
+  v_record text;
+  v_mappings jsonb := '{}';
   v_kind text;
   v_time text;
 begin
@@ -206,7 +208,7 @@ begin
           then coalesce(v_entry.created_at, v_effect.confirmed_at, case when v_step.object = 'contact' then v_mapping.last_synced_at end) end);
         external_id := case when has_arrived then coalesce(v_entry.external_id, v_effect.external_id,
           case when v_step.object = 'contact' then coalesce(v_mapping.external_contact_id, v_mapping.conflict_data ->> 'external_contact_id') end) end;
-        record_url := crm_sync.record_url(v_connection.id, v_step.object, external_id);
+        record_url := case when external_id is not null and v_step.object in ('contact', 'deal') then crm_sync.record_url(v_connection.id, v_step.object, external_id) end;
         code := coalesce(v_row.failure ->> 'code', case when state = 'failed' then v_entry.error_details ->> 'code' end);
         correlation_id := coalesce(v_row.failure ->> 'correlation_id', case when state = 'failed' then v_entry.error_details ->> 'correlation_id' end);
         crm_says := case when v_row.status in ('failed', 'retry', 'processing') then v_row.last_error when state = 'failed' then v_entry.description end;
@@ -276,11 +278,12 @@ begin
           end
         end;
 
-        mapping := case
-          when v_step.object = 'deal' then crm_sync.mapping_in_force(organization_id, v_connection.id, 'deal')
-          when v_step.object = 'contact' then crm_sync.mapping_in_force(organization_id, v_connection.id,
-            case when v_connection.sync_settings ->> 'contact_object' = 'lead' and v_connection.config -> 'field_mappings' ? 'lead' then 'lead' else 'contact' end)
-        end;
+        v_record := case when v_step.object = 'contact' and v_connection.sync_settings ->> 'contact_object' = 'lead' and v_connection.config -> 'field_mappings' ? 'lead'
+          then 'lead' else v_step.object end;
+        if v_record in ('contact', 'lead', 'deal') and not v_mappings ? (v_connection.id || v_record) then
+          v_mappings := v_mappings || jsonb_build_object(v_connection.id || v_record, crm_sync.mapping_in_force(organization_id, v_connection.id, v_record));
+        end if;
+        mapping := nullif(v_mappings -> (v_connection.id || v_record), 'null');
         payload := case
           when has_arrived and v_entry.request_data is not null then v_entry.request_data
           when v_row.id is not null then crm_sync.payload_of(v_row)
