@@ -66,7 +66,7 @@ class InvalidSettings(Refusal):
 
 
 class NotYours(Refusal):
-    """CS021, CS061: the object does not exist or belongs to somebody else."""
+    """CS021, CS040, CS061: the object does not exist or belongs to somebody else."""
 
 
 REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
@@ -85,6 +85,9 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS062": InvalidSettings,
     "CS030": Fenced,
     "CS031": Fenced,
+    "CS040": NotYours,
+    "CS041": InvalidSettings,
+    "CS042": InvalidSettings,
     "CS054": InvalidSettings,
     "CS055": InvalidSettings,
     "CS056": InvalidSettings,

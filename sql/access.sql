@@ -171,12 +171,19 @@ to crm_sync_reader, crm_sync_daemon;
 
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
-grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures, crm_sync.unknown_errors to crm_sync_reader;
+grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures,
+  crm_sync.unknown_errors, crm_sync.stuck
+to crm_sync_reader;
 grant execute on function
   crm_sync.connection_state(text, crm_sync.lanes), crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text),
   crm_sync.failure_meaning(text, text, text), crm_sync.option_list(jsonb), crm_sync.our_fields(text),
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
 to crm_sync_reader, authenticated;
+-- questions about one row or contact: each asks whose it is
+grant execute on function
+  crm_sync.explain(uuid), crm_sync.plan(uuid, bigint), crm_sync.wait_for(uuid, interval), crm_sync.believed(uuid, timestamptz),
+  crm_sync.stuck_rows(bigint), crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
+to crm_sync_reader, crm_sync_daemon, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
   crm_sync.orphans, crm_sync.routes, crm_sync.samples, crm_sync.fence, crm_sync.pauses, crm_sync.errors
 to crm_sync_reader;
@@ -196,9 +203,10 @@ grant select (
 grant usage on schema crm_sync, public to authenticated;
 grant execute on function
   crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.is_running(), crm_sync.find_contacts(text, text, bigint, integer),
-  crm_sync.contacts_by_id(uuid[]), crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
+  crm_sync.contacts_by_id(uuid[])
 to authenticated;
-grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures, crm_sync.unknown_errors to authenticated;
+grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures, crm_sync.unknown_errors, crm_sync.stuck
+to authenticated;
 grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields, crm_sync.samples, crm_sync.pauses,
   crm_sync.errors
 to authenticated;

@@ -1,4 +1,6 @@
-create or replace function crm_sync.compose_activities(p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[]) returns json
+create or replace function crm_sync.compose_activities(
+  p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[], p_meant crm_sync.effects[] default '{}'
+) returns json
 language plpgsql stable strict
 set search_path = ''
 as $$
@@ -22,16 +24,21 @@ begin
       'echo', json_build_object('key', a.key)
     )))
     from newest as n
-    cross join lateral crm_sync.mapping_of(p_organization_id, p_integration_id, n.contact_id) as m
+    left join lateral crm_sync.mapping_of(p_organization_id, p_integration_id, n.contact_id) as m on true
     cross join lateral (
-      select e.key, e.external_id from crm_sync.effects as e
-      where e.organization_id = p_organization_id and e.integration_id = p_integration_id and e.object_type = 'activity' and e.key = n.payload ->> 'key'
-      offset 0 -- by its whole key, whatever the statistics say
+      (
+        select e.key, e.external_id from crm_sync.effects as e
+        where e.organization_id = p_organization_id and e.integration_id = p_integration_id and e.object_type = 'activity' and e.key = n.payload ->> 'key'
+        offset 0 -- by its whole key, whatever the statistics say
+      )
+      union all
+      select e.key, e.external_id from unnest(p_meant) as e where cardinality(p_meant) > 0 and e.key = n.payload ->> 'key'
     ) as a
     cross join lateral crm_sync.message_of(p_organization_id, n.message_id) as g
     left join lateral crm_sync.classification_of(n.classification_id) as c on true
+    where m.id is not null or cardinality(p_meant) > 0
   );
 end;
 $$;
-comment on function crm_sync.compose_activities(uuid, bigint, public.sync_queue[]) is
+comment on function crm_sync.compose_activities(uuid, bigint, public.sync_queue[], crm_sync.effects[]) is
   'Worker: what the claimed rows mean now that put messages on the timeline, one document for each message.';

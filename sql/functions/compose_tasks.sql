@@ -1,4 +1,6 @@
-create or replace function crm_sync.compose_tasks(p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[]) returns json
+create or replace function crm_sync.compose_tasks(
+  p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[], p_meant crm_sync.effects[] default '{}'
+) returns json
 language plpgsql stable strict
 set search_path = ''
 as $$
@@ -35,11 +37,15 @@ begin
       'echo', json_build_object('key', a.key)
     )))
     from queued as n
-    cross join lateral crm_sync.mapping_of(p_organization_id, p_integration_id, n.contact_id) as m
+    left join lateral crm_sync.mapping_of(p_organization_id, p_integration_id, n.contact_id) as m on true
     cross join lateral (
-      select e.key, e.external_id, e.created_at from crm_sync.effects as e
-      where e.organization_id = p_organization_id and e.integration_id = p_integration_id and e.object_type = 'task' and e.key = n.payload ->> 'key'
-      offset 0 -- by its whole key, whatever the statistics say
+      (
+        select e.key, e.external_id, e.created_at from crm_sync.effects as e
+        where e.organization_id = p_organization_id and e.integration_id = p_integration_id and e.object_type = 'task' and e.key = n.payload ->> 'key'
+        offset 0 -- by its whole key, whatever the statistics say
+      )
+      union all
+      select e.key, e.external_id, e.created_at from unnest(p_meant) as e where cardinality(p_meant) > 0 and e.key = n.payload ->> 'key'
     ) as a
     cross join lateral crm_sync.contact_of(p_organization_id, n.contact_id) as k
     cross join lateral crm_sync.message_of(p_organization_id, n.message_id) as g
@@ -49,7 +55,8 @@ begin
         nullif(crm_sync.trim_blanks(concat_ws(' ', nullif(crm_sync.trim_blanks(k.first_name), ''), crm_sync.trim_blanks(k.last_name))), ''), lower(btrim(k.email))
       ), '\s+', ' ', 'g'), 150) as name
     ) as w
+    where m.id is not null or cardinality(p_meant) > 0
   );
 end;
 $$;
-comment on function crm_sync.compose_tasks(uuid, bigint, public.sync_queue[]) is 'Worker: what the claimed rows want a person to do, one document for each message.';
+comment on function crm_sync.compose_tasks(uuid, bigint, public.sync_queue[], crm_sync.effects[]) is 'Worker: what the claimed rows want a person to do, one document for each message.';

@@ -32,7 +32,7 @@ as $$
   from (select distinct u.id from unnest(p_contact_ids[1:200]) as u (id)) as u
   cross join lateral (
     select k.* from public.contacts as k
-    where k.id = u.id and (k.organization_id = any (array(select crm_sync.member_organizations()))) is true
+    where k.id = u.id and crm_sync.caller_may_see(k.organization_id)
     limit 1
   ) as k
   join public.user_integrations as i on i.organization_id = k.organization_id
@@ -41,12 +41,22 @@ as $$
   cross join lateral (
     select count(*) as open, bool_or(q.status = 'processing') as is_running, bool_or(q.status = 'retry') as is_retrying,
       min(q.next_attempt_at) as next_attempt_at, max(q.last_error) as last_error
-    from public.sync_queue as q
-    where q.integration_id = i.id and q.contact_id = k.id and q.completed_at is null
+    from (
+      -- of very many the first, which are those that run or are tried again
+      select q.* from public.sync_queue as q
+      where q.integration_id = i.id and q.contact_id = k.id and q.completed_at is null
+      order by q.id
+      limit 1000
+    ) as q
   ) as o
   left join lateral (
-    select q.status, q.last_error from public.sync_queue as q
-    where q.contact_id = k.id and q.completed_at is not null and q.last_error is not null and q.integration_id = i.id
+    select q.status, q.last_error
+    from (
+      select q.id, q.status, q.last_error, q.integration_id from public.sync_queue as q
+      where q.contact_id = k.id and q.completed_at is not null and q.last_error is not null
+      limit 3000
+    ) as q
+    where q.integration_id = i.id
     order by q.status = 'failed' desc, q.id desc
     limit 1
   ) as s on true
@@ -65,4 +75,4 @@ as $$
   where i.status <> 'disconnected' or m.id is not null or o.open > 0
 $$;
 comment on function crm_sync.contact_standing(uuid[]) is
-  'Reader: where contacts of the asking user''s organizations stand in each of their CRMs, and why they are not there; by keys alone, 200 at most.';
+  'Reader: where contacts that the caller may see stand in each of their CRMs, and why they are not there; by keys alone, 200 at most.';

@@ -10,7 +10,7 @@ set jit = off
 as $$
   with contact as (
     select k.id, k.organization_id from public.contacts as k
-    where k.id = p_contact_id and (k.organization_id = any (array(select crm_sync.member_organizations()))) is true
+    where k.id = p_contact_id and crm_sync.caller_may_see(k.organization_id)
     limit 1
   ),
   messages as (
@@ -44,11 +44,23 @@ as $$
       q.last_error, q.integration_id, q.message_id, null, null
     from contact as k
     cross join lateral (
-      select q.* from public.user_integrations as i join public.sync_queue as q on q.integration_id = i.id and q.contact_id = k.id and q.completed_at is null
+      select q.*
+      from public.user_integrations as i
+      cross join lateral (
+        select q.* from public.sync_queue as q
+        where q.integration_id = i.id and q.contact_id = k.id and q.completed_at is null
+        order by q.id desc
+        limit least(p_limit, 500)
+      ) as q
       where i.organization_id = k.organization_id
       union all
-      select q.* from public.sync_queue as q
-      where q.contact_id = k.id and q.completed_at is not null and q.last_error is not null and q.status = 'skipped' and q.organization_id = k.organization_id
+      select q.*
+      from (
+        select q.* from public.sync_queue as q
+        where q.contact_id = k.id and q.completed_at is not null and q.last_error is not null
+        limit 3000
+      ) as q
+      where q.status = 'skipped' and q.organization_id = k.organization_id
     ) as q
     cross join lateral (
       select case when q.queue_type = 'contact_sync' then 'The contact' when q.queue_type = 'deal_sync' then 'The deal'
@@ -68,4 +80,4 @@ as $$
   limit least(p_limit, 500)
 $$;
 comment on function crm_sync.contact_timeline(uuid, integer) is
-  'Reader: what happened to a contact of the asking user''s organizations, newest first: replies, what they were taken for, what waits or was not sent, what the CRMs answered.';
+  'Reader: what happened to a contact that the caller may see, newest first: replies, what they were taken for, what waits or was not sent, what the CRMs answered.';

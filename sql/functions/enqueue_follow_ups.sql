@@ -24,12 +24,10 @@ begin
     where q.queue_type = 'contact_sync' and not q.payload ? 'because' -- what hangs on a contact that is made again waits in the queue already
   ),
   synced as materialized (
-    select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, r.intent as rule,
-      v_wants.deals and q.takes_deals and r.create_deal as create_deal, v_wants.tasks and c.requires_human_attention as create_task
+    select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, f.rule,
+      v_wants.deals and q.takes_deals and f.create_deal as create_deal, v_wants.tasks and f.needs_person as create_task
     from done as q
-    cross join lateral crm_sync.message_of(q.organization_id, q.message_id) as g
-    left join lateral crm_sync.classification_of(q.classification_id) as c on true
-    left join lateral crm_sync.intent_rule(q.organization_id, c.intent::text) as r on true
+    cross join lateral crm_sync.follow_ups_of(q.organization_id, q.message_id, q.classification_id) as f
   ),
   deals as (
     insert into crm_sync.effects (organization_id, integration_id, object_type, key, contact_id, message_id, rule)

@@ -21,19 +21,15 @@ begin
 
   return (
     with rules as (
-      select d.rule, case
+      select c.rule, case
+          when c.is_own then false
           -- a pipeline, a stage or the words for a status that somebody chose are theirs, by whichever rule they travel
-          when d.rule ->> 'from' in ('pipeline', 'stage')
-            then v.sync_settings -> ('deal_' || (d.rule ->> 'from')) is not distinct from v.default_settings -> ('deal_' || (d.rule ->> 'from'))
-          when d.rule ->> 'from' = 'status' then not v.has_status_values
+          when c.rule ->> 'from' in ('pipeline', 'stage')
+            then v.sync_settings -> ('deal_' || (c.rule ->> 'from')) is not distinct from v.default_settings -> ('deal_' || (c.rule ->> 'from'))
+          when c.rule ->> 'from' = 'status' then not v.has_status_values
           else true
         end as is_default
-      from jsonb_array_elements(v.defaults) as d (rule)
-      where not exists (
-        select from jsonb_array_elements(v.own) as o (rule) where o.rule ->> 'from' = d.rule ->> 'from' or o.rule ->> 'to' = d.rule ->> 'to'
-      )
-      union all
-      select o.rule, false from jsonb_array_elements(v.own) as o (rule) where o.rule ->> 'to' is not null
+      from crm_sync.chosen_rules(v.defaults, v.own) as c
     )
     select array_agg((
       r.rule ->> 'to', r.rule ->> 'from', r.rule ->> 'value',

@@ -182,7 +182,8 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     diagnosing = {"diagnose", "diagnose_work", "diagnose_catalog", "diagnose_server"}
     configuring = {"configuration", "configuration_difference"}
     reading = explaining | linking | alarming | {"connection_state", "settings_at"}
-    assert allowed("crm_sync_reader") == reading | diagnosing | configuring
+    asking = {"explain", "plan", "wait_for", "believed", "stuck_rows", "contact_standing", "contact_timeline"}
+    assert allowed("crm_sync_reader") == reading | asking | diagnosing | configuring
     starting = {"schema_version", "verify_key", "check_fence"}
     testing = {
         "open_credentials",
@@ -194,8 +195,8 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     connecting = {"oauth_provider", "begin_authorization", "take_authorization", "connect_integration"}
     telling = {"check_alerts", "claim_delivery", "finish_delivery"}  # a console is there when no daemon is
     assert allowed("crm_sync_console") - allowed("authenticated") == connecting | starting | testing | telling
-    watching = {"pulse", "is_running", "find_contacts", "contacts_by_id", "contact_standing", "contact_timeline"}
-    assert allowed("authenticated") == reading | watching | {
+    watching = {"pulse", "is_running", "find_contacts", "contacts_by_id"}
+    assert allowed("authenticated") == reading | asking | watching | {
         "retry_cause",
         "sync_now",
         "adopt_account",

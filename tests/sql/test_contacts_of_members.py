@@ -99,6 +99,18 @@ def test_nobody_finds_or_opens_the_contacts_of_others(house: House, organization
     assert integration
 
 
+def test_a_dba_is_told_of_everybodys_contacts(house: House, organization: UUID, integration: int) -> None:
+    contact = house.contact(organization)
+    message = house.reply(organization, contact, "x")
+    with house.as_role("crm_sync_reader"):
+        assert house.rows("select integration_id, state from crm_sync.contact_standing(%s)", [contact]) == [
+            (integration, "waiting")
+        ]
+        timeline = house.rows("select kind, message_id from crm_sync.contact_timeline(%s)", contact)
+    assert {kind for kind, _ in timeline} == {"message", "classification", "queue"}
+    assert {each for _, each in timeline} == {message}
+
+
 def test_each_state_says_why(house: House, daemon: Daemon, organization: UUID, member: UUID) -> None:
     hubspot = house.integration(organization)
     hourly = house.integration(organization, "pipedrive", sync_frequency="hourly")

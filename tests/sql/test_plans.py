@@ -231,3 +231,35 @@ def prepare(connection: psycopg.Connection, statistics: str) -> None:
         connection.execute("analyze")
         connection.execute("insert into public.sync_queue overriding system value table kept")
         connection.execute("set session_replication_role = origin")
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+def test_questions_about_a_row_visit_its_contacts_rows_only(
+    postgres: TestServer, backlog: str, statistics: str
+) -> None:
+    database = postgres.create_database(backlog)
+    with connect(database) as connection:
+        prepare(connection, statistics)
+        house = House(connection)
+        asked = house.rows(
+            "(select contact_id, message_id, integration_id from public.sync_queue where status = 'completed' limit 8) "
+            "union all "
+            "(select contact_id, message_id, integration_id from public.sync_queue where status = 'pending' limit 8)"
+        )
+        before, pages = visited(connection), walked(connection)
+        for contact, message, integration in asked:
+            assert house.rows("select * from crm_sync.explain(%s)", message)
+            assert house.rows("select * from crm_sync.plan(%s, %s)", contact, integration)
+            house.rows("select * from crm_sync.believed(%s, now())", contact)
+            house.rows("select crm_sync.wait_for(%s, '0 s')", message)
+            house.rows("select * from crm_sync.contact_timeline(%s)", contact)
+            house.rows("select * from crm_sync.contact_standing(array[%s::uuid])", contact)
+            house.rows("select * from crm_sync.stuck")
+        after = visited(connection)
+        for table, (seq, idx) in after.items():
+            assert seq - before[table][0] == 0, f"{table} was scanned"
+            # a batch of finished rows has one time, by which a row of it is found
+            most = 1500 if table == "sync_queue" else 60
+            assert idx - before[table][1] < len(asked) * most, table
+        assert pages_per_row(pages, walked(connection), len(asked)) < 300
+    postgres.drop_database(database)

@@ -1,0 +1,131 @@
+"""Who is stuck behind whom."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.house import House, eventually
+from tests.sql.daemon import Daemon, connect, people, somebody_waits
+
+Row = dict[str, Any]
+
+
+def stuck(house: House, user: UUID | None = None) -> list[Row]:
+    with house.as_role("authenticated" if user else "crm_sync_reader", user) as connection:
+        cursor = connection.execute("select * from crm_sync.stuck order by integration_id, waits_for, queue_id")
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def be_alive(house: House, daemon: Daemon) -> None:
+    house.connection.execute(
+        "insert into crm_sync.daemons (id, host, pid, version) values (%s, 'here', 1, '1') "
+        "on conflict (id) do update set last_seen_at = clock_timestamp()",
+        [daemon.id],
+    )
+
+
+@pytest.mark.usefixtures("rolled_back")
+class TestOneSession:
+    """What needs no second session."""
+
+    def test_nothing_is_stuck_where_work_flows(
+        self, house: House, daemon: Daemon, organization: UUID, integration: int
+    ) -> None:
+        people(house, organization, 3)
+        be_alive(house, daemon)
+        assert stuck(house) == []
+        daemon.claim()
+        assert stuck(house) == []
+        assert integration
+
+    def test_a_connection_that_stands_still_is_one_line_with_all_that_waits(
+        self, house: House, daemon: Daemon, organization: UUID, integration: int
+    ) -> None:
+        contacts = people(house, organization, 3)
+        (row,) = stuck(house)
+        assert (row["waits_for"], row["reason"], row["rows_behind"]) == ("the connection", "no daemon is running", 3)
+        assert (row["contact_id"], row["provider"], row["organization_id"]) == (contacts[0], "hubspot", organization)
+        be_alive(house, daemon)
+        daemon.fail(daemon.claim(), "unavailable", "it is down", retry_after=60)
+        (row,) = stuck(house)
+        assert (row["reason"], row["rows_behind"]) == ("it is down", 3)
+        assert row["until"] == house.value("select parked_until from crm_sync.lanes")
+        house.value("select crm_sync.pause(%s)", integration)
+        (row,) = stuck(house)
+        assert row["reason"].startswith("the connection is paused by ")
+        assert row["since"] == house.value("select paused_at from crm_sync.lanes")
+
+    def test_a_row_behind_one_of_its_contact_names_it_and_the_daemon(
+        self, house: House, daemon: Daemon, organization: UUID, integration: int, row: UUID
+    ) -> None:
+        be_alive(house, daemon)
+        batch = daemon.claim()
+        house.reply(organization, row, "x")
+        house.reply(organization, row, "x")
+        (line,) = stuck(house)
+        assert (line["waits_for"], line["contact_id"]) == ("a row of its contact", row)
+        assert (line["blocking_queue_id"], line["blocking_worker"]) == (batch["contacts"][0]["rows"][0], daemon.id)
+        assert (line["rows_behind"], line["integration_id"]) == (2, integration)
+
+    def test_a_daemon_that_vanished_holds_its_rows_until_its_lease_ends(
+        self, house: House, daemon: Daemon, organization: UUID, integration: int
+    ) -> None:
+        people(house, organization, 2)
+        daemon.claim()
+        be_alive(house, Daemon(house))
+        (line,) = stuck(house)
+        assert (line["waits_for"], line["blocking_worker"], line["rows_behind"]) == ("a lease", daemon.id, 2)
+        assert line["until"] == house.value("select lease_until from crm_sync.batches")
+        assert line["reason"].startswith("its daemon is gone")
+        be_alive(house, daemon)
+        assert stuck(house) == []
+        assert integration
+
+    def test_what_waits_for_its_time_says_until_when(self, house: House, daemon: Daemon, organization: UUID) -> None:
+        hourly = house.integration(organization, sync_frequency="hourly")
+        hubspot = house.integration(organization, "pipedrive")
+        people(house, organization, 1)
+        be_alive(house, daemon)
+        daemon.fail(daemon.claim(integration=hubspot), "contended", "busy")
+        slot, retry = stuck(house)
+        assert (slot["waits_for"], slot["integration_id"]) == ("the next slot", hourly)
+        assert slot["until"] == house.value(
+            "select next_attempt_at from public.sync_queue where integration_id = %s", hourly
+        )
+        assert (retry["waits_for"], retry["reason"], retry["integration_id"]) == ("its next attempt", "busy", hubspot)
+
+    def test_members_see_their_own_connections(self, house: House, organization: UUID, integration: int) -> None:
+        people(house, organization, 1)
+        member = house.user(organization)
+        stranger = house.user(house.organization("Other"), "o@example.com")
+        assert [line["integration_id"] for line in stuck(house, member)] == [integration]
+        assert stuck(house, stranger) == []
+
+
+def test_a_session_that_holds_up_another_is_named(
+    house: House, organization: UUID, integration: int, database: str
+) -> None:
+    with connect(database) as holder, connect(database) as waiter:
+        holder.autocommit = False
+        holder.execute("select from crm_sync.lanes for update")
+
+        def pause() -> None:
+            waiter.execute("select crm_sync.pause(%s)", [integration])
+
+        pausing = threading.Thread(target=pause)
+        pausing.start()
+        eventually(lambda: somebody_waits(house), "a session that waits")
+        (line,) = [each for each in stuck(house) if each["integration_id"] is None]
+        assert line["waits_for"] == f"session {holder.info.backend_pid}"
+        assert line["reason"] == (
+            f"session {waiter.info.backend_pid} waits for a lock on crm_sync.lanes "
+            f"that session {holder.info.backend_pid} holds"
+        )
+        assert stuck(house, house.user(organization)) == []
+        holder.rollback()
+        pausing.join(15)
