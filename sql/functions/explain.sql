@@ -106,7 +106,7 @@ begin
     intent := crm_sync.normalize_intent(v_classification.intent);
     rule := crm_sync.rule_words(organization_id, v_classification.intent);
     for v_connection in
-      select i.id, i.name, p.name as provider, p.display_name, p.config, i.status, i.sync_settings, i.sync_filters, i.sync_frequency, i.created_at
+      select i.id, i.name, i.provider_id, p.name as provider, p.display_name, p.config, i.status, i.sync_settings, i.sync_filters, i.sync_frequency, i.created_at
       from public.user_integrations as i
       join public.integration_providers as p on p.id = i.provider_id
       where i.organization_id = v_message.organization_id
@@ -229,7 +229,11 @@ begin
             meaning := v_still.reason;
             who_must_act := 'operator';
             remedy := case v_still.kind
-              when 'paused' then 'select crm_sync.resume_all(scope, key) for what holds it: select * from crm_sync.pauses.'
+              when 'paused' then (
+                select case f.scope when 'integration' then format('select crm_sync.resume(%s);', f.key) when 'everything' then 'select crm_sync.resume_all(''everything'');'
+                  else format('select crm_sync.resume_all(%L, %L);', f.scope, f.key) end
+                from crm_sync.find_pause(organization_id, v_connection.id, v_connection.provider_id) as f
+              )
               when 'disconnected' then 'Connect it again: its rows go on then.'
               when 'switched_off' then 'Switch it on: is_active in public.integration_providers.'
               else 'Start a daemon: crm-sync run.'
