@@ -331,6 +331,9 @@ class Database(Pool):
         answer: int = await self._value("select crm_sync.make_log_partitions()")
         return answer
 
+    async def heal_pauses(self) -> None:
+        await self._value("select crm_sync.heal_pauses()")
+
     async def advance_slots(self) -> None:
         await self._value("select crm_sync.advance_slots()")
 

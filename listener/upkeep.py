@@ -90,6 +90,7 @@ class Upkeep:
             for chore in (
                 self._database.make_log_partitions,
                 self._database.advance_slots,
+                self._database.heal_pauses,
                 self._database.take_samples,
                 self._adopt_orphans,
                 self._drop_log_partitions,

@@ -93,6 +93,7 @@ grant execute on function
   crm_sync.purge(timestamptz, integer),
   crm_sync.purge_remains(integer),
   crm_sync.advance_slots(),
+  crm_sync.heal_pauses(),
   crm_sync.queue_depths(integer),
   crm_sync.connection_counts(),
   crm_sync.day_budgets(integer),

@@ -9,8 +9,6 @@ declare
   v_ids bigint[];
   v_was record;
 begin
-  -- keeps two who pause apart, and connections that are being made: each sees what the other has done
-  lock table crm_sync.pauses in exclusive mode;
   insert into crm_sync.pauses (scope, key, paused_by, reason) values (p_scope, v_key, crm_sync.caller_name(), v_reason) on conflict do nothing;
   if not found then
     select p.paused_by, p.paused_at into v_was from crm_sync.pauses as p where p.scope = p_scope and p.key = v_key;

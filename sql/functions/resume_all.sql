@@ -9,7 +9,6 @@ declare
   v_was_paused boolean;
   v_resumed bigint[];
 begin
-  lock table crm_sync.pauses in exclusive mode; -- as in pause_all
   v_ids := array(select crm_sync.paused_integrations(p_scope, v_key));
   delete from crm_sync.pauses as p where p.scope = p_scope and p.key = v_key;
   v_was_paused := found;

@@ -1,14 +1,24 @@
--- Claims and calls look at the lane alone, so pauses of all scopes are worked out when they are made or lifted.
+-- What crm_sync.pauses says is carried to the lanes, where people and the search for work look. Nobody waits here for a transaction
+-- that somebody has forgotten to end, or one tenant could keep an operator from pausing everything: claims and calls ask
+-- crm_sync.pauses as well, and heal_pauses comes back to the lanes that were left.
 create or replace function crm_sync.settle_pauses(p_integration_ids bigint[]) returns bigint[]
 language plpgsql
 set search_path = ''
 as $$
 declare
+  v_begun timestamptz := clock_timestamp();
   v_claimed_at timestamptz;
+  v_id bigint;
+  v_free bigint[];
   v_changed bigint[];
 begin
-  perform from public.user_integrations as i where i.id = any (p_integration_ids) order by i.id for key share; -- connection before lane
-  perform from crm_sync.lanes as l where l.integration_id = any (p_integration_ids) order by l.integration_id for no key update;
+  v_free := array(select l.integration_id from crm_sync.lanes as l where l.integration_id = any (p_integration_ids) order by l.integration_id for no key update skip locked);
+  foreach v_id in array p_integration_ids loop
+    exit when cardinality(v_free) = cardinality(p_integration_ids) or clock_timestamp() > v_begun + interval '2 seconds';
+    if v_id <> all (v_free) and crm_sync.lock_lane(v_id) then
+      v_free := v_free || v_id;
+    end if;
+  end loop;
   select max(b.claimed_at) into v_claimed_at from crm_sync.batches as b where b.integration_id = any (p_integration_ids);
   with changed as (
     update crm_sync.lanes as l
@@ -17,7 +27,7 @@ begin
       select i.organization_id, i.id, p.paused_at, p.paused_by, p.scope, p.reason
       from public.user_integrations as i
       left join lateral crm_sync.find_pause(i.organization_id, i.id, i.provider_id) as p on true
-      where i.id = any (p_integration_ids)
+      where i.id = any (v_free)
       offset 0
     ) as w
     join crm_sync.lanes as was on was.organization_id = w.organization_id and was.integration_id = w.id

@@ -11,7 +11,6 @@ begin
       or (p.scope = 'organization' and p.key = old.organization_id::text
         and not exists (select from public.organizations as o where o.id = old.organization_id));
   elsif tg_op = 'INSERT' then
-    lock table crm_sync.pauses in row share mode; -- whoever pauses waits for us and finds the lane, or we find the pause
     insert into crm_sync.lanes (organization_id, integration_id, connected_at, paused_at, paused_by, paused_scope, paused_reason)
     select new.organization_id, new.id, clock_timestamp(), p.paused_at, p.paused_by, p.scope, p.reason
     from (select) as one

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from tests.house import House, eventually
-from tests.sql.daemon import Daemon, assert_books_balance, connect, documents, people, queue, released, somebody_waits
+from tests.house import House
+from tests.sql.daemon import Daemon, assert_books_balance, connect, documents, people, queue, released
 from tests.sql.test_actions import refused
 
 PAUSE = "select crm_sync.pause_all(%s, %s, %s)"
@@ -104,16 +103,36 @@ def test_a_connection_that_is_made_meanwhile_is_paused_as_well(
     assert house.rows("select scope, key from crm_sync.pauses") == [("provider", "pipedrive")]
 
 
-def test_a_connection_that_is_being_made_is_waited_for(house: House, organization: UUID, database: str) -> None:
+def test_no_open_transaction_of_a_tenant_keeps_an_operator_from_pausing_everything(
+    house: House, daemon: Daemon, organization: UUID, integration: int, database: str
+) -> None:
+    people(house, organization, 2)
+    batch = daemon.claim()
     with connect(database) as other, other.transaction():
-        House(other).integration(organization)
-        with connect(database) as third:
-            pausing = threading.Thread(target=third.execute, args=["select crm_sync.pause_all('everything')"])
-            pausing.start()
-            eventually(lambda: somebody_waits(house), "a pause that waits")
-            other.execute("commit")
-            pausing.join(10)
-    assert house.value("select count(*) from crm_sync.lanes where paused_scope = 'everything'") == 1
+        stranger = House(other).integration(organization, "pipedrive")  # it is being made
+        with connect(database) as third, third.transaction():
+            third.execute("select from crm_sync.lanes where integration_id = %s for update", [integration])
+            daemon.call("select crm_sync.pause_all('everything')")
+            assert spend(house, integration, batch=batch["id"]) == (False, True, True)
+    people(house, organization, 1)
+    assert house.rows(PAUSED) == []
+    assert daemon.try_claim() is None
+    assert house.rows("select * from crm_sync.due_lanes()") == []
+    assert daemon.call("select crm_sync.heal_pauses()") == 2
+    assert [row[:2] for row in house.rows(PAUSED)] == [(integration, "everything"), (stranger, "everything")]
+    with connect(database) as third, third.transaction():
+        third.execute("select from crm_sync.lanes where integration_id = %s for update", [integration])
+        assert daemon.call("select crm_sync.resume_all('everything')") == 1
+    assert [row[:2] for row in house.rows(PAUSED)] == [(integration, "everything")]
+    assert daemon.call("select crm_sync.heal_pauses()") == 1
+    assert house.rows(PAUSED) == []
+
+
+@pytest.mark.usefixtures("rolled_back")
+def test_a_lane_that_was_paused_by_hand_stays_so(house: House, daemon: Daemon, integration: int) -> None:
+    house.connection.execute("update crm_sync.lanes set paused_at = now(), paused_by = 'me'")
+    assert daemon.call("select crm_sync.heal_pauses()") == 0
+    assert house.rows(PAUSED) == [(integration, None, "me", None)]
 
 
 @pytest.mark.usefixtures("rolled_back")
