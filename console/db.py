@@ -11,7 +11,7 @@ import asyncpg
 
 from console.identity import Identity
 from listener.errors import DatabaseTrouble, InvalidSettings, Refusal
-from listener.pool import TROUBLE, leave_as_it_is, refusal_behind, trouble_behind
+from listener.pool import TROUBLE, dial, leave_as_it_is, refusal_behind, trouble_behind
 from listener.settings import Settings
 
 POOL_SIZE = 10
@@ -52,6 +52,7 @@ class Members:
                 settings.database_url.get_secret_value(),
                 min_size=1,
                 max_size=POOL_SIZE,
+                connect=dial,
                 timeout=settings.connect_timeout_seconds,
                 server_settings={
                     "application_name": "crm-sync console",

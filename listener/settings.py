@@ -66,7 +66,7 @@ class Settings(BaseModel):
     ring_answer_seconds: float = Field(default=5.0, gt=0)
     metrics_listen: Endpoint | None = None
     """Where /healthz, /readyz and /metrics are served; None: nowhere."""
-    log_format: Literal["auto", "json", "text"] = "auto"
+    log_format: Literal["auto", "json", "text", "journal"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("encryption_key")
@@ -130,9 +130,30 @@ def database_url(environ: Mapping[str, str] = os.environ) -> str | None:
     return read_variable(environ, "DATABASE_URL")
 
 
+def urls_of(url: str) -> list[str]:
+    """One URL for each host of a connection string that names several (`host1:5432,host2:5432`), in their order."""
+    scheme, slashes, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    login, at, hosts = place.rpartition("@")
+    return [f"{scheme}{slashes}{login}{at}{host}{slash}{path}" for host in hosts.split(",")]
+
+
 def notify_socket(environ: Mapping[str, str] = os.environ) -> str | None:
     """Where systemd wants to hear that we are ready; None when it did not start us."""
     return environ.get("NOTIFY_SOCKET") or None
+
+
+def watchdog(pid: int, environ: Mapping[str, str] = os.environ) -> float | None:
+    """Within how many seconds systemd wants a sign of life of this process; None when it does not watch it."""
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdecimal() or not int(microseconds) or environ.get("WATCHDOG_PID", str(pid)) != str(pid):
+        return None
+    return int(microseconds) / 1e6
+
+
+def journal_stream(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Device and inode of the stream that systemd's journal reads; None when it reads none of ours."""
+    return environ.get("JOURNAL_STREAM") or None
 
 
 def read_variable(environ: Mapping[str, str], name: str) -> str | None:
