@@ -46,8 +46,8 @@ async def connect(settings: Settings) -> asyncpg.Connection:
     """
     connection = await dial(
         settings.database_url.get_secret_value(),
-        timeout=_attempt_seconds(settings),
-        command_timeout=_attempt_seconds(settings),
+        timeout=attempt_seconds(settings),
+        command_timeout=attempt_seconds(settings),
         server_settings=_server_settings(settings),
     )
     try:
@@ -72,7 +72,7 @@ async def dial(url: str, *, timeout: float, **options: Any) -> asyncpg.Connectio
     return await asyncpg.connect(last, timeout=timeout, **options)
 
 
-def _attempt_seconds(settings: Settings) -> float:
+def attempt_seconds(settings: Settings) -> float:
     """How long one host may take: waiting for a database is a matter of many tries, not of a long one."""
     return min(settings.connect_timeout_seconds, ATTEMPT_SECONDS)
 
@@ -153,7 +153,7 @@ class Pool:
                         min_size=1,
                         max_size=settings.concurrency + 4,
                         connect=dial,
-                        timeout=_attempt_seconds(settings),
+                        timeout=attempt_seconds(settings),
                         command_timeout=70,
                         max_inactive_connection_lifetime=300,
                         server_settings=_server_settings(settings, role),

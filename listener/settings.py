@@ -16,6 +16,9 @@ REQUIRED_SCHEMA = 10
 
 PROVIDERS = ("hubspot", "salesforce", "pipedrive")
 
+CREDENTIAL_FOLDERS = ("shared_", "console_")
+"""Directories of secrets that the units in deploy/ load as a whole."""
+
 
 class OAuthApp(BaseModel):
     """Our registration with a CRM."""
@@ -157,15 +160,19 @@ def journal_stream(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 def read_variable(environ: Mapping[str, str], name: str) -> str | None:
-    """A variable, else the file that `NAME_FILE` names, else a systemd credential of that name in lower case."""
+    """A variable, else the file that `NAME_FILE` names, else a systemd credential of that name in lower case.
+
+    Of a directory that is a credential, systemd makes one for each file in it, with the directory's name before it.
+    """
     if environ.get(name):
         return environ[name]
     if named := environ.get(f"{name}_FILE"):
         return _text_of(Path(named), f"{name}_FILE names {named}")
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
-        path = Path(directory, name.lower())
-        if path.exists():
-            return _text_of(path, f"the credential {name.lower()} is at {path}")
+        for folder in ("", *CREDENTIAL_FOLDERS):
+            path = Path(directory, folder + name.lower())
+            if path.exists():
+                return _text_of(path, f"the credential {path.name} is at {path}")
     return None
 
 

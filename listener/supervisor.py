@@ -23,7 +23,7 @@ REST_FACTOR = 50
 """Counting a long queue may be dear: a fiftieth of the time at most."""
 SILENT_SECONDS = 10.0
 """A database that says nothing for so long is called away."""
-EXTEND_SECONDS = 30.0
+EXTEND_SECONDS = 120.0
 EXTEND_AGAIN_SECONDS = 5.0
 WORD_SECONDS = 1.0
 """How long a word that must not be lost may wait for systemd; the others are dropped where it does not listen."""

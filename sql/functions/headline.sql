@@ -8,7 +8,8 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
 as $$
-  select c.connections, c.need_person, w.waiting, greatest(extract(epoch from clock_timestamp() - o.oldest), 0)::double precision
+  select c.connections, c.need_person, w.waiting,
+    case when o.oldest is not null then greatest(extract(epoch from clock_timestamp() - o.oldest), 0)::double precision end
   from (
     select
       count(*) filter (where i.status <> 'disconnected') as connections,

@@ -119,7 +119,7 @@ def test_a_start_that_waits_for_its_database_says_so_and_asks_for_time(tmp_path:
         running = Process(tmp_path, environment(f"postgresql://x@127.0.0.1:{port}/x", **changes))
         assert running.process.wait(10) == 69
     assert hearing.statuses[0].startswith("waiting for the database since ")
-    assert hearing.lines.count("EXTEND_TIMEOUT_USEC=30000000") == 1
+    assert hearing.lines.count("EXTEND_TIMEOUT_USEC=120000000") == 1
     assert hearing.statuses[-1].startswith("the database cannot be reached: ")
     assert hearing.times(PING) == []
 
