@@ -136,9 +136,9 @@ def interpreter() -> str:
     for candidate in (own, Path("/usr/bin", own.name), Path("/usr/local/bin", own.name)):
         if candidate.exists() and not str(candidate.resolve()).startswith(tuple(f"{each}/" for each in HIDDEN)):
             return str(candidate)
-    refuse(
+    return refuse(
         f"This environment was made with {own}, which the service cannot see (ProtectHome, PrivateTmp), and there is "
-        f"no {own.name} in /usr/bin. Make the environment with the system's own: make clean install PYTHON=/usr/bin/python3"
+        f"no {own.name} in /usr/bin. Make one with the system's own: make clean install PYTHON=/usr/bin/python3"
     )
 
 
@@ -159,7 +159,7 @@ def make_environment(fresh: Path, home: str, python: str) -> None:
 def compile_all(library: Path, python: str, as_found: str) -> None:
     """The service may write no file, so what Python would compile at its start is compiled now."""
     command = [python, "-I", "-m", "compileall", "-q", "-j", "0", "-s", str(library), "-p", as_found, str(library)]
-    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own words
 
 
 def open_to_all(fresh: Path) -> None:

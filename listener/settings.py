@@ -171,9 +171,18 @@ def read_variable(environ: Mapping[str, str], name: str) -> str | None:
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         for folder in ("", *CREDENTIAL_FOLDERS):
             path = Path(directory, folder + name.lower())
-            if path.exists():
+            if path.name in _names_in(directory):
                 return _text_of(path, f"the credential {path.name} is at {path}")
     return None
+
+
+def _names_in(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)  # noqa: PTH208 - names are all there is to know
+    except OSError as error:
+        raise Refusal(
+            f"CREDENTIALS_DIRECTORY names {directory}, which cannot be read ({type(error).__name__})."
+        ) from None
 
 
 def _text_of(path: Path, origin: str) -> str | None:

@@ -147,7 +147,7 @@ class Worker:
                 log.warning("database_trouble", error=str(trouble), retry_in_seconds=pause)
                 self._supervisor.tried(is_lost=trouble.is_lost)
                 self._is_armed = False
-                await self._stop_or(pause)
+                await self._stop_or(min(pause, self._supervisor.look_seconds))
                 pause = min(pause * 2, LONGEST_TROUBLE_SECONDS)
 
     async def _turn(self) -> None:
