@@ -84,15 +84,22 @@ class Unit:
         self._mark.write_text(json.dumps({"pid": process.pid}))
         return ear
 
-    def end(self) -> None:
-        if (pid := self.pid) is not None:
-            os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + 10
-            while self.pid is not None:
-                if time.monotonic() > deadline:
-                    sys.exit(f"{self.name} does not end")
-                time.sleep(0.02)
+    def forget(self) -> None:
         self._mark.unlink(missing_ok=True)
+
+
+def end_all(units: list[Unit]) -> None:
+    """At once, and back when all of them are gone."""
+    running = [(unit, pid) for unit in units if (pid := unit.pid) is not None]
+    for _, pid in running:
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    for unit, _ in running:
+        while unit.pid is not None:
+            if time.monotonic() > deadline:
+                sys.exit(f"{unit.name} does not end")
+            time.sleep(0.02)
+        unit.forget()
 
 
 def launch_all(units: list[Unit]) -> None:
@@ -126,8 +133,7 @@ def main() -> None:
             mark.touch() if verb == "enable" else mark.unlink(missing_ok=True)
     if verb in ("stop", "try-restart") or (verb == "disable" and "--now" in options):
         running = [unit for unit in units if unit.pid is not None]
-        for unit in running:
-            unit.end()
+        end_all(running)
         if verb == "try-restart":
             launch_all(running)
     if verb == "start" or (verb == "enable" and "--now" in options):

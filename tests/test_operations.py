@@ -33,7 +33,7 @@ SECTIONS = {
 }
 LISTENING = (
     "select count(*) from pg_stat_activity "
-    "where application_name = 'crm-sync' and query ilike 'listen%' and datname = current_database()"
+    "where application_name = 'crm-sync' and query ilike 'listen%%' and datname = current_database()"
 )
 JOURNALCTL = r"""
 for each; do
@@ -101,7 +101,8 @@ class Site:
         return said
 
     def house(self) -> House:
-        return House(self._stack.enter_context(psycopg.connect(self._environ["DATABASE_URL"], autocommit=True)))
+        url, password = self._environ["DATABASE_URL"], self._environ["PGPASSWORD"]
+        return House(self._stack.enter_context(psycopg.connect(url, password=password, autocommit=True)))
 
     def add_replica(self) -> None:
         """A physical one, by streaming."""
@@ -125,10 +126,9 @@ class Site:
         self.replica = self._stack.enter_context(embedded(folder, fast=True))
 
     def stop_daemons(self) -> None:
-        for log in (self.tree / "run").glob("*.json"):
-            subprocess.run(
-                ["systemctl", "stop", log.stem], env=self._environ, check=False, capture_output=True, timeout=20
-            )
+        running = [mark.stem for mark in (self.tree / "run").glob("*.json")]
+        if running:
+            subprocess.run(["systemctl", "stop", *running], env=self._environ, check=False, timeout=20)
 
     def told(self, unit: str) -> str:
         return (self.tree / "run" / f"{unit}.log").read_text()
