@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from importlib import metadata
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import NoReturn
 
@@ -70,7 +71,9 @@ def install(layout: Layout) -> None:
     for name in required():
         copy_distribution(name, library)
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, library / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                copy(path, library / path.relative_to(ROOT))
     home = f"{layout.prefix}/lib/crm-sync"
     make_environment(fresh, home, python)
     compile_all(library, python, f"{home}/{library.relative_to(fresh)}")
@@ -125,9 +128,18 @@ def copy_distribution(name: str, library: Path) -> None:
     for file in distribution.files or ():
         if ".." in file.parts or "__pycache__" in file.parts:
             continue
-        target = library.joinpath(*file.parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(Path(str(file.locate())), target)
+        copy(Path(str(file.locate())), library.joinpath(*file.parts))
+
+
+def copy(source: Path, target: Path) -> None:
+    """A file, and what Python has compiled of it: that is checked by time and size, and saves compiling it again."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target)
+    if source.suffix == ".py":
+        compiled = Path(cache_from_source(str(source)))
+        if compiled.exists():
+            (target.parent / "__pycache__").mkdir(exist_ok=True)
+            shutil.copy2(compiled, target.parent / "__pycache__")
 
 
 def interpreter() -> str:

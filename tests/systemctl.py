@@ -61,7 +61,8 @@ class Unit:
                 shutil.copy(source, folder / name)
         environ = {"PATH": os.environ["PATH"], "CREDENTIALS_DIRECTORY": str(folder)}
         for line in self.values("Environment"):
-            environ |= [tuple(line.split("=", 1))]
+            name, _, value = line.partition("=")
+            environ[name] = value
         for path in self.values("EnvironmentFile"):
             file = Path(f"{TREE}{path.removeprefix('-')}")
             if file.exists():
