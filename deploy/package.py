@@ -42,7 +42,7 @@ def main() -> None:
         target.write_text(text)
         target.chmod(0o644 if each.name in ("control", "conffiles") else 0o755)
     package = build / f"crm-sync_{__version__}_{architecture}.deb"
-    command = ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z6", "--build", str(tree), str(package)]
+    command = ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z3", "--build", str(tree), str(package)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
     shutil.rmtree(tree)
     print(package)  # noqa: T201

@@ -179,6 +179,8 @@ def read_variable(environ: Mapping[str, str], name: str) -> str | None:
 def _names_in(directory: str) -> list[str]:
     try:
         return os.listdir(directory)  # noqa: PTH208 - names are all there is to know
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise Refusal(
             f"CREDENTIALS_DIRECTORY names {directory}, which cannot be read ({type(error).__name__})."

@@ -318,7 +318,8 @@ def assert_it_survives(running: Machine, shop: Shop, before: object) -> None:
 
 def assert_it_ends(running: Machine, shop: Shop) -> None:
     """All of it with the target, each as it should."""
-    newest = [row for (row,) in shop.house.rows("select id from crm_sync.daemons order by started_at desc limit 2")]
+    pids = [int(running.property(unit, "MainPID")) for unit in ("crm-sync@1", "crm-sync@2")]
+    assert shop.house.value("select count(*) from crm_sync.daemons where pid = any (%s)", pids) == 2
     assert running.control("start", "crm-sync.target").returncode == 0
     done = running.control("stop", "crm-sync.target")
     assert done.returncode == 0, done.stderr
@@ -327,4 +328,4 @@ def assert_it_ends(running: Machine, shop: Shop) -> None:
         assert running.property(unit, "Result") == "success", unit
         if unit != "crm-sync-console":  # uvicorn ends by the signal that it was sent, which systemd takes for success
             assert running.property(unit, "ExecMainStatus") == "0", unit
-    assert shop.house.value("select count(*) from crm_sync.daemons where id = any (%s)", newest) == 0
+    assert shop.house.value("select count(*) from crm_sync.daemons where pid = any (%s)", pids) == 0
