@@ -27,7 +27,7 @@ EXTEND_SECONDS = 120.0
 EXTEND_AGAIN_SECONDS = 5.0
 WORD_SECONDS = 1.0
 """How long a word that must not be lost may wait for systemd; the others are dropped where it does not listen."""
-MOST_ROWS = 100_000
+MOST_ROWS = 20_000
 """As many rows `crm_sync.headline` counts at most."""
 
 log = structlog.get_logger()

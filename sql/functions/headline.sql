@@ -1,5 +1,5 @@
 -- Bounded, however long the queue is: it counts so many rows and no more, and of the waiting ones it reads the first of each priority.
-create or replace function crm_sync.headline(p_most integer default 100000)
+create or replace function crm_sync.headline(p_most integer default 20000)
 returns table (connections bigint, need_person bigint, waiting bigint, oldest_seconds double precision)
 language sql stable
 security definer

@@ -180,7 +180,7 @@ def test_without_systemd_nobody_is_told_and_nothing_is_due() -> None:
         (Headline(0, 0, 0, None), "working; 0 connections, 0 rows waiting"),
         (Headline(12, 2, 3400, 4.2), "working; 12 connections, 3,400 rows waiting, oldest 4 s; 2 connections need a person"),  # noqa: E501
         (Headline(1, 0, 1, 200.0), "working; 1 connection, 1 row waiting, oldest 3 min"),
-        (Headline(1, 0, MOST_ROWS + 1, 9000.0), "working; 1 connection, more than 100,000 rows waiting, oldest 2 h"),
+        (Headline(1, 0, MOST_ROWS + 1, 9000.0), "working; 1 connection, more than 20,000 rows waiting, oldest 2 h"),
         (Headline(1, 1, 5, 1e6), "working; 1 connection, 5 rows waiting, oldest 12 d; 1 connection needs a person"),
     ],
 )  # fmt: skip
