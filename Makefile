@@ -3,17 +3,29 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD  ?= build
 BIN    := $(VENV)/bin
 SQL    := $(wildcard sql/*.sql sql/*/*.sql)
 LOCK   := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up run migrate test check bench docs screenshots install-sql format lock clean
+.PHONY: help install install-service uninstall-service deb demo up run migrate test check bench docs screenshots install-sql format lock clean
 
 help: ## list the verbs
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(BIN)/.sandbox ## set up the virtual environment with everything the demo and the daemon need
+
+install-service: $(BIN)/.sandbox ## install the service for systemd, as root (PREFIX=/usr/local, DESTDIR= to look at it)
+	@$(BIN)/python deploy/install.py --destdir "$(DESTDIR)" --prefix "$(PREFIX)"
+
+uninstall-service: $(BIN)/.sandbox ## remove it again; /etc/crm-sync with its secrets stays
+	@$(BIN)/python deploy/install.py --uninstall --destdir "$(DESTDIR)" --prefix "$(PREFIX)"
+
+deb: $(BIN)/.sandbox ## the same as a package for Debian or Ubuntu, build/crm-sync_….deb
+	@$(BIN)/python deploy/package.py $(BUILD)
 
 demo: $(BIN)/.sandbox ## show the whole way: 1,000 replies of 20 organizations, synced and proven
 	@$(BIN)/python -m sandbox.demo $(ARGS)

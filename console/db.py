@@ -11,7 +11,7 @@ import asyncpg
 
 from console.identity import Identity
 from listener.errors import DatabaseTrouble, InvalidSettings, Refusal
-from listener.pool import TROUBLE, leave_as_it_is, refusal_behind, trouble_behind
+from listener.pool import TROUBLE, attempt_seconds, dial, leave_as_it_is, refusal_behind, trouble_behind
 from listener.settings import Settings
 
 POOL_SIZE = 10
@@ -52,7 +52,8 @@ class Members:
                 settings.database_url.get_secret_value(),
                 min_size=1,
                 max_size=POOL_SIZE,
-                timeout=settings.connect_timeout_seconds,
+                connect=dial,
+                timeout=attempt_seconds(settings),
                 server_settings={
                     "application_name": "crm-sync console",
                     "role": "authenticated",

@@ -20,22 +20,24 @@ from listener import __version__, logs
 from listener.alerts import Alerts
 from listener.db import Database
 from listener.errors import EX_UNAVAILABLE, Refusal
-from listener.service import check, notify
+from listener.service import check
+from listener.supervisor import NOBODY, Supervisor
 from providers.base import open_http
 
 STOP_SECONDS = 3
+LOOK_SECONDS = 10.0
 CRM_CONNECTIONS = 20
 CHECK_SECONDS = 30.0
 
 log = structlog.get_logger()
 
 
-def opening(settings: ConsoleSettings) -> Opening:
+def opening(settings: ConsoleSettings, supervisor: Supervisor = NOBODY) -> Opening:
     """How one console is opened and closed."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Console]:
-        secrets = await Database.open(settings.common, role="crm_sync_console")
+        secrets = await Database.open(settings.common, role="crm_sync_console", on_wait=supervisor.waits)
         try:
             await check(secrets)
             members = await Members.open(settings.common)
@@ -66,23 +68,39 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+async def _keep_looking(members: Members, supervisor: Supervisor) -> None:
+    """Ask the database as often as the watchdog wants it: an answer, or none, proves that requests get through."""
+    while supervisor.is_there:
+        if await members.answers():
+            supervisor.looked()
+        else:
+            supervisor.tried(is_lost=True)
+        await asyncio.sleep(min(supervisor.look_seconds, LOOK_SECONDS))
+
+
 async def serve(settings: ConsoleSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises a `Refusal` when it must not start."""
     logs.configure(settings.common)
     asyncio.get_running_loop().set_exception_handler(logs.on_loop_error)
     refusals: list[Refusal] = []
-    open_console = opening(settings)
+    supervisor = Supervisor.of_this_process()
+    open_console = opening(settings, supervisor)
 
     @asynccontextmanager
     async def ready() -> AsyncIterator[Console]:
         try:
             async with open_console() as console:
                 log.info("console_ready", version=__version__, url=settings.public_url, listen=settings.listen)
-                notify("READY=1\nSTATUS=serving")
+                supervisor.ready("serving")
                 server.before_shutdown = console.streams.close
-                yield console
-                notify("STOPPING=1")
+                looks = asyncio.create_task(_keep_looking(console.members, supervisor))
+                try:
+                    yield console
+                finally:
+                    looks.cancel()
+                supervisor.stopping()
         except Refusal as refusal:
+            supervisor.refused(str(refusal))
             refusals.append(refusal)  # uvicorn would log it and end with a status of its own
             logging.getLogger("uvicorn.error").disabled = True
             raise

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import click
 
 from listener.errors import EX_CONFIG, Refusal
-from listener.settings import database_url
+from listener.journal import is_journal, prefixed
+from listener.settings import database_url, urls_of
 
 NOT_A_URL = (
     "DATABASE_URL is not a connection string. Write it as postgresql://user:password@host:5432/database, with reserved "
@@ -30,7 +31,8 @@ def require_database() -> str:
     if url is None:
         replace_by("sandbox.postgres", "--", "sh", "-c", MIGRATED, sys.executable, *sys.argv[1:])
     try:
-        _ = urlsplit(url).port  # a reserved character in the password makes a piece of it the port
+        for each in urls_of(url):
+            _ = urlsplit(each).port  # a reserved character in the password makes a piece of it the port
     except ValueError:
         fail(NOT_A_URL, EX_CONFIG)
     return url
@@ -49,5 +51,8 @@ def replace_by(module: str, *arguments: str) -> NoReturn:
 
 def fail(message: str, status: int) -> NoReturn:
     """Say why, and end."""
-    click.echo(f"crm-sync: {message}", err=True)
+    words = f"crm-sync: {message}"
+    if is_journal(sys.stderr):
+        words = "\n".join(prefixed("error", line) for line in words.splitlines())
+    click.echo(words, err=True)
     sys.exit(status)

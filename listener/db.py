@@ -11,7 +11,17 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from listener.documents import Claim, Deletion, Delivery, IdleConnection, Revocation, Seals, claim_of, json_of
+from listener.documents import (
+    Claim,
+    Deletion,
+    Delivery,
+    Headline,
+    IdleConnection,
+    Revocation,
+    Seals,
+    claim_of,
+    json_of,
+)
 from listener.pool import Pool
 from providers.credentials import Credentials
 from providers.models import Batch, Outcome, ProviderConfig
@@ -364,6 +374,11 @@ class Database(Pool):
     async def day_budgets(self, most: int) -> list[dict[str, Any]]:
         """`crm_sync.day_budgets` as objects of its columns."""
         return _objects(await self._value("select json_agg(b)::text from crm_sync.day_budgets($1) as b", most))
+
+    async def headline(self, most: int) -> Headline:
+        """How it stands; open rows are counted up to one more than `most`."""
+        row = await self._row("select * from crm_sync.headline($1)", most)
+        return Headline(*row.values())
 
     async def ring_worker(self, worker_id: UUID) -> None:
         await self._value("select crm_sync.ring_worker($1)", worker_id)

@@ -53,6 +53,15 @@ class Claim:
     unreadable: Unreadable | None = None
 
 
+class Headline(NamedTuple):
+    """How it stands; `waiting` is at most one more than was to be counted, `oldest_seconds` None if nothing waits."""
+
+    connections: int
+    need_person: int
+    waiting: int
+    oldest_seconds: float | None
+
+
 class IdleConnection(NamedTuple):
     """A connection whose token is to be kept alive; `config` is JSON text."""
 

@@ -1,4 +1,7 @@
-"""Logs: a constant event and fields; JSON unless a person is watching. Never a token, never a person's data."""
+"""Logs: a constant event and fields; JSON unless a person is watching, with its priority for the journal.
+
+Never a token, never a person's data.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from listener.journal import is_journal, prefixed
 from listener.settings import Settings
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -19,15 +23,12 @@ log = structlog.get_logger()
 
 def configure(settings: Settings) -> None:
     """Set structlog up for this process, and let what others log through Python's own logging pass only in part."""
-    as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
-    )
+    processors = _renderers(settings.log_format)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            *processors,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
@@ -37,6 +38,22 @@ def configure(settings: Settings) -> None:
     # at lower levels, and asked for or not, these print URLs, headers and bind parameters
     for name in ("httpx", "httpcore", "asyncpg", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _renderers(log_format: str) -> list[structlog.typing.Processor]:
+    """What makes a line: JSON, or JSON with its priority before it where the journal reads, or words for people."""
+    if log_format == "auto":
+        log_format = "text" if sys.stderr.isatty() else "journal" if is_journal(sys.stderr) else "json"
+    if log_format == "text":
+        return [structlog.dev.ConsoleRenderer()]
+    if log_format == "journal":
+        as_json = structlog.processors.JSONRenderer()
+
+        def line(logger: Any, name: str, event: structlog.typing.EventDict) -> str:
+            return prefixed(str(event["level"]), str(as_json(logger, name, event)))
+
+        return [line]
+    return [structlog.processors.JSONRenderer()]
 
 
 def places(error: BaseException) -> list[str]:

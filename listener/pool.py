@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal, Self
 
@@ -11,7 +11,7 @@ import asyncpg
 
 from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable, Refusal
 from listener.observer import SILENT, Observer
-from listener.settings import Settings
+from listener.settings import Settings, urls_of
 
 LOST = (
     OSError,
@@ -34,15 +34,20 @@ ROLE_REFUSED = (
 """What the start-up packet's `role` meets when the role is not there, or not ours to be."""
 
 
+NEXT_HOST = (OSError, asyncpg.TargetServerAttributeNotMatched, asyncpg.CannotConnectNowError)
+"""What a host says that another one of the same URL may do without; a silent one raises `TimeoutError`, an OSError."""
+ATTEMPT_SECONDS = 10.0
+
+
 async def connect(settings: Settings) -> asyncpg.Connection:
     """A connection that works as `crm_sync_daemon` and knows the encryption key.
 
     Both travel in the start-up packet, so neither appears in a statement, a log or pg_stat_activity.
     """
-    connection = await asyncpg.connect(
+    connection = await dial(
         settings.database_url.get_secret_value(),
-        timeout=settings.connect_timeout_seconds,
-        command_timeout=settings.connect_timeout_seconds,
+        timeout=attempt_seconds(settings),
+        command_timeout=attempt_seconds(settings),
         server_settings=_server_settings(settings),
     )
     try:
@@ -51,6 +56,25 @@ async def connect(settings: Settings) -> asyncpg.Connection:
         connection.terminate()
         raise
     return connection
+
+
+async def dial(url: str, *, timeout: float, **options: Any) -> asyncpg.Connection:  # noqa: ASYNC109 - asyncpg's own
+    """Connect to the first of the URL's hosts that will do; `timeout` is each host's.
+
+    asyncpg has one deadline for all of them, which a first host that is dead and silent would use up.
+    """
+    *others, last = urls_of(url)
+    for each in others:
+        try:
+            return await asyncpg.connect(each, timeout=timeout, **options)
+        except NEXT_HOST:
+            continue
+    return await asyncpg.connect(last, timeout=timeout, **options)
+
+
+def attempt_seconds(settings: Settings) -> float:
+    """How long one host may take: waiting for a database is a matter of many tries, not of a long one."""
+    return min(settings.connect_timeout_seconds, ATTEMPT_SECONDS)
 
 
 def _server_settings(settings: Settings, role: Role = "crm_sync_daemon") -> dict[str, str]:
@@ -113,8 +137,13 @@ class Pool:
         return view
 
     @classmethod
-    async def open(cls, settings: Settings, role: Role = "crm_sync_daemon") -> Self:
-        """Open the pool; raises a `Refusal` when the database cannot be reached or does not let us in."""
+    async def open(
+        cls, settings: Settings, role: Role = "crm_sync_daemon", *, on_wait: Callable[[], None] = lambda: None
+    ) -> Self:
+        """Open the pool; raises a `Refusal` when the database cannot be reached or does not let us in.
+
+        `on_wait` is called as long as the database is waited for, before each further try.
+        """
         deadline = asyncio.get_running_loop().time() + settings.connect_timeout_seconds
         while True:
             try:
@@ -123,7 +152,8 @@ class Pool:
                         settings.database_url.get_secret_value(),
                         min_size=1,
                         max_size=settings.concurrency + 4,
-                        timeout=settings.connect_timeout_seconds,
+                        connect=dial,
+                        timeout=attempt_seconds(settings),
                         command_timeout=70,
                         max_inactive_connection_lifetime=300,
                         server_settings=_server_settings(settings, role),
@@ -131,13 +161,14 @@ class Pool:
                         reset=leave_as_it_is,
                     )
                 )
-            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, TimeoutError) as error:
+            except (*NEXT_HOST, asyncpg.TooManyConnectionsError) as error:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise DatabaseUnreachable(
                         f"the database cannot be reached: {error or type(error).__name__}",
                         "Check DATABASE_URL and that Postgres is running.",
                         EX_UNAVAILABLE,
                     ) from None
+                on_wait()
                 await asyncio.sleep(0.2)
             except ROLE_REFUSED as error:
                 raise DatabaseUnreachable(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +14,8 @@ from listener.carrier import Carrier
 from listener.db import Database
 from listener.errors import EX_SOFTWARE, DatabaseTrouble, DatabaseUnreachable, Refusal, SchemaTooOld
 from listener.observer import SILENT
-from listener.settings import REQUIRED_SCHEMA, Settings, notify_socket
+from listener.settings import REQUIRED_SCHEMA, Settings
+from listener.supervisor import Supervisor
 from listener.worker import Worker
 from providers.base import open_http
 
@@ -32,47 +32,62 @@ async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; raises a `Refusal` when it must not start or cannot go on."""
     logs.configure(settings)
     stopping = asyncio.Event()
+    supervisor = Supervisor.of_this_process()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(logs.on_loop_error)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, stopping)
+        loop.add_signal_handler(number, _stop, stopping, supervisor)
     try:
-        await _run(settings, stopping)
-    except Refusal:
+        await _run(settings, stopping, supervisor)
+    except Refusal as refusal:
+        supervisor.refused(str(refusal))
         raise
     except Exception as error:  # noqa: BLE001 - the last one to catch it
         # no traceback on the way out: its words may hold a person's data
         log.error("crashed", error=type(error).__name__, places=logs.places(error))
-        raise Refusal(f"the daemon ended by a fault of ours: {type(error).__name__}", exit_status=EX_SOFTWARE) from None
+        words = f"the daemon ended by a fault of ours: {type(error).__name__}"
+        supervisor.refused(words)
+        raise Refusal(words, exit_status=EX_SOFTWARE) from None
 
 
-async def _run(settings: Settings, stopping: asyncio.Event) -> None:
+async def _run(settings: Settings, stopping: asyncio.Event, supervisor: Supervisor) -> None:
     if settings.metrics_listen is None:
-        return await _work(settings, stopping, None)
+        return await _work(settings, stopping, supervisor, None)
     # what is not asked for is not loaded: Prometheus' client costs megabytes
     from listener.probes import Probes  # noqa: PLC0415
 
     probes = await Probes.open(settings)
     try:
-        return await _work(settings, stopping, probes)
+        return await _work(settings, stopping, supervisor, probes)
     finally:
         probes.close()
 
 
-async def _work(settings: Settings, stopping: asyncio.Event, probes: Probes | None) -> None:
+async def _work(settings: Settings, stopping: asyncio.Event, supervisor: Supervisor, probes: Probes | None) -> None:
     observer = SILENT if probes is None else probes.metrics
-    database = await _unless(stopping, Database.open(settings))
+    database = await _unless(stopping, Database.open(settings, on_wait=supervisor.waits))
     if database is None:
         return
     try:
         await _unless(stopping, check(database))
+        reports: list[asyncio.Task[None]] = []
+
+        def on_ready() -> None:
+            log.info("ready", worker_id=str(worker.id))
+            supervisor.ready("working")
+            reports.append(asyncio.create_task(supervisor.report(database)))
+
         async with open_http(settings.concurrency * 4) as http:
             carrier = Carrier(database, settings, http, stopping, observer=observer)
-            worker = Worker(settings, database, carrier, stopping, on_ready=lambda: _ready(worker), observer=observer)
+            worker = Worker(settings, database, carrier, stopping, on_ready, observer, supervisor)
             if probes is not None:
                 probes.watch(database, worker)
             log.info("starting", version=__version__, worker_id=str(worker.id), listen=settings.listen)
-            await worker.run()
+            try:
+                await worker.run()
+            finally:
+                for report in reports:
+                    report.cancel()
             log.info("stopped", worker_id=str(worker.id))
     finally:
         try:
@@ -109,26 +124,8 @@ async def _unless(stopping: asyncio.Event, words: Coroutine[object, object, T]) 
     return task.result()
 
 
-def _stop(stopping: asyncio.Event) -> None:
+def _stop(stopping: asyncio.Event, supervisor: Supervisor) -> None:
     if not stopping.is_set():
         log.info("stopping")
-        notify("STOPPING=1")
+        supervisor.stopping()
         stopping.set()
-
-
-def _ready(worker: Worker) -> None:
-    log.info("ready", worker_id=str(worker.id))
-    notify("READY=1\nSTATUS=working")
-
-
-def notify(state: str) -> None:
-    """Tell systemd, if it started us (sd_notify over its datagram socket)."""
-    address = notify_socket()
-    if address is None:
-        return
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.connect("\0" + address[1:] if address.startswith("@") else address)
-            channel.sendall(state.encode())
-    except OSError as error:
-        log.warning("notify_failed", error=type(error).__name__)

@@ -17,6 +17,9 @@ REQUIRED_SCHEMA = 15
 
 PROVIDERS = ("hubspot", "salesforce", "pipedrive")
 
+CREDENTIAL_FOLDERS = ("shared_", "console_")
+"""Directories of secrets that the units in deploy/ load as a whole."""
+
 
 class OAuthApp(BaseModel):
     """Our registration with a CRM."""
@@ -65,7 +68,7 @@ class Settings(WebhookSettings):
     ring_answer_seconds: float = Field(default=5.0, gt=0)
     metrics_listen: Endpoint | None = None
     """Where /healthz, /readyz and /metrics are served; None: nowhere."""
-    log_format: Literal["auto", "json", "text"] = "auto"
+    log_format: Literal["auto", "json", "text", "journal"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("encryption_key")
@@ -141,22 +144,58 @@ def database_url(environ: Mapping[str, str] = os.environ) -> str | None:
     return read_variable(environ, "DATABASE_URL")
 
 
+def urls_of(url: str) -> list[str]:
+    """One URL for each host of a connection string that names several (`host1:5432,host2:5432`), in their order."""
+    scheme, slashes, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    login, at, hosts = place.rpartition("@")
+    return [f"{scheme}{slashes}{login}{at}{host}{slash}{path}" for host in hosts.split(",")]
+
+
 def notify_socket(environ: Mapping[str, str] = os.environ) -> str | None:
     """Where systemd wants to hear that we are ready; None when it did not start us."""
     return environ.get("NOTIFY_SOCKET") or None
 
 
+def watchdog(pid: int, environ: Mapping[str, str] = os.environ) -> float | None:
+    """Within how many seconds systemd wants a sign of life of this process; None when it does not watch it."""
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdecimal() or not int(microseconds) or environ.get("WATCHDOG_PID", str(pid)) != str(pid):
+        return None
+    return int(microseconds) / 1e6
+
+
+def journal_stream(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Device and inode of the stream that systemd's journal reads; None when it reads none of ours."""
+    return environ.get("JOURNAL_STREAM") or None
+
+
 def read_variable(environ: Mapping[str, str], name: str) -> str | None:
-    """A variable, else the file that `NAME_FILE` names, else a systemd credential of that name in lower case."""
+    """A variable, else the file that `NAME_FILE` names, else a systemd credential of that name in lower case.
+
+    Of a directory that is a credential, systemd makes one for each file in it, with the directory's name before it.
+    """
     if environ.get(name):
         return environ[name]
     if named := environ.get(f"{name}_FILE"):
         return _text_of(Path(named), f"{name}_FILE names {named}")
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
-        path = Path(directory, name.lower())
-        if path.exists():
-            return _text_of(path, f"the credential {name.lower()} is at {path}")
+        for folder in ("", *CREDENTIAL_FOLDERS):
+            path = Path(directory, folder + name.lower())
+            if path.name in _names_in(directory):
+                return _text_of(path, f"the credential {path.name} is at {path}")
     return None
+
+
+def _names_in(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)  # noqa: PTH208 - names are all there is to know
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Refusal(
+            f"CREDENTIALS_DIRECTORY names {directory}, which cannot be read ({type(error).__name__})."
+        ) from None
 
 
 def _text_of(path: Path, origin: str) -> str | None:

@@ -24,6 +24,7 @@ from listener.idle import IdleTokens
 from listener.observer import SILENT, Observer
 from listener.revocations import Revocations
 from listener.settings import Settings
+from listener.supervisor import NOBODY, Supervisor
 from listener.upkeep import Held, Upkeep
 from providers.models import Batch
 
@@ -59,6 +60,7 @@ class Worker:
         stopping: asyncio.Event,
         on_ready: Callable[[], None] = lambda: None,
         observer: Observer = SILENT,
+        supervisor: Supervisor = NOBODY,
     ) -> None:
         self.id: UUID = uuid4()
         self._settings = settings
@@ -67,6 +69,7 @@ class Worker:
         self._stopping = stopping
         self._on_ready = on_ready
         self._observer = observer
+        self._supervisor = supervisor
         self._running: dict[asyncio.Task[None], Held] = {}
         self._doorbell = Doorbell(settings, database, self.id, self._announce)
         self._upkeep = Upkeep(settings, database, self.id, self._running, self._announce, self._check_fence)
@@ -144,8 +147,9 @@ class Worker:
                 pause = 0.1
             except DatabaseTrouble as trouble:
                 log.warning("database_trouble", error=str(trouble), retry_in_seconds=pause)
+                self._supervisor.tried(is_lost=trouble.is_lost)
                 self._is_armed = False
-                await self._stop_or(pause)
+                await self._stop_or(min(pause, self._supervisor.look_seconds))
                 pause = min(pause * 2, LONGEST_TROUBLE_SECONDS)
 
     async def _turn(self) -> None:
@@ -171,6 +175,9 @@ class Worker:
                 self._start(claim.batch)
             if not self._due:
                 break
+        if self._supervisor.is_look_due:  # all slots are taken by calls that last
+            await self._database.current_xmax()
+            self._supervisor.looked()
         if not self._is_ready and (self._doorbell.was_tried or not self._settings.listen):
             self._is_ready = True
             self._on_ready()
@@ -206,6 +213,7 @@ class Worker:
         """Of the first of these, or of whoever waited longest; remembers who else is due."""
         limit = self._limit()
         claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, integration_ids, opening)
+        self._supervisor.looked()
         if integration_ids is None:
             self._due = deque(claim.due)
         # an integration whose batch is full has more to give; of another nothing is known until the next look
@@ -271,10 +279,11 @@ class Worker:
         return await self._claim_all() > 0 or bool(self._running) or self._stopping.is_set()
 
     def _seconds_to_next(self) -> float:
+        longest = min(self._settings.poll_seconds, self._supervisor.look_seconds)
         if self._next_due_at is None:
-            return self._settings.poll_seconds
+            return longest
         remaining = (self._next_due_at - datetime.now(UTC)).total_seconds()
-        return min(self._settings.poll_seconds, max(remaining, SOONEST_SECONDS))
+        return min(longest, max(remaining, SOONEST_SECONDS))
 
     async def _disarm(self) -> None:
         self._is_armed = False

@@ -97,6 +97,7 @@ grant execute on function
   crm_sync.queue_depths(integer),
   crm_sync.connection_counts(),
   crm_sync.day_budgets(integer),
+  crm_sync.headline(integer),
   crm_sync.take_samples(),
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),

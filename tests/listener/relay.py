@@ -1,4 +1,7 @@
-"""A TCP relay before Postgres that can go deaf: it keeps connections open and stops passing the server's bytes on."""
+"""A TCP relay before Postgres that can go deaf: it keeps connections open and stops passing the server's bytes on.
+
+It can also be cut: then it is as if the server were away.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ class Relay:
         self.url = ""
         self.accepted = 0
         self._deaf: set[int] = set()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._is_cut = False
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -37,6 +42,20 @@ class Relay:
         """Let nothing more through to the client of the `number`th connection (from 1)."""
         self._deaf.add(number)
 
+    def deafen_all(self) -> None:
+        """All connections that are open now."""
+        for number in range(1, self.accepted + 1):
+            self.deafen(number)
+
+    def cut(self) -> None:
+        """Reset all connections, and every new one, until `mend`."""
+        self._is_cut = True
+        for writer in list(self._open):
+            self._loop.call_soon_threadsafe(writer.transport.abort)
+
+    def mend(self) -> None:
+        self._is_cut = False
+
     async def _serve(self) -> None:
         server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
         login = self._parts.netloc.rpartition("@")[0]
@@ -51,14 +70,19 @@ class Relay:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_cut:
+            writer.transport.abort()
+            return
         self.accepted += 1
         number = self.accepted
+        self._open.add(writer)
         server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
         try:
             await asyncio.gather(self._pump(reader, server_writer, None), self._pump(server_reader, writer, number))
         except OSError:
             return
         finally:
+            self._open.discard(writer)
             writer.transport.abort()
             server_writer.transport.abort()
 

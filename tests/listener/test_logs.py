@@ -2,14 +2,70 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+from listener.errors import EX_UNAVAILABLE
 from sandbox.faults import Fault
 from sandbox.hubspot.emulator import CLIENT_SECRET
-from tests.house import KEY
-from tests.listener.daemons import process
+from tests.house import KEY, eventually
+from tests.listener.daemons import ROOT, Process, environment, process
+from tests.listener.relay import relay
 from tests.listener.shop import Shop
+
+
+def lines_of(url: str, log: Path, *, named: Path | None, **changes: str) -> list[str]:
+    """What a daemon says that finds no database, with a JOURNAL_STREAM that names a file."""
+    if named is not None:
+        found = named.stat()
+        changes["JOURNAL_STREAM"] = f"{found.st_dev}:{found.st_ino}"
+    with log.open("wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "listener.cli", "run"],
+            env=environment(url, CRM_SYNC_CONNECT_TIMEOUT_SECONDS="0.1", **changes),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stderr=out,
+            check=False,
+            timeout=30,
+        )
+    assert done.returncode == EX_UNAVAILABLE
+    return log.read_text().splitlines()
+
+
+def test_the_journal_gets_priorities_and_nobody_else_does(tmp_path: Path) -> None:
+    log, other = tmp_path / "log", tmp_path / "other"
+    log.touch()
+    other.touch()
+    nowhere = "postgresql://x@127.0.0.1:1/x"
+    assert lines_of(nowhere, log, named=log)[-2:] == [
+        "<3>crm-sync: the database cannot be reached: [Errno 111] Connect call failed ('127.0.0.1', 1)",
+        "<3>Check DATABASE_URL and that Postgres is running.",
+    ]
+    # inherited from a parent whose output the journal reads, while ours goes to another collector
+    assert lines_of(nowhere, log, named=other)[-1] == "Check DATABASE_URL and that Postgres is running."
+    assert lines_of(nowhere, log, named=None)[-1] == "Check DATABASE_URL and that Postgres is running."
+
+
+def test_each_line_for_the_journal_has_its_priority(database: str, tmp_path: Path) -> None:
+    with relay(database) as before:
+        running = Process(tmp_path, environment(before.url, CRM_SYNC_LOG_FORMAT="journal"))
+        try:
+            eventually(lambda: '"event": "ready"' in running.text, "ready")
+            before.cut()
+            eventually(lambda: "database_trouble" in running.text, "trouble")
+        finally:
+            assert running.end() == 0
+    found = {}
+    for line in running.text.splitlines():
+        priority, entry = re.fullmatch(r"<(\d)>(\{.*\})", line).groups()  # type: ignore[union-attr]
+        found[json.loads(entry)["event"]] = (int(priority), json.loads(entry)["level"])
+    assert found["ready"] == (6, "info")
+    assert found["database_trouble"] == (4, "warning")
 
 
 def test_the_log_is_json_and_names_no_person_and_no_secret(shop: Shop, database: str, tmp_path: Path) -> None:

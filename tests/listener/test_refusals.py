@@ -10,6 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from psycopg import sql
 
+from listener.errors import Refusal
+from listener.settings import Settings
 from tests.house import KEY, House
 from tests.listener.daemons import ask, environment, process, refuse
 from tests.listener.shop import Shop
@@ -156,3 +158,20 @@ def test_secrets_are_read_from_systemds_credentials(shop: Shop, database: str, t
     with process(tmp_path, database, **credentials) as running:
         assert running.end() == 0
     assert ask(environment(None, CREDENTIALS_DIRECTORY=str(tmp_path)), "status").exit_code == 0
+
+
+def test_a_directory_of_credentials_gives_each_file_of_it(tmp_path: Path) -> None:
+    for name, text in {
+        "database_url": "postgresql:///app",
+        "integration_encryption_key": KEY,
+        "shared_hubspot_client_id": "an-id\n",
+        "shared_hubspot_client_secret": "a-secret\n",
+        "shared_integration_encryption_key_old": "",
+    }.items():
+        (tmp_path / name).write_text(text)
+    settings = Settings.from_environment({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.apps["hubspot"].client_id == "an-id"
+    assert settings.apps["hubspot"].client_secret.get_secret_value() == "a-secret"
+    assert settings.old_encryption_keys.get_secret_value() == ""
+    with pytest.raises(Refusal, match=r"CREDENTIALS_DIRECTORY names .*, which cannot be read \(NotADirectoryError\)"):
+        Settings.from_environment({"CREDENTIALS_DIRECTORY": str(tmp_path / "database_url")})

@@ -139,9 +139,46 @@ def test_finished_rows_cost_a_look_at_the_queue_nothing(house: House, row: UUID)
     assert len(asked(house, "queue_depths")) == 1
 
 
+def test_the_headline_counts_connections_and_what_waits(house: House) -> None:
+    assert asked(house, "headline") == [
+        {"connections": 0, "need_person": 0, "waiting": 0, "oldest_seconds": None},
+    ]
+    first, second, third = waits(house, 3), waits(house, 2), waits(house, 0)
+    house.connection.execute("update user_integrations set status = 'error' where id = %s", [second])
+    house.connection.execute("select crm_sync.disconnect(%s)", [third])
+    house.connection.execute(
+        "update sync_queue set scheduled_at = now() - interval '90 s' "
+        "where id = (select max(id) from sync_queue where integration_id = %s)",
+        [first],
+    )
+    house.connection.execute(
+        "update sync_queue set status = 'retry', next_attempt_at = now() + interval '1 h' "
+        "where id = (select max(id) from sync_queue where integration_id = %s)",
+        [first],
+    )
+    (found,) = asked(house, "headline")
+    assert (found["connections"], found["need_person"], found["waiting"]) == (2, 1, 5)
+    assert 90 <= found["oldest_seconds"] < 120
+    assert asked(house, "headline", most=3)[0]["waiting"] == 4
+    house.connection.execute("update sync_queue set scheduled_at = now() + interval '1 h'")
+    assert asked(house, "headline")[0]["oldest_seconds"] == 0
+
+
+def test_the_headline_is_bounded_however_much_waits_and_has_ended(house: House) -> None:
+    waits(house, 1)
+    for status, ended in (("completed", "now()"), ("pending", "null")):
+        house.connection.execute(
+            "insert into sync_queue (organization_id, integration_id, queue_type, status, completed_at) "
+            f"select organization_id, integration_id, queue_type, '{status}', {ended} from sync_queue, "
+            "generate_series(1, 5000) where contact_id is not null".encode()
+        )
+    plan = house.value("explain (analyze, buffers, format json) select * from crm_sync.headline(100)")
+    assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 300
+
+
 def test_members_and_readers_may_not_ask(house: House) -> None:
     for role in ("authenticated", "crm_sync_reader", "crm_sync_producer"):
-        for function in ("queue_depths(integer)", "connection_counts()", "day_budgets(integer)"):
+        for function in ("queue_depths(integer)", "connection_counts()", "day_budgets(integer)", "headline(integer)"):
             assert not house.value("select has_function_privilege(%s, %s, 'execute')", role, f"crm_sync.{function}"), (
                 role,
                 function,
