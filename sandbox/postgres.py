@@ -267,9 +267,7 @@ def embedded(data_dir: Path | None = None, *, fast: bool = False, **settings: Se
     temporary lies in memory where there is enough of it.
     Raises NoPostgresError, DataDirectoryError, UntrustedCopyError or PostgresFailedError; nothing is left behind then.
     """
-    postgres = EmbeddedPostgres(
-        data_dir, {**(FAST if fast else {}), **settings}, in_memory=fast and data_dir is None
-    )
+    postgres = EmbeddedPostgres(data_dir, {**(FAST if fast else {}), **settings}, in_memory=fast and data_dir is None)
     try:
         postgres.start()
         yield postgres
