@@ -37,7 +37,9 @@ class Filter(click.ParamType):  # type: ignore[type-arg]
 
 @click.command()
 @click.argument("integration", type=CONNECTION)
-@click.option("--filter", "chosen", type=Filter(), help="Which contacts; crm-sync manual backfill says what it knows.")
+@click.option(
+    "--filter", "chosen", type=Filter(), help="Which contacts: written as sync_filters, see docs/settings.md."
+)
 @click.option(
     "--page", default=PAGE, show_default=True, type=click.IntRange(1, 10_000), help="Contacts in one transaction."
 )
@@ -49,7 +51,7 @@ def backfill(integration: int, chosen: str | None, page: int, after: UUID | None
 
     Example: crm-sync backfill 7
 
-    Example: crm-sync backfill 7 --filter '{"replied": true}' --dry-run
+    Example: crm-sync backfill 7 --filter '{"all": [{"field": "intent", "op": "=", "value": "interested"}]}'
     """
     url = require_database()
     enqueued = skipped = 0

@@ -205,7 +205,7 @@ def _run_base(account: Account, in_memory: bool) -> str:
     """Where the run folder goes: a folder for temporary files that the server's user may use, and short enough."""
     memory = (MEMORY,) if in_memory and _has_memory_to_spare() else ()
     places = (*memory, tempfile.gettempdir(), "/tmp", "/var/tmp")  # noqa: S108 - mkdtemp makes it private
-    for base in dict.fromkeys(places):
+    for base in dict.fromkeys(map(str, places)):
         short = len(os.fsencode(base)) + len("/pgcs-12345678/.s.PGSQL.12345") <= SOCKET_PATH_LIMIT
         if short and account.can('test -w "$1" && cd "$1"', base):
             return base
