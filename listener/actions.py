@@ -173,7 +173,7 @@ def reprioritize(
         p_contact_id=contact,
         p_queue_ids=list(queue_ids) or None,
     )
-    tell("reprioritized", count, f"waiting rows have priority {priority} now", dry_run=dry_run, as_json=as_json)
+    tell("reprioritized", count, f"waiting rows that have priority {priority} now", dry_run=dry_run, as_json=as_json)
 
 
 def until_done(function: str, is_rehearsal: bool, **parameters: Any) -> int:
@@ -188,9 +188,9 @@ def tell(what: str, count: int, words: str, *, dry_run: bool, as_json: bool) -> 
     if as_json:
         click.echo(to_json({what: count, "dry_run": dry_run}))
     elif dry_run:
-        click.echo(f"{count:,} {words} at least; it was undone, as --dry-run asks")
+        click.echo(f"{words}: {count:,} at least; it was undone, as --dry-run asks")
     else:
-        click.echo(f"{count:,} {words}")
+        click.echo(f"{words}: {count:,}")
 
 
 def _repeat(session: ask.Session, function: str, is_rehearsal: bool, parameters: dict[str, Any]) -> int:

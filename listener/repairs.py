@@ -49,6 +49,8 @@ class Filter(click.ParamType):  # type: ignore[type-arg]
 def backfill(integration: int, chosen: str | None, page: int, after: UUID | None, dry_run: bool, as_json: bool) -> None:
     """Send contacts that existed before the connection: page by page, each page in a transaction of its own.
 
+    Skipped are those that are there already, wait, are filtered out, or have no e-mail address.
+
     Example: crm-sync backfill 7
 
     Example: crm-sync backfill 7 --filter '{"all": [{"field": "intent", "op": "=", "value": "interested"}]}'
@@ -81,7 +83,7 @@ def backfill(integration: int, chosen: str | None, page: int, after: UUID | None
         click.echo(to_json(done))
     else:
         undone = "; it was undone, as --dry-run asks" if dry_run else ""
-        click.echo(f"{enqueued:,} contacts enqueued, {skipped:,} skipped, with their reasons in the queue{undone}")
+        click.echo(f"contacts enqueued: {enqueued:,}, skipped: {skipped:,}{undone}")
 
 
 @click.command()
@@ -129,4 +131,4 @@ def reset_counters(integration: int | None, dry_run: bool, as_json: bool) -> Non
     url = require_database()
     with clear_words(), ask.acting(url, is_rehearsal=dry_run) as session:
         count = int(session.call("reset_counters", p_integration_id=integration)["reset_counters"])
-    tell("reset", count, "connections count anew", dry_run=dry_run, as_json=as_json)
+    tell("reset", count, "connections that count anew", dry_run=dry_run, as_json=as_json)

@@ -41,7 +41,13 @@ def show(
     if console.is_terminal and not as_blocks:
         needed = Measurement.get(console, console.options.update(max_width=WIDE), grid).maximum
         grid = blocks(shown) if needed > FOLDS_TWICE * console.width else grid
-    console.print(grid)
+    if console.is_terminal:
+        console.print(grid)
+        return
+    with console.capture() as captured:
+        console.print(grid)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def screen() -> Console:

@@ -127,6 +127,7 @@ def test_a_pipe_gets_everything_in_one_line_without_colours_and_without_what_ste
         assert "hubspot/Sales [eu]" in said
         assert f"\N{REPLACEMENT CHARACTER}[31mred{'x ' * 300}end" in said
         assert "\x1b" not in said
+        assert not any(line.endswith(" ") for line in said.splitlines())
 
 
 def test_colours_are_for_a_terminal_that_wants_them(acted: str) -> None:
@@ -169,51 +170,55 @@ def test_json_has_numbers_moments_and_seconds(asked: str) -> None:
 @pytest.mark.parametrize(
     ("given", "called", "said"),
     [
-        (("retry",), ("retry_failed", {}), "2,007 failed rows put back"),
+        (("retry",), ("retry_failed", {}), "failed rows put back: 2,007"),
         (
             ("retry", "7", "--cause", "INVALID", "--since", "2h"),
             ("retry_failed", {"integration": 7, "cause": "INVALID", "since": "02:00:00"}),
-            "2,007 failed rows put back",
+            "failed rows put back: 2,007",
         ),
         (
             ("cancel", "7", "--contact", CONTACT, "--reason", "asked us"),
             ("cancel", {"integration": 7, "contact": CONTACT, "reason": "asked us", "all": False}),
-            "2,007 waiting rows given up",
+            "waiting rows given up: 2,007",
         ),
         (
             ("cancel", "7", "--row", "1", "--row", "2"),
             ("cancel", {"integration": 7, "rows": [1, 2], "all": False}),
-            "2,007 waiting rows given up",
+            "waiting rows given up: 2,007",
         ),
-        (("cancel", "7", "--all", "--yes"), ("cancel", {"integration": 7, "all": True}), "2,007 waiting rows given up"),
+        (
+            ("cancel", "7", "--all", "--yes"),
+            ("cancel", {"integration": 7, "all": True}),
+            "waiting rows given up: 2,007",
+        ),
         (
             ("pause", "--integration", "7"),
             ("pause_all", {"scope": "integration", "key": "7"}),
-            "3 connections paused",
+            "connections paused: 3",
         ),
         (
             ("pause", "--provider", "hubspot", "--reason", "maintenance"),
             ("pause_all", {"scope": "provider", "key": "hubspot", "reason": "maintenance"}),
-            "3 connections paused",
+            "connections paused: 3",
         ),
-        (("pause", "--everything", "--yes"), ("pause_all", {"scope": "everything"}), "3 connections paused"),
+        (("pause", "--everything", "--yes"), ("pause_all", {"scope": "everything"}), "connections paused: 3"),
         (
             ("resume", "--organization", CONTACT),
             ("resume_all", {"scope": "organization", "key": CONTACT}),
-            "3 connections resumed",
+            "connections resumed: 3",
         ),
         (
             ("reprioritize", "1", "--contact", CONTACT),
             ("reprioritize", {"priority": 1, "contact": CONTACT}),
-            "2,007 waiting rows have priority 1 now",
+            "waiting rows that have priority 1 now: 2,007",
         ),
-        (("resync", CONTACT), ("resync", {"contact": CONTACT}), "2 rows enqueued"),
+        (("resync", CONTACT), ("resync", {"contact": CONTACT}), "rows enqueued: 2"),
         (
             ("purge", "--older-than", "90d", "--yes"),
             ("purge_now", {"older_than": "90 days"}),
-            "2,007 finished rows deleted",
+            "finished rows deleted: 2,007",
         ),
-        (("reset-counters", "7"), ("reset_counters", {"integration": 7}), "2 connections count anew"),
+        (("reset-counters", "7"), ("reset_counters", {"integration": 7}), "connections that count anew: 2"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) and isinstance(value[-1], str) else "",
 )
@@ -225,7 +230,7 @@ def test_an_action_calls_its_function_until_nothing_is_left_and_says_how_much_it
     assert stand_ins.calls(calls) == []
     done = ask(environment(acted), *given)
     assert (done.exit_code, done.stdout.strip()) == (0, said), done.output
-    again = 4 if said.startswith("2,007") else 1
+    again = 4 if said.endswith("2,007") else 1
     assert stand_ins.calls(calls) == [called] * again
     (figures,) = map(json.loads, ask(environment(acted), *given, "--json").stdout.splitlines())
     assert set(figures) - {"dry_run"}
@@ -233,7 +238,7 @@ def test_an_action_calls_its_function_until_nothing_is_left_and_says_how_much_it
 
 def test_a_backfill_goes_on_behind_each_page(acted: str, calls: psycopg.Connection) -> None:
     done = ask(environment(acted), "backfill", "7", "--page", "100", "--filter", '{"all": []}')
-    assert (done.exit_code, done.stdout) == (0, "300 contacts enqueued, 3 skipped, with their reasons in the queue\n")
+    assert (done.exit_code, done.stdout) == (0, "contacts enqueued: 300, skipped: 3\n")
     pages = [arguments for _, arguments in stand_ins.calls(calls)]
     last = "00000000-0000-0000-0000-00000000000"
     assert [page.get("after") for page in pages] == [None, f"{last}1", f"{last}2"]
