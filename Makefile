@@ -39,8 +39,8 @@ run: $(BIN)/.sandbox .state/key ## run the daemon (DATABASE_URL, else an embedde
 migrate: $(BIN)/.sandbox ## bring the database up to this version
 	@$(BIN)/crm-sync migrate
 
-test: $(BIN)/.dev ## run every test, in two processes
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+test: $(BIN)/.dev ## run every test, in three processes
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: $(BIN)/.dev ## ruff, mypy, import rules, SQL lint, stale generated files
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documentation: docs/schema.md, docs/errors.md, and the outputs shown in README.md.
+"""Writes what is generated of the documentation: schema.md, errors.md, commands.md, and the outputs that pages show.
 
 python -m docs.build            write them
 python -m docs.build --check    exit with 1 when they are stale
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from docs import errors, readme, schema
+from docs import commands, errors, readme, schema
 from sandbox.postgres import embedded
 from sql.migrate import migrate
 
@@ -25,6 +25,7 @@ def build() -> dict[Path, str]:
         with psycopg.connect(server.url, autocommit=True) as connection:
             pages = {ROOT / "docs" / "schema.md": schema.page(connection)}
             pages[ROOT / "docs" / "errors.md"] = errors.page(connection)
+        pages[ROOT / "docs" / "commands.md"] = commands.page()
         pages[ROOT / "README.md"] = readme.with_outputs((ROOT / "README.md").read_text(), server.url)
     return pages
 

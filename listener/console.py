@@ -1,37 +1,18 @@
-"""The commands of an operator."""
+"""The commands that set a database up."""
 
 from __future__ import annotations
 
-import json
-import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 import psycopg
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from listener.command import NOT_A_URL, fail, replace_by, require_database
-from listener.errors import EX_CONFIG, EX_UNAVAILABLE
+from listener.command import fail, replace_by, require_database
+from listener.troubles import clear_words
 from sql import ask
 from sql.migrate import MigrationError, install_script, pending
 from sql.migrate import migrate as bring_up_to_date
-
-NOT_MIGRATED = (
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.UndefinedColumn,
-    psycopg.errors.UndefinedFunction,
-    psycopg.errors.InvalidSchemaName,
-    psycopg.errors.InvalidParameterValue,  # the role that the migration makes is not there
-    psycopg.errors.UndefinedObject,
-)
-WIDE = 200
 
 
 @click.command()
@@ -42,7 +23,7 @@ def migrate(check: bool) -> None:
     Example: DATABASE_URL=postgresql://postgres@localhost/app crm-sync migrate
     """
     url = require_database()
-    with _clear_words():
+    with clear_words():
         if check:
             names = list(pending(url))
             click.echo("\n".join(names) if names else "up to date")
@@ -66,7 +47,7 @@ def claim_database(yes: bool) -> None:
     Example: DATABASE_URL=postgresql://postgres@localhost/app crm-sync claim-database
     """
     url = require_database()
-    with _clear_words():
+    with clear_words():
         problem = ask.fence_problem(url)
         click.echo(problem or "This database is claimed already; claiming it again makes its daemons start anew.")
         if not yes and not click.confirm("Is it the only one that is to write to these CRMs?"):
@@ -88,47 +69,6 @@ def install_sql(target: Path) -> None:
         target.write_text(install_script())
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each connection.")
-def status(as_json: bool) -> None:
-    """Show every connection: what waits, runs, failed, since when, and why.
-
-    Example: crm-sync status --json | jq 'select(.failed > 0)'
-    """
-    url = require_database()
-    with _clear_words():
-        found = ask.rows(url, ask.STATUS)
-    if as_json:
-        for row in found:
-            click.echo(json.dumps(row, default=str))
-        return
-    # in a pipe or a log there is no width to obey, and half a name helps nobody
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
-    console.print(status_table(found) if found else "No CRM is connected yet.")
-
-
-def status_table(found: list[dict[str, Any]]) -> Table:
-    """The status view as a table for people."""
-    table = Table(header_style="bold", row_styles=["", "dim"])
-    for column in ("#", "connection", "state"):
-        table.add_column(column, no_wrap=True)
-    for column in ("waiting", "running", "retrying", "failed", "skipped", "oldest wait", "last success"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("last error", overflow="fold")
-    for row in found:
-        wait = row["oldest_wait"]
-        table.add_row(
-            str(row["integration_id"]),
-            escape(f"{row['provider']}/{row['name']}"),
-            row["state"],
-            *(f"{row[name]:,}" for name in ("waiting", "running", "retrying", "failed", "skipped")),
-            "" if wait is None else str(timedelta(seconds=round(wait.total_seconds()))),
-            "" if row["last_success"] is None else f"{row['last_success']:%Y-%m-%d %H:%M:%S}",
-            escape(row["last_error"] or ""),
-        )
-    return table
-
-
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def demo(arguments: tuple[str, ...]) -> None:
@@ -137,26 +77,3 @@ def demo(arguments: tuple[str, ...]) -> None:
     Example: crm-sync demo --replies 200
     """
     replace_by("sandbox.demo", *arguments)
-
-
-@contextmanager
-def _clear_words() -> Iterator[None]:
-    """What can be wrong with a database, in words that say what to do, and never with a piece of the password."""
-    try:
-        yield
-    except NOT_MIGRATED:
-        fail("this database has not been migrated to this version; run: crm-sync migrate", EX_CONFIG)
-    except psycopg.errors.InsufficientPrivilege as error:
-        fail(
-            f"the role in DATABASE_URL lacks a right: {error.diag.message_primary}\n"
-            "To look, it needs: grant crm_sync_reader to <role>. To migrate, it must be the owner or a superuser.",
-            EX_CONFIG,
-        )
-    except psycopg.OperationalError as error:
-        if re.search("invalid (port|integer|URI)|connection option", str(error)):
-            fail(NOT_A_URL, EX_CONFIG)
-        fail(f"the database cannot be reached: {str(error).strip()}", EX_UNAVAILABLE)
-    except psycopg.ProgrammingError as error:
-        if error.sqlstate is None:
-            fail(NOT_A_URL, EX_CONFIG)
-        raise

@@ -72,7 +72,7 @@ class EmbeddedPostgres:
     by one thread only.
     """
 
-    def __init__(self, data_dir: Path | None, settings: dict[str, Setting]) -> None:
+    def __init__(self, data_dir: Path | None, settings: dict[str, Setting], *, in_memory: bool = False) -> None:
         self.settings: dict[str, Setting] = {**DEFAULTS, **settings}
         self._owner = os.getpid()
         self._server: Keeper | None = None
@@ -83,7 +83,7 @@ class EmbeddedPostgres:
         try:
             self._account = Account.choose(None if self._data is None else self._data.cluster)
             self.binaries = reachable_binaries(find_binaries(), self._account)
-            self._run = RunFolder(self._account)
+            self._run = RunFolder(self._account, in_memory=in_memory)
         except BaseException:
             if self._data is not None:
                 self._data.close()
@@ -263,10 +263,11 @@ class EmbeddedPostgres:
 def embedded(data_dir: Path | None = None, *, fast: bool = False, **settings: Setting) -> Iterator[EmbeddedPostgres]:
     """A running Postgres: temporary, or kept in `data_dir`; `settings` are the server's.
 
-    `fast` is for data that may be lost in a crash of the machine: no fsync, no waiting for the log.
+    `fast` is for data that may be lost in a crash of the machine: no fsync, no waiting for the log, and what is
+    temporary lies in memory where there is enough of it.
     Raises NoPostgresError, DataDirectoryError, UntrustedCopyError or PostgresFailedError; nothing is left behind then.
     """
-    postgres = EmbeddedPostgres(data_dir, {**(FAST if fast else {}), **settings})
+    postgres = EmbeddedPostgres(data_dir, {**(FAST if fast else {}), **settings}, in_memory=fast and data_dir is None)
     try:
         postgres.start()
         yield postgres

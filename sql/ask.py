@@ -1,27 +1,77 @@
-"""What the command line asks a database: questions, each one SELECT on a view of crm_sync, and the claim."""
+"""What the command line asks a database: questions, each one SELECT of crm_sync, actions, and the claim."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
 
-STATUS = """
-select s.organization_id, s.integration_id, s.provider, s.name, s.state, s.waiting, s.running, s.retrying, s.failed,
-  s.skipped, s.oldest_wait, s.last_success, s.last_error, s.resumes_at
-from crm_sync.status as s
-order by s.organization_id, s.provider, s.name
-"""
-WORKERS = "select * from crm_sync.workers order by started_at"
+CONNECT_SECONDS = 10
 
 
-def rows(url: str, query: str) -> list[dict[str, Any]]:
+def rows(
+    url: str, query: str, parameters: Sequence[Any] | Mapping[str, Any] = (), *, connect_seconds: int = CONNECT_SECONDS
+) -> list[dict[str, Any]]:
     """The rows of one query, as `crm_sync_reader`; raises `psycopg.Error`."""
-    with psycopg.connect(url, connect_timeout=10, row_factory=dict_row) as connection:
+    with psycopg.connect(url, connect_timeout=connect_seconds, row_factory=dict_row) as connection:
         connection.execute("set transaction read only")
         connection.execute("set local role crm_sync_reader")
-        return connection.execute(query.encode()).fetchall()
+        return connection.execute(query.encode(), parameters).fetchall()
+
+
+def view(
+    url: str, name: str, order: str, where: Mapping[str, Any], limit: int, condition: str = "true"
+) -> list[dict[str, Any]]:
+    """The first rows of a view; `where` by column, None for those that do not matter. Raises `psycopg.Error`."""
+    asked = {column: value for column, value in where.items() if value is not None}
+    conditions = " and ".join([condition, *(f"{column} = %s" for column in asked)])
+    # names, conditions and orders are ours; what comes from outside are parameters
+    query = f"select * from crm_sync.{name} where {conditions} order by {order} limit %s"  # noqa: S608
+    return rows(url, query, [*asked.values(), limit])
+
+
+class Session:
+    """A connection of somebody who acts; each call is a transaction, undone with `is_rehearsal`."""
+
+    def __init__(self, connection: psycopg.Connection[DictRow], *, is_rehearsal: bool) -> None:
+        self._connection = connection
+        self._is_rehearsal = is_rehearsal
+
+    def now(self) -> datetime:
+        """The server's clock."""
+        row = self._connection.execute("select clock_timestamp() as now").fetchone()
+        assert row is not None
+        moment: datetime = row["now"]
+        return moment
+
+    def call(self, function: str, **parameters: Any) -> dict[str, Any]:
+        """The first row of a function of crm_sync; parameters by name, without those that are None."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        query = sql.SQL("select * from {}({})").format(
+            sql.Identifier("crm_sync", function),
+            sql.SQL(", ").join(
+                sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in given
+            ),
+        )
+        with self._connection.transaction(force_rollback=self._is_rehearsal):
+            row = self._connection.execute(query, given).fetchone()
+        assert row is not None
+        return row
+
+
+@contextmanager
+def acting(url: str, *, is_rehearsal: bool = False) -> Iterator[Session]:
+    """Somebody who acts, under the login's own name where it has the rights, else as `crm_sync_daemon`."""
+    with psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, row_factory=dict_row) as connection:
+        row = connection.execute("select pg_catalog.pg_has_role('crm_sync_daemon', 'usage') as inherits").fetchone()
+        if row is not None and not row["inherits"]:
+            _become_daemon(connection)
+        yield Session(connection, is_rehearsal=is_rehearsal)
 
 
 def fence_problem(url: str) -> str | None:
@@ -46,8 +96,8 @@ def claim_database(url: str) -> int:
     return int(row[0])
 
 
-def _become_daemon(connection: psycopg.Connection) -> None:
+def _become_daemon(connection: psycopg.Connection[Any]) -> None:
     """Where we may: its login need not inherit its rights. The owner has them anyway."""
-    row = connection.execute("select pg_catalog.pg_has_role('crm_sync_daemon', 'member')").fetchone()
-    if row is not None and row[0]:
+    may = connection.execute("select 1 where pg_catalog.pg_has_role('crm_sync_daemon', 'member')").fetchone()
+    if may is not None:
         connection.execute("set role crm_sync_daemon")

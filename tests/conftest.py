@@ -18,7 +18,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, or one process would wait for the other at the end."""
+    """The longest first, or the other processes would wait for it at the end."""
     items.sort(key=lambda item: "test_distribution" not in item.nodeid)
 
 

@@ -138,6 +138,7 @@ def server(environ: Mapping[str, str] = os.environ) -> Iterator[TestServer]:
                 container.stop()
             return
     with embedded(fast=True, max_connections=MAX_CONNECTIONS) as postgres:
+        _make_logins_cheap(postgres.url)
         yield TestServer(
             postgres.url, "embedded", f"PostgreSQL {postgres.binaries.version} from {postgres.binaries.source}"
         )
@@ -236,6 +237,22 @@ def _make_fast(url: str) -> None:
         for name in FAST:
             connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(name)))
         connection.execute("select pg_reload_conf()")
+    _make_logins_cheap(url)
+
+
+def _make_logins_cheap(url: str) -> None:
+    """Hash passwords once instead of 4,096 times, from PostgreSQL 16 on: the tests log in some ten thousand times.
+
+    2 ms in the client and as much in the server, each time.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        if connection.info.server_version < 160_000:
+            return
+        password = sql.Literal(unquote(urlsplit(url).password or ""))
+        connection.execute("alter system set scram_iterations = 1")
+        connection.execute("select pg_reload_conf()")
+        connection.execute("set scram_iterations = 1")
+        connection.execute(sql.SQL("alter role current_user password {}").format(password))
 
 
 def _database_of(url: str) -> str:

@@ -26,6 +26,7 @@ EVERY_COMMAND = [
     ("migrate", "--check"),
     ("claim-database", "--yes"),
     ("rotate-key",),
+    ("retry",),
 ]
 
 
@@ -95,7 +96,13 @@ def test_an_unreachable_database(command: tuple[str, ...]) -> None:
     assert_refused(environ, 69, "cannot be reached", command=command)
 
 
-@pytest.mark.parametrize("command", [("run",), ("status",), ("status", "--json"), ("claim-database",), ("rotate-key",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("run",), ("status",), ("status", "--json"), ("claim-database",), ("rotate-key",)),
+        *(("retry",), ("explain", "5f0e5dd5-94d1-4a5c-8b8f-6c1f6d8a2a11")),
+    ],
+)
 def test_a_database_that_was_not_migrated(empty: str, command: tuple[str, ...]) -> None:
     assert_refused(environment(empty), 78, "crm-sync migrate", command=command)
 
@@ -106,7 +113,8 @@ def test_an_old_schema(house: House, database: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("run",), ("status",), ("migrate", "--check"), ("claim-database",), ("rotate-key",)]
+    "command",
+    [("run",), ("status",), ("migrate", "--check"), ("claim-database",), ("rotate-key",), ("disconnect", "1")],
 )
 def test_a_role_without_rights(guest: str, command: tuple[str, ...]) -> None:
     hidden = urlsplit(guest).password
