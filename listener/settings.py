@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from listener.errors import Refusal
 
-REQUIRED_SCHEMA = 10
+REQUIRED_SCHEMA = 11
 """Number of the newest migration that the functions called by `listener.db` rely on."""
 
 PROVIDERS = ("hubspot", "salesforce", "pipedrive")

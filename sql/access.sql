@@ -97,6 +97,8 @@ grant execute on function
   crm_sync.connection_counts(),
   crm_sync.day_budgets(integer),
   crm_sync.take_samples(),
+  crm_sync.take_tallies(),
+  crm_sync.reset_counters(bigint),
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
@@ -146,11 +148,17 @@ to crm_sync_console;
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures to crm_sync_reader;
+grant select on crm_sync.throughput, crm_sync.lag, crm_sync.oldest_unsent, crm_sync.budget_use, crm_sync.counters to crm_sync_reader, authenticated;
+grant select on crm_sync.sizes to crm_sync_reader;
 grant execute on function
   crm_sync.connection_state(text, crm_sync.lanes), crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text),
   crm_sync.failure_meaning(text, text), crm_sync.option_list(jsonb), crm_sync.our_fields(text),
-  crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
+  crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb), crm_sync.lane_counts(bigint), crm_sync.lane_causes(bigint),
+  crm_sync.failed_causes(uuid, bigint), crm_sync.retrying_causes(uuid, bigint), crm_sync.row_of(uuid, bigint), crm_sync.oldest_rows(bigint),
+  crm_sync.lag_bounds(), crm_sync.raw_counters(crm_sync.lanes), crm_sync.is_running()
 to crm_sync_reader, authenticated;
+grant select on crm_sync.tallies, crm_sync.tally_clock, crm_sync.lag_samples, crm_sync.counter_baselines to crm_sync_reader;
+grant select on crm_sync.tallies, crm_sync.lag_samples, crm_sync.counter_baselines to authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
   crm_sync.orphans, crm_sync.routes, crm_sync.samples, crm_sync.fence
 to crm_sync_reader;
@@ -164,7 +172,7 @@ grant select (
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;
 grant execute on function
-  crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.is_running(), crm_sync.find_contacts(text, text, bigint, integer),
+  crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.find_contacts(text, text, bigint, integer),
   crm_sync.contacts_by_id(uuid[]), crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
 to authenticated;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures to authenticated;
@@ -182,6 +190,7 @@ grant execute on function
   crm_sync.adopt_account(bigint, boolean),
   crm_sync.retry_failed(bigint, text, interval),
   crm_sync.retry_cause(bigint, text, text, text, text, text),
+  crm_sync.reset_counters(bigint),
   crm_sync.sync_now(bigint),
   crm_sync.manual_sync(uuid, uuid[])
 to authenticated;

@@ -33,7 +33,7 @@ begin
   )
   select (select count(*) from failed) + (select count(*) from retrying) into v_count;
   if v_count > 0 then
-    update crm_sync.lanes as l set look_behind_at = '-infinity', search_all_at = '-infinity' where l.integration_id = p_integration_id;
+    update crm_sync.lanes as l set look_behind_at = '-infinity', search_all_at = '-infinity', recount_at = clock_timestamp() where l.integration_id = p_integration_id;
     insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)
     values (v_integration.organization_id, p_integration_id, 'connection', 'info', 'Failed rows retried',
       format('%s row(s) of one cause (%s) put back by %s', v_count, concat_ws(', ', p_kind, p_code, p_field), crm_sync.caller_name()));
