@@ -154,11 +154,13 @@ grant execute on function
   crm_sync.connection_state(text, crm_sync.lanes), crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text),
   crm_sync.failure_meaning(text, text), crm_sync.option_list(jsonb), crm_sync.our_fields(text),
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb), crm_sync.lane_counts(bigint), crm_sync.lane_causes(bigint),
+  crm_sync.count_open(uuid, bigint, bigint[]), crm_sync.first_open(bigint, bigint[]), crm_sync.floors_of(crm_sync.lanes),
   crm_sync.failed_causes(uuid, bigint), crm_sync.retrying_causes(uuid, bigint), crm_sync.row_of(uuid, bigint), crm_sync.oldest_rows(bigint),
   crm_sync.lag_bounds(), crm_sync.raw_counters(crm_sync.lanes), crm_sync.is_running()
 to crm_sync_reader, authenticated;
 grant select on crm_sync.tallies, crm_sync.tally_clock, crm_sync.lag_samples, crm_sync.counter_baselines to crm_sync_reader;
 grant select on crm_sync.tallies, crm_sync.lag_samples, crm_sync.counter_baselines to authenticated;
+grant select (organization_id, integration_id, row_ids) on crm_sync.batches to authenticated; -- how many rows run
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
   crm_sync.orphans, crm_sync.routes, crm_sync.samples, crm_sync.fence
 to crm_sync_reader;

@@ -9,6 +9,7 @@ returns table (
 language plpgsql stable rows 100
 set search_path = ''
 set enable_seqscan = off
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
@@ -25,16 +26,8 @@ begin
   from crm_sync.lanes as l
   left join crm_sync.tallies as t
     on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
-  cross join lateral (
-    select
-      count(*) filter (where q.status = 'pending') as waiting,
-      count(*) filter (where q.status = 'processing') as running,
-      count(*) filter (where q.status = 'retry') as retrying,
-      min(q.created_at) as oldest_at,
-      min(q.scheduled_at) as due_at
-    from public.sync_queue as q
-    where t.waiting is null and q.integration_id = l.integration_id and q.completed_at is null
-  ) as o
+  -- of no connection, where a tally says it
+  cross join lateral crm_sync.count_open(l.organization_id, case when t.waiting is null then l.integration_id end, crm_sync.floors_of(l)) as o
   cross join lateral (
     select count(*) as failed from public.sync_queue as q
     where t.failed is null and q.integration_id = l.integration_id and q.completed_at is not null and q.failure is not null

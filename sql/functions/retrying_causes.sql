@@ -9,11 +9,12 @@ as $$
   select g.kind, g.queue_type, g.code, g.field, e.last_error, g.count, g.count, g.first_at, g.last_at, g.newest_id, e.contact_id, e.message_id, false
   from (
     select coalesce(q.failure ->> 'kind', 'other') as kind, q.queue_type, q.failure ->> 'code' as code, q.failure ->> 'field' as field, count(*) as count,
-      min(coalesce(q.failing_since, q.started_at, q.created_at)) as first_at, max(coalesce(q.started_at, q.created_at)) as last_at, max(q.id) as newest_id
+      min(coalesce(q.failing_since, q.started_at, q.created_at)) as first_at, max(coalesce(q.started_at, q.created_at)) as last_at,
+      max(q.id) as newest_id
     from public.sync_queue as q
     where q.integration_id = p_integration_id and q.completed_at is null and q.status = 'retry' and q.last_error is not null
     group by 1, 2, 3, 4, case when q.failure ->> 'code' is null or q.failure ->> 'field' is null then q.last_error end
   ) as g
   cross join lateral crm_sync.row_of(p_organization_id, g.newest_id) as e
 $$;
-comment on function crm_sync.retrying_causes(uuid, bigint) is 'Reader: why rows of a connection are to be tried again, in groups of one cause; reads all its open rows.';
+comment on function crm_sync.retrying_causes(uuid, bigint) is 'Reader: why rows of a connection are to be tried again, in groups of one cause; reads all of them.';

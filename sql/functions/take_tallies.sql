@@ -15,6 +15,7 @@ declare
   v_begun timestamptz := clock_timestamp();
   v_counting timestamptz;
   v_looked interval;
+  v_renewed interval := '0';
   v_few bigint;
   v_new crm_sync.lanes[];
   v_lane crm_sync.lanes;
@@ -58,6 +59,7 @@ begin
   end loop;
   if v_clock.count_after <= v_begun then
     -- the oldest first, and more of them than one if they are short
+    v_counting := clock_timestamp();
     for v_lane in
       select l.*
       from crm_sync.tallies as t
@@ -67,6 +69,7 @@ begin
     loop
       exit when clock_timestamp() > v_counting + interval '250 milliseconds';
       v_tallies := v_tallies || crm_sync.tally_lane(v_lane, v_few);
+      v_renewed := clock_timestamp() - v_counting;
     end loop;
   end if;
 
@@ -85,9 +88,9 @@ begin
   where num_nonnulls(n.waiting, n.failed, n.skipped) > 0
   order by n.integration_id
   on conflict (organization_id, integration_id) do update
-  set waiting = excluded.waiting, running = excluded.running, retrying = excluded.retrying, oldest_id = excluded.oldest_id, oldest_at = excluded.oldest_at,
+  set waiting = excluded.waiting, running = excluded.running, retrying = excluded.retrying, oldest_at = excluded.oldest_at,
     due_at = excluded.due_at, retrying_causes = excluded.retrying_causes, failed = excluded.failed, failed_causes = excluded.failed_causes,
-    skipped = excluded.skipped, counted_at = excluded.counted_at, believed_until = excluded.believed_until, took = excluded.took;
+    failed_mark = excluded.failed_mark, skipped = excluded.skipped, counted_at = excluded.counted_at, believed_until = excluded.believed_until, took = excluded.took;
   get diagnostics v_count = row_count;
   delete from crm_sync.tallies as t
   using unnest(v_tallies) as n
@@ -98,7 +101,7 @@ begin
   where (t.integration_id = any (array(select n.integration_id from unnest(v_tallies) as n)));
   update crm_sync.tally_clock as c
   set look_after = clock_timestamp() + greatest(interval '4 seconds', 100 * v_looked),
-    count_after = case when cardinality(v_tallies) > 0 then greatest(c.count_after, clock_timestamp()) + 100 * (clock_timestamp() - v_counting) else c.count_after end;
+    count_after = case when v_renewed > interval '0' then clock_timestamp() + 100 * v_renewed else c.count_after end;
   perform pg_catalog.set_config('synchronous_commit', 'off', true); -- whoever loses a tally counts again
   return v_count;
 end;

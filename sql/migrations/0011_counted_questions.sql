@@ -3,6 +3,11 @@
 alter table public.sync_queue add column failing_since timestamptz;
 comment on column public.sync_queue.failing_since is 'Since when it fails for the reason it failed for last; kept when it is put back, and when it arrived after all.';
 
+-- Which open rows have failed before, among however many that have not been tried yet; most rows are never in it.
+-- squawk-ignore require-concurrent-index-creation
+create index sync_queue_retrying_idx on public.sync_queue (integration_id) where completed_at is null and last_error is not null;
+comment on index public.sync_queue_retrying_idx is 'Open rows of a connection that failed before, for the views.';
+
 alter table crm_sync.lanes
   add column batches bigint not null default 0,
   add column synced_activities bigint not null default 0,
@@ -43,12 +48,12 @@ create table crm_sync.tallies (
   waiting bigint,
   running bigint,
   retrying bigint,
-  oldest_id bigint,
   oldest_at timestamptz,
   due_at timestamptz,
   retrying_causes jsonb,
   failed bigint,
   failed_causes jsonb,
+  failed_mark text,
   skipped bigint,
   counted_at timestamptz not null,
   believed_until timestamptz not null,
@@ -63,12 +68,12 @@ comment on column crm_sync.tallies.integration_id is 'The connection.';
 comment on column crm_sync.tallies.waiting is 'Rows that had not been tried yet; null where open rows are few and counted whenever somebody asks.';
 comment on column crm_sync.tallies.running is 'Rows that a daemon was working on.';
 comment on column crm_sync.tallies.retrying is 'Rows that were to be tried again.';
-comment on column crm_sync.tallies.oldest_id is 'The oldest unsent row.';
-comment on column crm_sync.tallies.oldest_at is 'When it was enqueued.';
+comment on column crm_sync.tallies.oldest_at is 'When the oldest unsent row was enqueued.';
 comment on column crm_sync.tallies.due_at is 'When the unsent row that is due for longest was due.';
 comment on column crm_sync.tallies.retrying_causes is 'Why rows were to be tried again: a list of causes, those first that stop most.';
 comment on column crm_sync.tallies.failed is 'Rows that had failed; null where they are few and counted whenever somebody asks.';
 comment on column crm_sync.tallies.failed_causes is 'Why rows had failed: a list of causes, those first that stop most.';
+comment on column crm_sync.tallies.failed_mark is 'Of which counters and actions failed_causes is the outcome: it is made anew when they have changed.';
 comment on column crm_sync.tallies.skipped is 'Rows that were not sent; null where they are few and counted whenever somebody asks.';
 comment on column crm_sync.tallies.counted_at is 'When it was counted.';
 comment on column crm_sync.tallies.believed_until is 'If no daemon has renewed it by then, it is not believed any more.';

@@ -156,7 +156,21 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     }  # what the view of failures is made of
     assert allowed("anon") == allowed("crm_sync_producer") == set()
     linking = {"is_web_url", "record_url"}
-    reading = explaining | linking | {"connection_state"}
+    counting = {
+        "lane_counts",
+        "lane_causes",
+        "failed_causes",
+        "retrying_causes",
+        "row_of",
+        "count_open",
+        "first_open",
+        "floors_of",
+        "oldest_rows",
+        "lag_bounds",
+        "raw_counters",
+        "is_running",
+    }  # what the counted views are made of
+    reading = explaining | linking | counting | {"connection_state"}
     assert allowed("crm_sync_reader") == reading
     starting = {"schema_version", "verify_key", "check_fence"}
     testing = {
@@ -168,9 +182,10 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     }  # each asks whose it is
     connecting = {"oauth_provider", "begin_authorization", "take_authorization", "connect_integration"}
     assert allowed("crm_sync_console") - allowed("authenticated") == connecting | starting | testing
-    watching = {"pulse", "is_running", "find_contacts", "contacts_by_id", "contact_standing", "contact_timeline"}
+    watching = {"pulse", "find_contacts", "contacts_by_id", "contact_standing", "contact_timeline"}
     assert allowed("authenticated") == reading | watching | {
         "retry_cause",
+        "reset_counters",
         "sync_now",
         "adopt_account",
         "member_organizations",
@@ -245,7 +260,21 @@ def test_every_view_asks_with_its_readers_rights_and_none_shows_credentials(hous
         + " and c.relkind = 'v'"
     )
     assert sorted(house.rows(views)) == [
-        (n, True) for n in ("accounting", "contact_status", "failures", "sleepers", "status", "workers")
+        (n, True)
+        for n in (
+            "accounting",
+            "budget_use",
+            "contact_status",
+            "counters",
+            "failures",
+            "lag",
+            "oldest_unsent",
+            "sizes",
+            "sleepers",
+            "status",
+            "throughput",
+            "workers",
+        )
     ]
     assert (
         house.rows(

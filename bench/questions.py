@@ -1,0 +1,144 @@
+"""Every question of docs/questions.md, with a million rows that wait and ten million that are finished.
+
+How long each takes a reader while a daemon works with all it has, and what it costs that daemon that all of them are asked
+every second: legs of the same length follow each other, with questions and without.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from statistics import median
+
+import psycopg
+
+from bench import standing
+from bench.cluster import KEY, Cluster
+from bench.workers import Workers
+from docs.questions import PAGE, Question, questions
+
+VIEWS = {
+    "How does each connection stand?": "select * from crm_sync.status order by waiting desc",
+    "What is failing, and since when?": "select provider, kind, code, field, sum(count) as rows, min(first_at) as since from crm_sync.failures group by 1, 2, 3, 4 order by rows desc limit 20",
+    "What is failing most?": "select * from crm_sync.failures order by count desc limit 20",
+    "What of one connection is failing?": "select * from crm_sync.failures where integration_id = :integration_id",
+    "Which row has waited longest, and for what?": "select * from crm_sync.oldest_unsent order by wait desc",
+    "How fast is it?": "select minute, sum(synced) as synced, sum(failed) as failed from crm_sync.throughput where minute > now() - interval '15 minutes' group by minute order by minute",
+    "How late is it?": "select * from crm_sync.lag where span = '5 minutes' order by p99 desc nulls last",
+    "How late was it today?": "select * from crm_sync.lag where span = '1 day' order by p99 desc nulls last",
+    "How much of each rate limit is left?": "select * from crm_sync.budget_use order by left_over::float8 / nullif(allowed, 0) limit 50",
+    "What has each connection done?": "select * from crm_sync.counters",
+    "How large is everything?": "select * from crm_sync.sizes order by total_bytes desc",
+    "Which daemons live?": "select * from crm_sync.workers",
+}
+"""What is asked where there is no page."""
+LEGS = 6
+"""Of each kind."""
+LEG_SECONDS = 5.0
+WARM_UP_SECONDS = 8.0
+EVERY_SECONDS = 1.0
+READY_SECONDS = 60.0
+COMMAND = (sys.executable, "-m", "bench.null_daemon")
+GIVEN = """
+select i.id as integration_id, i.organization_id, q.contact_id, q.message_id, now() - interval '1 hour' as at, now() - interval '1 hour' as since
+from public.user_integrations as i
+join lateral (
+  select q.contact_id, q.message_id from public.sync_queue as q
+  where q.integration_id = i.id and q.completed_at is null and q.next_attempt_at is null and q.priority = 5
+  order by q.id
+  limit 1
+) as q on true
+order by i.id
+limit 1
+"""
+
+
+def run(running: Cluster) -> Mapping[str, float | None]:
+    """How many there are; the milliseconds of the slowest, as a median; percent of the daemon's rate that asking costs."""
+    standing.fill(running)
+    return ask(running)
+
+
+def ask(running: Cluster) -> Mapping[str, float | None]:
+    asked = questions() if PAGE.exists() else [Question(title, sql) for title, sql in VIEWS.items()]
+    took: dict[str, list[float]] = defaultdict(list)
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    environ = {**os.environ, "DATABASE_URL": running.url, "INTEGRATION_ENCRYPTION_KEY": KEY, "CRM_SYNC_LOG_LEVEL": "error"}
+    with Workers([COMMAND], environ) as workers:
+        workers.go()
+        time.sleep(WARM_UP_SECONDS)
+        _wait_for_tallies(running)
+        with _poll(running.url, asked, defaultdict(list)):
+            time.sleep(WARM_UP_SECONDS)  # statements are prepared, plans are made
+        for number in range(2 * LEGS):
+            is_polled = number % 4 in (1, 2)  # the one first in every other pair: a rate that falls or rises is nobody's
+            if is_polled:
+                with _poll(running.url, asked, took):
+                    rates[True].append(_rate(workers))
+            else:
+                rates[False].append(_rate(workers))
+            running.say(f"{'polled' if is_polled else 'left alone':>10}: {rates[is_polled][-1]:,.0f} rows/s")
+    figures = {title: (round(median(each), 1), round(max(each), 1)) for title, each in took.items()}
+    for title, (middle, most) in sorted(figures.items(), key=lambda each: -each[1][0]):
+        running.say(f"{middle:8.1f} ms, {most:8.1f} at most: {title}")
+    running.more["series"] = {"ms": {title: list(each) for title, each in figures.items()}, "rates": {
+        "polled": [round(rate) for rate in rates[True]], "left alone": [round(rate) for rate in rates[False]]
+    }}
+    loss = 1 - sum(rates[True]) / sum(rates[False])
+    return {
+        "questions": len(asked),
+        "worst_ms": max(middle for middle, _ in figures.values()),
+        "throughput_loss": round(100 * loss, 2),
+    }
+
+
+def _rate(workers: Workers) -> float:
+    begun, before = time.monotonic(), workers.handled()
+    time.sleep(LEG_SECONDS)
+    return (workers.handled() - before) / (time.monotonic() - begun)
+
+
+@contextmanager
+def _poll(url: str, asked: Sequence[Question], took: dict[str, list[float]]) -> Iterator[None]:
+    """Ask all of them every second, as a reader, in a thread; what each took goes to `took`, in milliseconds."""
+    stopping, failures = threading.Event(), list[Exception]()
+
+    def poll() -> None:
+        try:
+            with psycopg.connect(url, autocommit=True) as reader:
+                row = reader.execute(GIVEN).fetchone()
+                assert row is not None
+                given = dict(zip(("integration_id", "organization_id", "contact_id", "message_id", "at", "since"), row, strict=True))
+                reader.execute("set role crm_sync_reader")
+                while not stopping.is_set():
+                    round_begun = time.monotonic()
+                    for question in asked:
+                        begun = time.monotonic()
+                        reader.execute(question.statement.encode(), given if question.parameters else None).fetchall()
+                        took[question.title].append(1000 * (time.monotonic() - begun))
+                    stopping.wait(round_begun + EVERY_SECONDS - time.monotonic())
+        except Exception as failure:  # told to whoever waits for us
+            failures.append(failure)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _wait_for_tallies(running: Cluster) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not running.value("select count(*) = (select count(*) from crm_sync.lanes) from crm_sync.tallies"):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the daemon has not counted what waits")
+        time.sleep(0.5)
