@@ -12,10 +12,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
 
 import psycopg
+from psycopg.rows import dict_row
 
 from bench import standing
 from bench.cluster import KEY, Cluster
@@ -68,7 +70,12 @@ def ask(running: Cluster) -> Mapping[str, float | None]:
     asked = questions() if PAGE.exists() else [Question(title, sql) for title, sql in VIEWS.items()]
     took: dict[str, list[float]] = defaultdict(list)
     rates: dict[bool, list[float]] = {True: [], False: []}
-    environ = {**os.environ, "DATABASE_URL": running.url, "INTEGRATION_ENCRYPTION_KEY": KEY, "CRM_SYNC_LOG_LEVEL": "error"}
+    environ = {
+        **os.environ,
+        "DATABASE_URL": running.url,
+        "INTEGRATION_ENCRYPTION_KEY": KEY,
+        "CRM_SYNC_LOG_LEVEL": "error",
+    }
     with Workers([COMMAND], environ) as workers:
         workers.go()
         time.sleep(WARM_UP_SECONDS)
@@ -76,7 +83,10 @@ def ask(running: Cluster) -> Mapping[str, float | None]:
         with _poll(running.url, asked, defaultdict(list)):
             time.sleep(WARM_UP_SECONDS)  # statements are prepared, plans are made
         for number in range(2 * LEGS):
-            is_polled = number % 4 in (1, 2)  # the one first in every other pair: a rate that falls or rises is nobody's
+            is_polled = number % 4 in (
+                1,
+                2,
+            )  # the one first in every other pair: a rate that falls or rises is nobody's
             if is_polled:
                 with _poll(running.url, asked, took):
                     rates[True].append(_rate(workers))
@@ -86,9 +96,13 @@ def ask(running: Cluster) -> Mapping[str, float | None]:
     figures = {title: (round(median(each), 1), round(max(each), 1)) for title, each in took.items()}
     for title, (middle, most) in sorted(figures.items(), key=lambda each: -each[1][0]):
         running.say(f"{middle:8.1f} ms, {most:8.1f} at most: {title}")
-    running.more["series"] = {"ms": {title: list(each) for title, each in figures.items()}, "rates": {
-        "polled": [round(rate) for rate in rates[True]], "left alone": [round(rate) for rate in rates[False]]
-    }}
+    running.more["series"] = {
+        "ms": {title: list(each) for title, each in figures.items()},
+        "rates": {
+            "polled": [round(rate) for rate in rates[True]],
+            "left alone": [round(rate) for rate in rates[False]],
+        },
+    }
     loss = 1 - sum(rates[True]) / sum(rates[False])
     return {
         "questions": len(asked),
@@ -106,34 +120,27 @@ def _rate(workers: Workers) -> float:
 @contextmanager
 def _poll(url: str, asked: Sequence[Question], took: dict[str, list[float]]) -> Iterator[None]:
     """Ask all of them every second, as a reader, in a thread; what each took goes to `took`, in milliseconds."""
-    stopping, failures = threading.Event(), list[Exception]()
-
-    def poll() -> None:
+    stopping = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        polling = threads.submit(_ask_until, stopping, url, asked, took)
         try:
-            with psycopg.connect(url, autocommit=True) as reader:
-                row = reader.execute(GIVEN).fetchone()
-                assert row is not None
-                given = dict(zip(("integration_id", "organization_id", "contact_id", "message_id", "at", "since"), row, strict=True))
-                reader.execute("set role crm_sync_reader")
-                while not stopping.is_set():
-                    round_begun = time.monotonic()
-                    for question in asked:
-                        begun = time.monotonic()
-                        reader.execute(question.statement.encode(), given if question.parameters else None).fetchall()
-                        took[question.title].append(1000 * (time.monotonic() - begun))
-                    stopping.wait(round_begun + EVERY_SECONDS - time.monotonic())
-        except Exception as failure:  # told to whoever waits for us
-            failures.append(failure)
+            yield
+        finally:
+            stopping.set()
+    polling.result()
 
-    thread = threading.Thread(target=poll)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+
+def _ask_until(stopping: threading.Event, url: str, asked: Sequence[Question], took: dict[str, list[float]]) -> None:
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as reader:
+        given = reader.execute(GIVEN).fetchone()
+        reader.execute("set role crm_sync_reader")
+        while not stopping.is_set():
+            round_begun = time.monotonic()
+            for question in asked:
+                begun = time.monotonic()
+                reader.execute(question.statement.encode(), given if question.parameters else None).fetchall()
+                took[question.title].append(1000 * (time.monotonic() - begun))
+            stopping.wait(round_begun + EVERY_SECONDS - time.monotonic())
 
 
 def _wait_for_tallies(running: Cluster) -> None:

@@ -85,7 +85,10 @@ def fill(running: Cluster) -> None:
             list(connections.map(lambda part: _finish(running.url, part), range(PARTS)))
         connection.execute("alter table public.sync_queue set (fillfactor = 35)")
         running.say(f"{FINISHED:,} finished rows: {time.monotonic() - begun:.0f} s")
-        for statement in (*CLASSIFY.split(";\n"), *WAITING_ROWS.format(others=WAITING // ORGANIZATIONS - CONTACTS).split(";\n")):
+        for statement in (
+            *CLASSIFY.split(";\n"),
+            *WAITING_ROWS.format(others=WAITING // ORGANIZATIONS - CONTACTS).split(";\n"),
+        ):
             connection.execute(statement.encode())
         running.say(f"{WAITING:,} waiting rows: {time.monotonic() - begun:.0f} s")
         with ThreadPoolExecutor(CONNECTIONS) as connections:

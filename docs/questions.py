@@ -1,6 +1,6 @@
 """The questions of docs/questions.md: each heading with the one SELECT below it that answers it.
 
-Parameters are written as psql takes them, `:'message_id'` or `:integration_id`, so that a block runs there as it stands.
+Parameters are written as psql takes them, `:'message_id'` or `:integration_id`: a block runs there as it stands.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 create or replace function crm_sync.failure_meaning(p_kind text, p_code text) returns table (meaning text, remedy text)
-language sql immutable parallel safe
+language sql immutable parallel safe rows 1
 set search_path = ''
 as $$
   select m.meaning, m.remedy

@@ -82,10 +82,10 @@ begin
   where s.sampled_at < now() - interval '10 minutes' and exists (
     select from crm_sync.lag_samples as n
     where n.organization_id = s.organization_id and n.integration_id = s.integration_id and n.sampled_at > s.sampled_at
-      and n.sampled_at <= case
+      and n.sampled_at < case
         when s.sampled_at < now() - interval '25 hours' then now() - interval '1 day'
-        when s.sampled_at < now() - interval '2 hours' then date_bin('1 hour', s.sampled_at, '2000-01-01Z') + interval '59 minutes'
-        else least(date_bin('10 minutes', s.sampled_at, '2000-01-01Z') + interval '9 minutes', now() - interval '10 minutes')
+        when s.sampled_at < now() - interval '2 hours' then date_bin('1 hour', s.sampled_at, '2000-01-01Z') + interval '1 hour'
+        else least(date_bin('10 minutes', s.sampled_at, '2000-01-01Z') + interval '10 minutes', now() - interval '10 minutes')
       end
   );
   return v_count;

@@ -14,7 +14,7 @@ alter table crm_sync.lanes
   add column retried bigint not null default 0,
   add column given_up bigint not null default 0,
   add column recount_at timestamptz not null default '-infinity',
-  add column lags bigint[] not null default array_fill(0::bigint, array[60]);
+  add column lags bigint[] not null default '{0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0}';
 comment on column crm_sync.lanes.batches is 'Batches that were settled.';
 comment on column crm_sync.lanes.synced_activities is 'Messages and tasks that have reached the CRM.';
 comment on column crm_sync.lanes.retried is 'How often a row was put back to be tried again.';

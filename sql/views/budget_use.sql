@@ -45,7 +45,7 @@ comment on column crm_sync.budget_use.organization_id is 'Whose connection it is
 comment on column crm_sync.budget_use.integration_id is 'The connection.';
 comment on column crm_sync.budget_use.provider is 'Which CRM.';
 comment on column crm_sync.budget_use.limit_name is 'The limit''s name in the provider''s config.';
-comment on column crm_sync.budget_use.used is 'What is used of it: by us, or, where the CRM has told within the hour and it is more, by all apps together.';
+comment on column crm_sync.budget_use.used is 'What is used of it: by us, or, where the CRM has told within the hour and it is more, by all apps together; of a short one, what is booked ahead of now.';
 comment on column crm_sync.budget_use.allowed is 'How much of it is ours to use.';
 comment on column crm_sync.budget_use.left_over is 'What may still be called.';
 comment on column crm_sync.budget_use.unit is 'What is counted, in which time.';
