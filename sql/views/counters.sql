@@ -3,35 +3,37 @@ select
   l.organization_id,
   l.integration_id,
   p.name as provider,
-  r.synced - coalesce(z.synced, 0) as synced,
-  r.superseded - coalesce(z.superseded, 0) as superseded,
-  r.contacts - coalesce(z.contacts, 0) as contacts,
-  r.deals - coalesce(z.deals, 0) as deals,
-  r.activities - coalesce(z.activities, 0) as activities,
-  r.batches - coalesce(z.batches, 0) as batches,
-  r.failed_attempts - coalesce(z.failed_attempts, 0) as failed_attempts,
-  r.retries - coalesce(z.retries, 0) as retries,
-  r.given_up - coalesce(z.given_up, 0) as given_up,
-  r.calls - coalesce(z.calls, 0) as calls,
+  l.synced - coalesce(z.synced, 0) as synced,
+  l.superseded - coalesce(z.superseded, 0) as superseded,
+  l.synced_contacts - coalesce(z.contacts, 0) as contacts,
+  l.synced_deals - coalesce(z.deals, 0) as deals,
+  l.synced_activities - coalesce(z.activities, 0) as activities,
+  l.batches - coalesce(z.batches, 0) as batches,
+  l.retried + l.given_up - coalesce(z.retries + z.given_up, 0) as failed_attempts,
+  l.retried - coalesce(z.retries, 0) as retries,
+  l.given_up - coalesce(z.given_up, 0) as given_up,
+  s.calls - coalesce(z.calls, 0) as calls,
   (
-    select coalesce(jsonb_object_agg(c.key, c.value::bigint - coalesce((z.calls_by_limit ->> c.key)::bigint, 0)), '{}')
-    from jsonb_each_text(r.calls_by_limit) as c
+    select coalesce(jsonb_object_agg(b.name, b.spent - coalesce((z.calls_by_limit ->> b.name)::bigint, 0)), '{}')
+    from crm_sync.budgets as b
+    where b.organization_id = l.organization_id and b.integration_id = l.integration_id
   ) as calls_by_limit,
-  r.rate_limit_waits - coalesce(z.rate_limit_waits, 0) as rate_limit_waits,
-  make_interval(secs => r.rate_limit_seconds - coalesce(z.rate_limit_seconds, 0)) as rate_limit_waited,
-  coalesce(b.counted_since, i.created_at) as counted_since
+  s.waits - coalesce(z.rate_limit_waits, 0) as rate_limit_waits,
+  s.waited - coalesce(z.rate_limit_waited, '0') as rate_limit_waited,
+  coalesce(r.counted_since, i.created_at) as counted_since
 from crm_sync.lanes as l
 join public.user_integrations as i on i.organization_id = l.organization_id and i.id = l.integration_id
 join public.integration_providers as p on p.id = i.provider_id
-left join crm_sync.counter_baselines as b on b.organization_id = l.organization_id and b.integration_id = l.integration_id
-cross join lateral jsonb_to_record(crm_sync.raw_counters(l)) as r (
-  synced bigint, superseded bigint, contacts bigint, deals bigint, activities bigint, batches bigint, failed_attempts bigint, retries bigint, given_up bigint,
-  calls bigint, calls_by_limit jsonb, rate_limit_waits bigint, rate_limit_seconds double precision
-)
-cross join lateral jsonb_to_record(coalesce(b.counters, '{}')) as z (
-  synced bigint, superseded bigint, contacts bigint, deals bigint, activities bigint, batches bigint, failed_attempts bigint, retries bigint, given_up bigint,
-  calls bigint, calls_by_limit jsonb, rate_limit_waits bigint, rate_limit_seconds double precision
-);
+cross join lateral (
+  select coalesce(sum(b.spent), 0)::bigint as calls, coalesce(sum(b.waits), 0)::bigint as waits, coalesce(sum(b.waited), '0') as waited
+  from crm_sync.budgets as b
+  where b.organization_id = l.organization_id and b.integration_id = l.integration_id
+) as s
+left join crm_sync.counter_baselines as r on r.organization_id = l.organization_id and r.integration_id = l.integration_id
+left join lateral jsonb_to_record(r.counters) as z (
+  synced bigint, superseded bigint, contacts bigint, deals bigint, activities bigint, batches bigint, retries bigint, given_up bigint,
+  calls bigint, calls_by_limit jsonb, rate_limit_waits bigint, rate_limit_waited interval
+) on true;
 comment on view crm_sync.counters is 'Reader: what each connection has done since counted_since, as numbers that only grow until somebody calls crm_sync.reset_counters().';
 comment on column crm_sync.counters.organization_id is 'Whose connection it is.';
 comment on column crm_sync.counters.integration_id is 'The connection.';

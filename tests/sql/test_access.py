@@ -167,7 +167,6 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
         "floors_of",
         "oldest_rows",
         "lag_bounds",
-        "raw_counters",
         "is_running",
     }  # what the counted views are made of
     reading = explaining | linking | counting | {"connection_state"}
