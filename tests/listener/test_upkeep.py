@@ -14,7 +14,8 @@ from public.user_integrations as i, generate_series(1, 2500) as n
 """
 BACKLOG = """
 insert into public.sync_queue (organization_id, integration_id, contact_id, queue_type)
-select l.organization_id, l.integration_id, gen_random_uuid(), 'contact_sync' from crm_sync.lanes as l, generate_series(1, 1100)
+select l.organization_id, l.integration_id, gen_random_uuid(), 'contact_sync'
+from crm_sync.lanes as l, generate_series(1, 1100)
 """
 OLD_PARTITION = """
 create table public.sync_activity_logs_2020_01 partition of public.sync_activity_logs
@@ -31,7 +32,7 @@ def furnish(house: House) -> None:
 
 
 def is_kept(house: House) -> bool:
-    """Partitions made, the old one dropped, all that is past its time purged, in several batches, what is much counted."""
+    """Partitions made, the old one dropped, all that is past its time purged, and what is much counted."""
     return bool(
         house.value(
             "select not exists (select from public.sync_queue where completed_at is not null) and exists (select from "
