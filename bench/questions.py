@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from bench import standing
 from bench.cluster import KEY, Cluster
+from bench.measure import cpu_seconds
 from bench.workers import Workers
 from docs.questions import PAGE, Question, questions
 
@@ -39,11 +38,11 @@ VIEWS = {
     "Which daemons live?": "select * from crm_sync.workers",
 }
 """What is asked where there is no page."""
-BLOCKS = 6
+BLOCKS = 5
 """Of four legs each, the inner two or the outer two with questions: a rate that falls or rises is nobody's."""
-LEG_SECONDS = 2.5
-WARM_UP_SECONDS = 6.0
+LEG_ROUNDS = 3
 EVERY_SECONDS = 1.0
+WARM_UP_ROUNDS = 15
 READY_SECONDS = 60.0
 COMMAND = (sys.executable, "-m", "bench.null_daemon")
 GIVEN = """
@@ -61,7 +60,8 @@ limit 1
 
 
 def run(running: Cluster) -> Mapping[str, float | None]:
-    """How many there are; the milliseconds of the slowest, as a median; percent of the daemon's rate that asking costs, as a median."""
+    """How many there are; the milliseconds of the slowest, as a median; percent of the daemon's rate that asking costs, as a median;
+    and what the reader's session takes of the processors."""
     standing.fill(running)
     return ask(running)
 
@@ -76,18 +76,29 @@ def ask(running: Cluster) -> Mapping[str, float | None]:
         "INTEGRATION_ENCRYPTION_KEY": KEY,
         "CRM_SYNC_LOG_LEVEL": "error",
     }
-    with Workers([COMMAND], environ) as workers:
+    with (
+        Workers([COMMAND], environ) as workers,
+        psycopg.connect(running.url, autocommit=True, row_factory=dict_row) as reader,
+    ):
         workers.go()
-        time.sleep(WARM_UP_SECONDS)
+        given = reader.execute(GIVEN).fetchone()
+        reader.execute("set role crm_sync_reader")
         _wait_for_tallies(running)
-        with _poll(running.url, asked, defaultdict(list)):
-            time.sleep(WARM_UP_SECONDS)  # statements are prepared, plans are made
+        for _ in range(WARM_UP_ROUNDS):  # statements are prepared, plans are made
+            _ask_all(reader, asked, given, defaultdict(list))
+        cpu = 0.0
         for block in range(BLOCKS):
-            legs = ((True, False, False, True), (False, True, True, False))[block % 2]
-            found = [(is_polled, _leg(running, workers, asked, took if is_polled else None)) for is_polled in legs]
-            polled, alone = (sum(rate for was_polled, rate in found if was_polled == each) for each in (True, False))
-            losses.append(100 * (1 - polled / alone))
-            running.say(f"{alone / 2:,.0f} rows/s, {polled / 2:,.0f} with questions: {losses[-1]:.1f} % less")
+            rates: dict[bool, float] = {True: 0.0, False: 0.0}
+            for is_polled in ((True, False, False, True), (False, True, True, False))[block % 2]:
+                begun, before, cpu_before = time.monotonic(), workers.handled(), cpu_seconds(reader.info.backend_pid)
+                for number in range(LEG_ROUNDS):
+                    if is_polled:
+                        _ask_all(reader, asked, given, took)
+                    time.sleep(max(0.0, begun + (number + 1) * EVERY_SECONDS - time.monotonic()))
+                rates[is_polled] += (workers.handled() - before) / (time.monotonic() - begun) / 2
+                cpu += cpu_seconds(reader.info.backend_pid) - cpu_before
+            losses.append(100 * (1 - rates[True] / rates[False]))
+            running.say(f"{rates[False]:,.0f} rows/s, {rates[True]:,.0f} with questions: {losses[-1]:.1f} % less")
     figures = {title: (round(median(each), 1), round(max(each), 1)) for title, each in took.items()}
     for title, (middle, most) in sorted(figures.items(), key=lambda each: -each[1][0]):
         running.say(f"{middle:8.1f} ms, {most:8.1f} at most: {title}")
@@ -97,47 +108,21 @@ def ask(running: Cluster) -> Mapping[str, float | None]:
         "questions": len(asked),
         "worst_ms": max(middle for middle, _ in figures.values()),
         "throughput_loss": round(median(losses), 2),
+        "asking_cpu_pct": round(100 * cpu / (BLOCKS * 2 * LEG_ROUNDS * EVERY_SECONDS * (os.cpu_count() or 1)), 2),
     }
 
 
-def _leg(running: Cluster, workers: Workers, asked: Sequence[Question], took: dict[str, list[float]] | None) -> float:
-    """Rows per second, while all questions are asked every second or, without anywhere to note their times, none is."""
-    if took is None:
-        return _rate(workers)
-    with _poll(running.url, asked, took):
-        return _rate(workers)
-
-
-def _rate(workers: Workers) -> float:
-    begun, before = time.monotonic(), workers.handled()
-    time.sleep(LEG_SECONDS)
-    return (workers.handled() - before) / (time.monotonic() - begun)
-
-
-@contextmanager
-def _poll(url: str, asked: Sequence[Question], took: dict[str, list[float]]) -> Iterator[None]:
-    """Ask all of them every second, as a reader, in a thread; what each took goes to `took`, in milliseconds."""
-    stopping = threading.Event()
-    with ThreadPoolExecutor(1) as threads:
-        polling = threads.submit(_ask_until, stopping, url, asked, took)
-        try:
-            yield
-        finally:
-            stopping.set()
-    polling.result()
-
-
-def _ask_until(stopping: threading.Event, url: str, asked: Sequence[Question], took: dict[str, list[float]]) -> None:
-    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as reader:
-        given = reader.execute(GIVEN).fetchone()
-        reader.execute("set role crm_sync_reader")
-        while not stopping.is_set():
-            round_begun = time.monotonic()
-            for question in asked:
-                begun = time.monotonic()
-                reader.execute(question.statement.encode(), given if question.parameters else None).fetchall()
-                took[question.title].append(1000 * (time.monotonic() - begun))
-            stopping.wait(round_begun + EVERY_SECONDS - time.monotonic())
+def _ask_all(
+    reader: psycopg.Connection[dict[str, Any]],
+    asked: Sequence[Question],
+    given: dict[str, Any] | None,
+    took: dict[str, list[float]],
+) -> None:
+    """Each question once; what it took goes to `took`, in milliseconds."""
+    for question in asked:
+        begun = time.monotonic()
+        reader.execute(question.statement.encode(), given if question.parameters else None).fetchall()
+        took[question.title].append(1000 * (time.monotonic() - begun))
 
 
 def _wait_for_tallies(running: Cluster) -> None:
