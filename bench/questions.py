@@ -97,6 +97,8 @@ def ask(running: Cluster) -> Mapping[str, float | None]:
                     time.sleep(max(0.0, begun + (number + 1) * EVERY_SECONDS - time.monotonic()))
                 rates[is_polled] += (workers.handled() - before) / (time.monotonic() - begun) / 2
                 cpu += cpu_seconds(reader.info.backend_pid) - cpu_before
+            if not min(rates.values()):
+                raise RuntimeError("nothing was carried any more: there are too few contacts for this machine")
             losses.append(100 * (1 - rates[True] / rates[False]))
             running.say(f"{rates[False]:,.0f} rows/s, {rates[True]:,.0f} with questions: {losses[-1]:.1f} % less")
     figures = {title: (round(median(each), 1), round(max(each), 1)) for title, each in took.items()}
