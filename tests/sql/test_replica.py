@@ -106,7 +106,7 @@ def test_a_physical_replica_answers_every_question_with_the_same_numbers(primary
     ):
         furnish(House(connection))
         assert replica.execute("select pg_is_in_recovery()").fetchone() == (True,)
-        written = connection.execute("select pg_current_wal_lsn()").fetchone()
+        written = connection.execute("select pg_current_wal_insert_lsn()").fetchone()
         assert written is not None
         replayed = "select pg_last_wal_replay_lsn() >= %s::pg_lsn"
         eventually(lambda: replica.execute(replayed, written).fetchone() == (True,), "what was written is replayed")
