@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from bench import backlog, calls, drain, fleet, footprint, growth, latency, pinned, producer
+from bench import backlog, calls, drain, fleet, footprint, growth, latency, pinned, producer, questions
 from bench.cluster import Cluster, cluster
 from bench.machine import machine, server_settings
 from bench.wanted import verdicts
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Cluster], Mapping[str, float | None]]] = {
     "fleet": fleet.run,
     "footprint": footprint.run,
     "growth": growth.run,
+    "questions": questions.run,
 }
 BESIDE = {"calls": ("growth", "footprint")}
 """Of all of them, those that are run beside another. `calls` waits for the CRMs' limits nearly all of its time; of these, one

@@ -42,6 +42,7 @@ WANTED: dict[str, dict[str, tuple[str, float]]] = {
     "pinned": {"vs_unpinned": (">=", 0.8), "vs_best_peer": (">=", 1.0)},
     "fleet": {"linear_4": (">=", 0.9), "doubled": ("=", 0), "stranger_delay_ms": ("<=", 1_000)},
     "footprint": {"rss_mb": ("<=", 80), "idle_cpu_pct": ("<", 0.5), "ready_s": ("<=", 1)},
+    "questions": {"questions": (">=", 20), "worst_ms": ("<=", 50), "throughput_loss": ("<", 2)},
     "growth": {"queue_growth": ("<=", 1.1), "indexes_growth": ("<=", 1.1), "log_growth": ("<=", 1.1)},
 }
 

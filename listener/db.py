@@ -350,6 +350,9 @@ class Database(Pool):
     async def take_samples(self) -> None:
         await self._value("select crm_sync.take_samples()")
 
+    async def take_tallies(self) -> None:
+        await self._value("select crm_sync.take_tallies()")
+
     async def drop_log_partitions(self) -> int:
         answer: int = await self._value("select crm_sync.drop_log_partitions()")
         return answer

@@ -17,6 +17,7 @@ from listener.settings import Settings
 BEAT_SECONDS = 20.0
 BEAT_AGAIN_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 60.0
+TALLY_SECONDS = 5.0
 PURGE_PAUSE_SECONDS = 0.05
 DELETE_SECONDS = 20.0
 
@@ -103,6 +104,15 @@ class Upkeep:
                 except DatabaseTrouble as trouble:
                     log.warning("housekeeping_failed", chore=chore.__name__.lstrip("_"), error=str(trouble))
             await asyncio.sleep(HOUSEKEEPING_SECONDS - (time.monotonic() - begun))
+
+    async def count(self) -> None:
+        """Every few seconds count what is too much to be counted whenever somebody asks, until cancelled."""
+        while True:
+            try:
+                await self._database.take_tallies()
+            except DatabaseTrouble as trouble:
+                log.warning("housekeeping_failed", chore="take_tallies", error=str(trouble))
+            await asyncio.sleep(TALLY_SECONDS)
 
     async def _adopt_orphans(self) -> None:
         while await self._database.adopt_orphans():

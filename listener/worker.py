@@ -115,7 +115,10 @@ class Worker:
         Raises what ended it otherwise: a `Refusal`, or a fault of ours.
         """
         beat = asyncio.create_task(self._upkeep.beat())
-        duties = (self._work, self._upkeep.keep_house, self._idle_tokens.run, self._revocations.run, self._alerts.run)
+        duties = (
+            *(self._work, self._upkeep.keep_house, self._upkeep.count),
+            *(self._idle_tokens.run, self._revocations.run, self._alerts.run),
+        )
         work = [asyncio.create_task(duty()) for duty in duties]
         if self._settings.listen:
             work.append(asyncio.create_task(self._doorbell.run()))

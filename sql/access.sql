@@ -99,6 +99,8 @@ grant execute on function
   crm_sync.day_budgets(integer),
   crm_sync.headline(integer),
   crm_sync.take_samples(),
+  crm_sync.take_tallies(),
+  crm_sync.reset_counters(bigint),
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
   crm_sync.resume(bigint),
@@ -174,13 +176,20 @@ to crm_sync_reader, crm_sync_daemon;
 -- DBAs and dashboards: the views; what the views read, they read with the reader's own rights
 grant usage on schema crm_sync, public to crm_sync_reader;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.workers, crm_sync.sleepers, crm_sync.accounting, crm_sync.failures,
-  crm_sync.unknown_errors, crm_sync.stuck
+  crm_sync.unknown_errors, crm_sync.stuck, crm_sync.sizes
 to crm_sync_reader;
+grant select on crm_sync.throughput, crm_sync.lag, crm_sync.oldest_unsent, crm_sync.budget_use, crm_sync.counters to crm_sync_reader, authenticated;
 grant execute on function
   crm_sync.connection_state(text, crm_sync.lanes), crm_sync.is_web_url(text), crm_sync.record_url(bigint, text, text),
   crm_sync.failure_meaning(text, text, text), crm_sync.option_list(jsonb), crm_sync.our_fields(text),
-  crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb)
+  crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb), crm_sync.lane_counts(bigint), crm_sync.lane_causes(bigint),
+  crm_sync.count_open(uuid, bigint, bigint[]), crm_sync.first_open(bigint, bigint[]), crm_sync.floors_of(crm_sync.lanes),
+  crm_sync.failed_causes(uuid, bigint), crm_sync.retrying_causes(uuid, bigint), crm_sync.row_of(uuid, bigint), crm_sync.oldest_rows(bigint),
+  crm_sync.lag_bounds(), crm_sync.is_running()
 to crm_sync_reader, authenticated;
+grant select on crm_sync.tallies, crm_sync.tally_clock, crm_sync.lag_samples, crm_sync.counter_baselines to crm_sync_reader;
+grant select on crm_sync.tallies, crm_sync.lag_samples, crm_sync.counter_baselines to authenticated;
+grant select (organization_id, integration_id, row_ids) on crm_sync.batches to authenticated; -- how many rows run
 -- questions about one row or contact: each asks whose it is
 grant execute on function
   crm_sync.explain(uuid), crm_sync.plan(uuid, bigint), crm_sync.wait_for(uuid, interval), crm_sync.believed(uuid, timestamptz),
@@ -204,7 +213,7 @@ grant select (
 -- members of an organization: their own rows, and what they may change of their connections; never the credentials
 grant usage on schema crm_sync, public to authenticated;
 grant execute on function
-  crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.is_running(), crm_sync.find_contacts(text, text, bigint, integer),
+  crm_sync.member_organizations(), crm_sync.pulse(), crm_sync.find_contacts(text, text, bigint, integer),
   crm_sync.contacts_by_id(uuid[])
 to authenticated;
 grant select on crm_sync.status, crm_sync.contact_status, crm_sync.accounting, crm_sync.failures, crm_sync.unknown_errors, crm_sync.stuck
@@ -225,6 +234,7 @@ grant execute on function
   crm_sync.adopt_account(bigint, boolean),
   crm_sync.retry_failed(bigint, text, interval, timestamptz),
   crm_sync.retry_cause(bigint, text, text, text, text, text),
+  crm_sync.reset_counters(bigint),
   crm_sync.sync_now(bigint),
   crm_sync.manual_sync(uuid, uuid[]),
   crm_sync.pause_all(text, text, text),

@@ -59,7 +59,7 @@ begin
     order by min(h.id);
   end if;
   update crm_sync.lanes as l
-  set other_account = null, schema_ready_at = null, described_at = null, look_behind_at = '-infinity', search_all_at = '-infinity',
+  set other_account = null, schema_ready_at = null, described_at = null, look_behind_at = '-infinity', search_all_at = '-infinity', recount_at = clock_timestamp(),
     account = case when p_keeps_ids then l.account else '{}' end,
     parked_until = case when l.parked_kind = 'other_account' then null else l.parked_until end,
     parked_reason = case when l.parked_kind = 'other_account' then null else l.parked_reason end,

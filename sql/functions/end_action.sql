@@ -12,6 +12,7 @@ begin
     where l.organization_id = (p_integration).organization_id and l.integration_id = (p_integration).id;
     perform crm_sync.ring();
   end if;
+  perform crm_sync.recount((p_integration).id);
   insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)
   values ((p_integration).organization_id, (p_integration).id, 'connection', 'info', p_title, p_description);
 end;

@@ -2,7 +2,7 @@
 -- of the query that asks; each look is taken only where the ones before found nothing.
 create or replace function crm_sync.failure_meaning(p_provider text, p_kind text, p_code text)
 returns table (meaning text, remedy text, who_must_act text, is_known boolean)
-language sql stable parallel safe
+language sql stable parallel safe rows 1
 as $$
   select
     case when v.is_known then v.meaning

@@ -5,7 +5,7 @@ create or replace function crm_sync.mapping_faults(
   p_organization_id uuid, p_integration_id bigint, p_crm text, p_config jsonb, p_settings jsonb, p_mappings jsonb
 )
 returns table (setting text, object text, field text, value text, problem text, options jsonb)
-language sql stable
+language sql stable rows 3
 set search_path = ''
 as $$
   with own as (

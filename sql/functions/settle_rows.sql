@@ -84,6 +84,13 @@ begin
         else j.message
       end,
       failure = case when j.status = 'released' then q.failure else j.failure end,
+      failing_since = case
+        when j.status = 'released' or (
+          q.failing_since is not null and (q.failure ->> 'kind', q.failure ->> 'code', q.failure ->> 'field')
+            is not distinct from (j.failure ->> 'kind', j.failure ->> 'code', j.failure ->> 'field')
+        ) then q.failing_since
+        else now()
+      end,
       completed_at = case when j.next_status = 'failed' then now() end
     from judged as j
     where q.organization_id = j.organization_id and q.id = j.row_id and q.batch_id = j.batch_id

@@ -124,6 +124,8 @@ begin
       else b.theoretical_at
     end,
     spent = b.spent + a.cost,
+    waits = b.waits + case when a.name = v_slowest then 1 else 0 end,
+    waited = b.waited + case when a.name = v_slowest then v_wait else interval '0' end,
     spent_today = case when b.today = v_today then b.spent_today else 0 end + a.cost,
     today = v_today,
     spent_since = b.spent_since + a.cost

@@ -10,6 +10,7 @@ as $$
 declare
   v_minute timestamptz := date_trunc('minute', now());
   v_samples crm_sync.samples[];
+  v_lags crm_sync.lag_samples[];
   v_count integer;
 begin
   perform from crm_sync.config as c for no key update skip locked;
@@ -17,45 +18,31 @@ begin
     return 0;
   end if;
 
-  select array_agg((l.organization_id, l.integration_id, v_minute, l.synced, o.waiting, f.failed, now() - w.oldest)::crm_sync.samples)
+  -- what is few is counted, what is much is taken from the last tally
+  select array_agg((l.organization_id, l.integration_id, v_minute, l.synced, v.waiting, c.failed, now() - w.created_at, l.given_up)::crm_sync.samples)
   into v_samples
   from crm_sync.lanes as l
-  cross join lateral (
-    select count(*) as waiting from public.sync_queue as q where q.integration_id = l.integration_id and q.completed_at is null
-  ) as o
-  cross join lateral (
-    select count(*) as failed from public.sync_queue as q
-    where q.integration_id = l.integration_id and q.completed_at is not null and q.failure is not null
-  ) as f
+  join crm_sync.lane_counts() as c on c.organization_id = l.organization_id and c.integration_id = l.integration_id
+  cross join lateral (select c.waiting + c.running + c.retrying as waiting) as v
+  left join crm_sync.oldest_rows() as w on w.organization_id = l.organization_id and w.integration_id = l.integration_id
   left join lateral (
     select s.* from crm_sync.samples as s
     where s.organization_id = l.organization_id and s.integration_id = l.integration_id
     order by s.sampled_at desc
     limit 1
   ) as s on true
-  -- the first of each priority, and those that are to be tried first again: all of a million would have to be read
+  where s.sampled_at is null or (
+    s.sampled_at < v_minute and (s.synced, s.waiting, s.failed, s.given_up) is distinct from (l.synced, v.waiting, c.failed, l.given_up)
+  );
+  select array_agg((l.organization_id, l.integration_id, v_minute, l.lags)::crm_sync.lag_samples) into v_lags
+  from crm_sync.lanes as l
   left join lateral (
-    select min(q.created_at) as oldest
-    from (
-      select r.created_at
-      from generate_series(1, 10) as p (priority)
-      cross join lateral (
-        select q.created_at from public.sync_queue as q
-        where q.integration_id = l.integration_id and q.priority = p.priority and q.completed_at is null and q.next_attempt_at is null
-        order by q.id
-        limit 1
-      ) as r
-      union all
-      select d.created_at
-      from (
-        select q.created_at from public.sync_queue as q
-        where q.integration_id = l.integration_id and q.completed_at is null and q.next_attempt_at is not null
-        order by q.next_attempt_at
-        limit 100
-      ) as d
-    ) as q
-  ) as w on o.waiting > 0
-  where s.sampled_at is null or (s.sampled_at < v_minute and (s.synced, s.waiting, s.failed) is distinct from (l.synced, o.waiting, f.failed));
+    select s.* from crm_sync.lag_samples as s
+    where s.organization_id = l.organization_id and s.integration_id = l.integration_id
+    order by s.sampled_at desc
+    limit 1
+  ) as s on true
+  where s.lags is distinct from l.lags and (s.lags is not null or 0 < any (l.lags));
 
   -- a connection that is being deleted at this moment is left alone: waiting for it, we might hold what it waits for
   with alive as materialized (
@@ -70,6 +57,17 @@ begin
   join alive as a on a.organization_id = s.organization_id and a.id = s.integration_id
   on conflict do nothing;
   get diagnostics v_count = row_count;
+  with alive as materialized (
+    select i.organization_id, i.id
+    from unnest(v_lags) as s
+    join public.user_integrations as i on i.organization_id = s.organization_id and i.id = s.integration_id
+    for key share of i skip locked
+  )
+  insert into crm_sync.lag_samples
+  select s.*
+  from unnest(v_lags) as s
+  join alive as a on a.organization_id = s.organization_id and a.id = s.integration_id
+  on conflict do nothing;
 
   delete from crm_sync.samples as s
   where s.ctid = any (array(
@@ -79,6 +77,17 @@ begin
     limit 10000
     for update skip locked
   ));
+  -- of old ones the last of each ten minutes, of older ones the last of each hour, of those before yesterday's the very last
+  delete from crm_sync.lag_samples as s
+  where s.sampled_at < now() - interval '10 minutes' and exists (
+    select from crm_sync.lag_samples as n
+    where n.organization_id = s.organization_id and n.integration_id = s.integration_id and n.sampled_at > s.sampled_at
+      and n.sampled_at < case
+        when s.sampled_at < now() - interval '25 hours' then now() - interval '1 day'
+        when s.sampled_at < now() - interval '2 hours' then date_bin('1 hour', s.sampled_at, '2000-01-01Z') + interval '1 hour'
+        else least(date_bin('10 minutes', s.sampled_at, '2000-01-01Z') + interval '10 minutes', now() - interval '10 minutes')
+      end
+  );
   return v_count;
 end;
 $$;

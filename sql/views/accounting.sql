@@ -27,7 +27,7 @@ from (
     where q.organization_id = l.organization_id and q.integration_id = l.integration_id
   ) as q on true
 ) as v;
-comment on view crm_sync.accounting is 'Reader: where every committed piece of work of a connection is; rows on one side, what was counted when it was done on the other.';
+comment on view crm_sync.accounting is 'Reader: where every committed piece of work of a connection is; rows on one side, what was counted when it was done on the other. An audit that reads every row: for a look at how things stand there is crm_sync.status.';
 comment on column crm_sync.accounting.organization_id is 'Whose connection it is.';
 comment on column crm_sync.accounting.integration_id is 'The connection.';
 comment on column crm_sync.accounting.committed is 'Rows ever enqueued: those in the queue and those purged.';

@@ -20,32 +20,18 @@ select
   f.example_contact_id,
   f.example_message_id,
   m.who_must_act,
-  m.is_known
+  m.is_known,
+  f.counted_at,
+  f.is_rest
 from (
-  -- rows that failed or are being tried again, by what stopped them: the CRM's code and its field, else its words, which may
-  -- quote a different value for each row
-  select g.organization_id, g.integration_id, g.kind, g.queue_type, g.code, g.field, e.last_error as message, g.count, g.retrying,
-    g.first_at, g.last_at, g.newest_id as example_queue_id, e.contact_id as example_contact_id, e.message_id as example_message_id, null::jsonb as options
-  from (
-    select q.organization_id, q.integration_id, coalesce(q.failure ->> 'kind', 'other') as kind, q.queue_type,
-      q.failure ->> 'code' as code, q.failure ->> 'field' as field,
-      count(*) as count, count(*) filter (where q.status = 'retry') as retrying,
-      min(coalesce(q.completed_at, q.started_at, q.created_at)) as first_at, max(coalesce(q.completed_at, q.started_at, q.created_at)) as last_at,
-      max(q.id) as newest_id
-    from (
-      -- apart, because each has an index of its own
-      select * from public.sync_queue as q where q.completed_at is not null and q.failure is not null
-      union all
-      select * from public.sync_queue as q where q.completed_at is null and q.status = 'retry'
-    ) as q
-    where q.integration_id is not null and q.last_error is not null
-    group by q.organization_id, q.integration_id, 3, q.queue_type, 5, 6,
-      case when q.failure ->> 'code' is null or q.failure ->> 'field' is null then q.last_error end
-  ) as g
-  join public.sync_queue as e on e.organization_id = g.organization_id and e.id = g.newest_id
+  -- rows that failed or are being tried again, by what stopped them
+  select c.organization_id, c.integration_id, c.kind, c.queue_type, c.code, c.field, c.message, c.count, c.retrying, c.first_at, c.last_at,
+    c.newest_id as example_queue_id, c.contact_id as example_contact_id, c.message_id as example_message_id, null::jsonb as options,
+    c.counted_at, c.is_rest
+  from crm_sync.lane_causes() as c
   union all
   -- rules and settings that the CRM does not honour any more
-  select i.organization_id, i.id, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options
+  select i.organization_id, i.id, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options, now(), false
   from public.user_integrations as i
   join public.integration_providers as p on p.id = i.provider_id
   join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
@@ -60,7 +46,7 @@ from (
     and f.setting is distinct from 'lead_source' -- left out where the CRM does not know it
   union all
   -- connections that wait for a person
-  select i.organization_id, i.id, 'connection', null, l.parked_kind, null, i.last_error, 1, 0, l.last_failure_at, l.last_failure_at, null, null, null, null
+  select i.organization_id, i.id, 'connection', null, l.parked_kind, null, i.last_error, 1, 0, l.last_failure_at, l.last_failure_at, null, null, null, null, now(), false
   from public.user_integrations as i
   join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
   where i.status = 'error'
@@ -91,10 +77,12 @@ comment on column crm_sync.failures.allowed_values is 'The values that the field
 comment on column crm_sync.failures.allowed_labels is 'What people see in the CRM for each of the allowed values.';
 comment on column crm_sync.failures.count is 'How many rows.';
 comment on column crm_sync.failures.retrying is 'How many of them will be tried again.';
-comment on column crm_sync.failures.first_at is 'When the oldest of these rows was tried last, or when the fields were read.';
+comment on column crm_sync.failures.first_at is 'Since when: when the first of these rows failed for this reason first, or when the fields were read.';
 comment on column crm_sync.failures.last_at is 'When it happened last.';
 comment on column crm_sync.failures.example_queue_id is 'The newest row.';
 comment on column crm_sync.failures.example_contact_id is 'Its contact.';
 comment on column crm_sync.failures.example_message_id is 'Its message.';
 comment on column crm_sync.failures.who_must_act is 'nobody, operator, crm_admin, data_owner, connection_owner, developer or crm_vendor.';
 comment on column crm_sync.failures.is_known is 'False where the CRM gave a code that crm_sync.errors does not know.';
+comment on column crm_sync.failures.counted_at is 'When the rows were counted: now, or, of a connection with very many rows, a while ago.';
+comment on column crm_sync.failures.is_rest is 'True for what many causes that stop few rows each come to together; crm_sync.retry_cause() cannot name them.';

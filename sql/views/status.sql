@@ -5,33 +5,20 @@ select
   p.name as provider,
   i.name,
   crm_sync.connection_state(i.status, l) as state,
-  o.waiting,
-  o.running,
-  o.retrying,
-  f.failed,
-  s.skipped,
-  now() - o.oldest as oldest_wait,
+  c.waiting,
+  c.running,
+  c.retrying,
+  c.failed,
+  c.skipped,
+  now() - c.oldest_at as oldest_wait,
   l.last_success_at as last_success,
   case when i.status = 'error' then i.last_error when l.parked_until > now() then l.parked_reason else l.last_error end as last_error,
-  case when l.parked_until > now() and l.parked_until < 'infinity' then l.parked_until end as resumes_at
-from public.user_integrations as i
-join public.integration_providers as p on p.id = i.provider_id
-join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
-cross join lateral (
-  select
-    count(*) filter (where q.status = 'pending') as waiting,
-    count(*) filter (where q.status = 'processing') as running,
-    count(*) filter (where q.status = 'retry') as retrying,
-    min(q.created_at) as oldest
-  from public.sync_queue as q
-  where q.integration_id = i.id and q.completed_at is null
-) as o
-cross join lateral (
-  select count(*) as failed from public.sync_queue as q where q.integration_id = i.id and q.completed_at is not null and q.failure is not null
-) as f
-cross join lateral (
-  select count(*) as skipped from public.sync_queue as q where q.integration_id = i.id and q.completed_at is not null and q.failure is null and q.last_error is not null
-) as s;
+  case when l.parked_until > now() and l.parked_until < 'infinity' then l.parked_until end as resumes_at,
+  c.counted_at
+from crm_sync.lane_counts() as c
+join crm_sync.lanes as l on l.organization_id = c.organization_id and l.integration_id = c.integration_id
+join public.user_integrations as i on i.organization_id = l.organization_id and i.id = l.integration_id
+join public.integration_providers as p on p.id = i.provider_id;
 comment on view crm_sync.status is 'Reader: one row for each connection: what waits, runs, failed, since when, and why.';
 comment on column crm_sync.status.organization_id is 'Whose connection it is.';
 comment on column crm_sync.status.integration_id is 'The connection.';
@@ -47,3 +34,4 @@ comment on column crm_sync.status.oldest_wait is 'How long the oldest unsent row
 comment on column crm_sync.status.last_success is 'When the CRM last confirmed something.';
 comment on column crm_sync.status.last_error is 'The last failure, in plain words.';
 comment on column crm_sync.status.resumes_at is 'When a connection that is left alone is tried again.';
+comment on column crm_sync.status.counted_at is 'When the rows were counted: now, or, of a connection with very many rows, a while ago.';

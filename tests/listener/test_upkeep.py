@@ -12,6 +12,11 @@ insert into public.sync_queue (organization_id, integration_id, queue_type, stat
 select i.organization_id, i.id, 'contact_sync', 'completed', now() - interval '20 days' + n * interval '1 second'
 from public.user_integrations as i, generate_series(1, 2500) as n
 """
+BACKLOG = """
+insert into public.sync_queue (organization_id, integration_id, contact_id, queue_type)
+select l.organization_id, l.integration_id, gen_random_uuid(), 'contact_sync'
+from crm_sync.lanes as l, generate_series(1, 1100)
+"""
 OLD_PARTITION = """
 create table public.sync_activity_logs_2020_01 partition of public.sync_activity_logs
 for values from ('2020-01-01+00') to ('2020-02-01+00')
@@ -19,17 +24,19 @@ for values from ('2020-01-01+00') to ('2020-02-01+00')
 
 
 def furnish(house: House) -> None:
-    house.integration(house.organization())
+    house.connection.execute("select crm_sync.pause(%s)", [house.integration(house.organization())])
     house.connection.execute(FINISHED.encode())
+    house.connection.execute(BACKLOG.encode())
     house.connection.execute(OLD_PARTITION.encode())
     house.connection.execute("alter table public.sync_activity_logs_2020_01 owner to crm_sync_owner")
 
 
 def is_kept(house: House) -> bool:
-    """Partitions made, the old one dropped, and all that is past its time purged, in several batches."""
+    """Partitions made, the old one dropped, all that is past its time purged, and what is much counted."""
     return bool(
         house.value(
-            "select not exists (select from public.sync_queue) and to_regclass('public.sync_activity_logs_2020_01') "
+            "select not exists (select from public.sync_queue where completed_at is not null) and exists (select from "
+            "crm_sync.tallies where waiting = 1100) and to_regclass('public.sync_activity_logs_2020_01') "
             "is null and exists (select from crm_sync.log_partitions())"
         )
     )

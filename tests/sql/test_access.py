@@ -181,7 +181,20 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     alarming = {"current_conditions"}  # what the view of conditions is made of
     diagnosing = {"diagnose", "diagnose_work", "diagnose_catalog", "diagnose_server"}
     configuring = {"configuration", "configuration_difference"}
-    reading = explaining | linking | alarming | {"connection_state", "settings_at"}
+    counting = {
+        "lane_counts",
+        "lane_causes",
+        "failed_causes",
+        "retrying_causes",
+        "row_of",
+        "count_open",
+        "first_open",
+        "floors_of",
+        "oldest_rows",
+        "lag_bounds",
+        "is_running",
+    }  # what the counted views are made of
+    reading = explaining | linking | alarming | counting | {"connection_state", "settings_at"}
     asking = {"explain", "plan", "wait_for", "believed", "stuck_rows", "contact_standing", "contact_timeline"}
     assert allowed("crm_sync_reader") == reading | asking | diagnosing | configuring
     starting = {"schema_version", "verify_key", "check_fence"}
@@ -195,9 +208,10 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     connecting = {"oauth_provider", "begin_authorization", "take_authorization", "connect_integration"}
     telling = {"check_alerts", "claim_delivery", "finish_delivery"}  # a console is there when no daemon is
     assert allowed("crm_sync_console") - allowed("authenticated") == connecting | starting | testing | telling
-    watching = {"pulse", "is_running", "find_contacts", "contacts_by_id"}
+    watching = {"pulse", "find_contacts", "contacts_by_id"}
     assert allowed("authenticated") == reading | asking | watching | {
         "retry_cause",
+        "reset_counters",
         "sync_now",
         "adopt_account",
         "member_organizations",

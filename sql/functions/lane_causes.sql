@@ -1,0 +1,52 @@
+-- As lane_counts: what is few is looked at now, what is much is taken from the last tally.
+create or replace function crm_sync.lane_causes(p_integration_id bigint default null)
+returns table (
+  organization_id uuid, integration_id bigint, kind text, queue_type text, code text, field text, message text, count bigint, retrying bigint,
+  first_at timestamptz, last_at timestamptz, newest_id bigint, contact_id uuid, message_id uuid, is_rest boolean, counted_at timestamptz
+)
+language plpgsql stable rows 100
+set search_path = ''
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with lanes as materialized (
+    select l.organization_id, l.integration_id, t.retrying_causes, t.failed_causes, coalesce(t.counted_at, now()) as counted_at
+    from crm_sync.lanes as l
+    left join crm_sync.tallies as t
+      on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
+    where p_integration_id is null or l.integration_id = p_integration_id
+  ),
+  found as (
+    select l.organization_id, l.integration_id, l.counted_at, c.*
+    from lanes as l
+    cross join lateral crm_sync.retrying_causes(l.organization_id, l.integration_id) as c
+    where l.retrying_causes is null
+    union all
+    select l.organization_id, l.integration_id, l.counted_at, c.*
+    from lanes as l
+    cross join lateral crm_sync.failed_causes(l.organization_id, l.integration_id) as c
+    where l.failed_causes is null
+    union all
+    select l.organization_id, l.integration_id, l.counted_at, c.*
+    from lanes as l
+    cross join lateral jsonb_to_recordset(coalesce(l.retrying_causes, '[]') || coalesce(l.failed_causes, '[]')) as c (
+      kind text, queue_type text, code text, field text, message text, count bigint, retrying bigint, first_at timestamptz, last_at timestamptz,
+      newest_id bigint, contact_id uuid, message_id uuid, is_rest boolean
+    )
+  )
+  select f.organization_id, f.integration_id, f.kind, f.queue_type, f.code, f.field, (array_agg(f.message order by f.newest_id desc))[1],
+    sum(f.count)::bigint, sum(f.retrying)::bigint, min(f.first_at), max(f.last_at), max(f.newest_id),
+    (array_agg(f.contact_id order by f.newest_id desc))[1], (array_agg(f.message_id order by f.newest_id desc))[1], f.is_rest, min(f.counted_at)
+  from found as f
+  group by f.organization_id, f.integration_id, f.kind, f.queue_type, f.code, f.field, f.is_rest,
+    case when f.code is null or f.field is null then f.message end;
+end;
+$$;
+comment on function crm_sync.lane_causes(bigint) is
+  'Reader: why rows of each connection failed or are to be tried again, in groups of one cause; looked at now, or at the time that counted_at says where they are many.';

@@ -1,0 +1,46 @@
+create or replace view crm_sync.lag with (security_invoker = true) as
+select
+  i.organization_id,
+  i.id as integration_id,
+  p.name as provider,
+  s.span,
+  coalesce(v.rows, 0)::bigint as rows,
+  v.p50,
+  v.p90,
+  v.p99
+from public.user_integrations as i
+join public.integration_providers as p on p.id = i.provider_id
+join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
+cross join (values ('5 minutes', interval '5 minutes'), ('1 hour', interval '1 hour'), ('1 day', interval '1 day')) as s (span, length)
+left join lateral (
+  select b.lags from crm_sync.lag_samples as b
+  where b.organization_id = l.organization_id and b.integration_id = l.integration_id and b.sampled_at <= now() - s.length
+  order by b.sampled_at desc
+  limit 1
+) as b on true
+cross join lateral (
+  select max(c.total) as rows,
+    -- as if those of one step were spread evenly over it
+    max(case when c.upto - c.rows < 0.5 * c.total and 0.5 * c.total <= c.upto then c.low + (c.high - c.low) * ((0.5 * c.total - c.upto + c.rows) / c.rows)::float8 end) as p50,
+    max(case when c.upto - c.rows < 0.9 * c.total and 0.9 * c.total <= c.upto then c.low + (c.high - c.low) * ((0.9 * c.total - c.upto + c.rows) / c.rows)::float8 end) as p90,
+    max(case when c.upto - c.rows < 0.99 * c.total and 0.99 * c.total <= c.upto then c.low + (c.high - c.low) * ((0.99 * c.total - c.upto + c.rows) / c.rows)::float8 end) as p99
+  from (
+    select d.rows, sum(d.rows) over (order by d.step) as upto, sum(d.rows) over () as total,
+      coalesce(d.low, interval '0') as low, coalesce(d.high, 2 * d.low) as high
+    from (
+      select u.step, u.upto_now - coalesce(u.before, 0) as rows, u.low, u.high
+      -- the step before its first bound begins with nothing, the one behind its last ends somewhere
+      from unnest(l.lags, b.lags, null::interval || crm_sync.lag_bounds(), crm_sync.lag_bounds()) with ordinality as u (upto_now, before, low, high, step)
+    ) as d
+    where d.rows > 0
+  ) as c
+) as v;
+comment on view crm_sync.lag is 'Reader: how late rows arrive: from when a row was due until the CRM confirmed it, for each connection and the last while; to within a fifth.';
+comment on column crm_sync.lag.organization_id is 'Whose connection it is.';
+comment on column crm_sync.lag.integration_id is 'The connection.';
+comment on column crm_sync.lag.provider is 'Which CRM.';
+comment on column crm_sync.lag.span is 'Of which time: 5 minutes, 1 hour or 1 day, until now.';
+comment on column crm_sync.lag.rows is 'Rows that arrived in it.';
+comment on column crm_sync.lag.p50 is 'Half of them took so long at most.';
+comment on column crm_sync.lag.p90 is 'Nine of ten took so long at most.';
+comment on column crm_sync.lag.p99 is 'Ninety-nine of a hundred took so long at most.';

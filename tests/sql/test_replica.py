@@ -1,0 +1,137 @@
+"""A physical read replica answers every question with its primary's numbers: nothing that answers writes or locks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bench.questions import GIVEN, VIEWS
+from docs.questions import PAGE, Question, questions
+from sandbox.postgres import EmbeddedPostgres, NoPostgresError, embedded
+from sql.migrate import migrate
+from tests.house import House, eventually
+from tests.sql.daemon import Daemon, connect, failed, people, synced
+from tests.sql.test_tallies import MANY, fill, tally
+
+SAME = {
+    "status": "integration_id, state, waiting, running, retrying, failed, skipped, last_success, last_error",
+    "failures": "integration_id, kind, code, field, message, meaning, count, retrying, first_at, last_at, is_rest",
+    "accounting": "*",
+    "contact_status": "contact_id, integration_id, state, external_contact_id, last_error",
+    "workers": "id, host, batches",
+    "throughput": "*",
+    "lag": "*",
+    "oldest_unsent": "integration_id, queue_id, oldest_at, reason",
+    "budget_use": "integration_id, limit_name, allowed, unit, waits",
+    "sizes": "object, kind, parts",
+    "counters": "*",
+}
+"""What of each view is the same at any moment."""
+
+
+@contextmanager
+def replica_of(primary: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
+    """A standby that streams from the primary; gone at the end, with its data."""
+    # where the user who runs the server may go: pytest's own folders are closed to it
+    home = Path(tempfile.mkdtemp(prefix="pgcs-replica-", dir="/var/tmp"))
+    try:
+        password = primary.url.split(":")[2].split("@")[0]
+        (home / "lock").touch()
+        (home / "password").touch(0o600)
+        (home / "password").write_text(password)
+        source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres", "-c", "fast", "-X", "stream"]
+        subprocess.run(
+            [primary.binaries.bin / "pg_basebackup", "-D", home / "pgdata", "-R", *source],
+            env={**os.environ, "PGPASSWORD": password},
+            check=True,
+            capture_output=True,
+        )
+        owner = primary.socket_dir.stat()
+        for path in (home / "pgdata", *(home / "pgdata").rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+        with embedded(home, fast=True) as standby:
+            yield standby
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def furnish(house: House) -> None:
+    """Something of everything: rows in every state, a tally, samples, a daemon, budgets."""
+    daemon = Daemon(house)
+    organization = house.organization()
+    integration = house.integration(organization)
+    house.connection.execute(
+        "insert into crm_sync.daemons (id, host, pid, version) values (%s, 'h', 1, 'v')", [daemon.id]
+    )
+    people(house, organization, 12)
+    batch = daemon.claim(limit=8)
+    contacts = batch["contacts"]
+    answers = [failed(each, "contended", "locked", code="BUSY", field="id") for each in contacts[:3]]
+    daemon.finish(batch, [*answers, *map(synced, contacts[3:])])
+    daemon.claim(limit=2)
+    large = house.organization("Large")
+    fill(house, large, house.integration(large, "salesforce"), MANY, MANY, MANY)
+    tally(house)
+    daemon.call("select crm_sync.take_samples()")
+    daemon.call("select crm_sync.spend_budget(%s, '{\"core\": 3}')", integration)
+
+
+@pytest.fixture
+def primary() -> Iterator[EmbeddedPostgres]:
+    """One of this test's own: a copy of the session's would hold all its databases."""
+    try:
+        server = embedded(fast=True)
+        running = server.__enter__()
+    except NoPostgresError as error:
+        pytest.skip(str(error))
+    yield running
+    server.__exit__(None, None, None)
+
+
+def test_a_physical_replica_answers_every_question_with_the_same_numbers(primary: EmbeddedPostgres) -> None:
+    migrate(primary.url)
+    with (
+        connect(primary.url) as connection,
+        replica_of(primary) as standby,
+        psycopg.connect(standby.url, autocommit=True) as replica,
+    ):
+        furnish(House(connection))
+        assert replica.execute("select pg_is_in_recovery()").fetchone() == (True,)
+        written = connection.execute("select pg_current_wal_insert_lsn()").fetchone()
+        assert written is not None
+        replayed = "select pg_last_wal_replay_lsn() >= %s::pg_lsn"
+        eventually(lambda: replica.execute(replayed, written).fetchone() == (True,), "what was written is replayed")
+        given = _given(replica)
+        for session in (connection, replica):
+            session.execute("set role crm_sync_reader")
+        for view, columns in SAME.items():
+            query = f"select {columns} from crm_sync.{view} as v order by v::text".encode()
+            assert replica.execute(query).fetchall() == connection.execute(query).fetchall(), view
+        assert replica.execute("select sum(waiting), sum(failed) from crm_sync.status").fetchone() == (
+            MANY + 2 + 5,  # five contacts have arrived: what follows waits
+            MANY,
+        )
+        for question in questions() if PAGE.exists() else _views():
+            found = replica.execute(question.statement.encode(), given if question.parameters else None)
+            assert found.description, question.title
+
+
+def _views() -> list[Question]:
+    return [Question(title, sql) for title, sql in VIEWS.items()]
+
+
+def _given(session: psycopg.Connection) -> dict[str, Any]:
+    found = session.execute(GIVEN)
+    assert found.description is not None
+    row = found.fetchone()
+    assert row is not None
+    return dict(zip((column.name for column in found.description), row, strict=True))
