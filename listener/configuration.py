@@ -15,9 +15,9 @@ import click
 import psycopg
 
 from listener.command import NOT_A_URL, fail, require_database
-from listener.console import NOT_MIGRATED
 from listener.document import parse, render, to_json
 from listener.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, Refusal
+from listener.troubles import NOT_MIGRATED
 from sql import configuration
 from sql.configuration import Change, LacksRight
 

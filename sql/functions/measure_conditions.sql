@@ -24,9 +24,11 @@ as $$
     join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
     where i.status <> 'disconnected' and (p_organization_ids is null or i.organization_id = any (p_organization_ids))
   ),
-  -- C: crm_sync.unknown_errors goes here
   unknown as (
-    select null::text as provider, null::text as code, 0::bigint as count where false
+    select u.provider, coalesce(u.code, '') as code, sum(u.count)::bigint as count
+    from crm_sync.unknown_errors as u
+    where p_organization_ids is null -- an operator's affair, whosever rows they are
+    group by 1, 2
   ),
   measured as materialized (
     select c.*, coalesce(f.failed, 0) as failed, coalesce(s.waiting, 0) as waiting,
