@@ -12,7 +12,10 @@ from pathlib import Path
 import psycopg
 
 from docs import commands, errors, readme, schema
-from sandbox.postgres import embedded
+from docs.outputs import with_outputs
+from docs.questions import PAGE as QUESTIONS
+from docs.scene import GIVEN, scene
+from sandbox.postgres import EmbeddedPostgres, embedded
 from sql.migrate import migrate
 
 ROOT = Path(__file__).parent.parent
@@ -25,9 +28,21 @@ def build() -> dict[Path, str]:
         with psycopg.connect(server.url, autocommit=True) as connection:
             pages = {ROOT / "docs" / "schema.md": schema.page(connection)}
             pages[ROOT / "docs" / "errors.md"] = errors.page(connection)
+        pages[QUESTIONS] = _answered(server)
         pages[ROOT / "docs" / "commands.md"] = commands.page()
         pages[ROOT / "README.md"] = readme.with_outputs((ROOT / "README.md").read_text(), server.url)
     return pages
+
+
+def _answered(server: EmbeddedPostgres) -> str:
+    """The page of questions, asked after the night that it tells of, in a database of its own."""
+    with psycopg.connect(server.url, autocommit=True) as owner:
+        owner.execute("create database night")
+    url = server.url.rpartition("/")[0] + "/night"
+    migrate(url)
+    with scene(url), psycopg.connect(url, autocommit=True) as reader:
+        reader.execute("set role crm_sync_reader")
+        return with_outputs(QUESTIONS.read_text(), reader, GIVEN, is_live=True)
 
 
 def main(arguments: list[str]) -> int:

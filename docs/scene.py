@@ -54,6 +54,17 @@ PEOPLE: tuple[tuple[str, str | None, str, str, str | None, str, str | None], ...
 )
 
 
+GIVEN: dict[str, object] = {
+    "organization_id": ACME,
+    "integration_id": 1,
+    "contact_id": contact_id(1),
+    "message_id": message_id(2),
+    "at": "tomorrow",
+    "since": "yesterday",
+}
+"""What the page's variables are: Ada of Acme, Acme's HubSpot, and the reply of Grace, which it refused."""
+
+
 @contextmanager
 def scene(url: str) -> Iterator[psycopg.Connection]:
     """A migrated database after that night, with a daemon that is alive; yields a connection of its owner."""
@@ -89,6 +100,10 @@ def scene(url: str) -> Iterator[psycopg.Connection]:
             _wait(owner, "the first replies", "completed = 3 and failed = 1 and open = 0 and armed = 1")
             org.revoke()
             _replies(owner, after=7)
+            owner.execute(
+                "insert into public.message_classifications (message_id, intent) values (%s, 'question')",
+                [message_id(404)],
+            )
             _wait(owner, "the revoked grant", "lost = 1 and armed = 1")
             _as_member(
                 owner,
@@ -96,6 +111,7 @@ def scene(url: str) -> Iterator[psycopg.Connection]:
                 "where id <> %s",
                 paused,
             )
+            _let_minutes_pass(owner)
             yield owner
 
 
@@ -131,6 +147,15 @@ def _connect(owner: psycopg.Connection, what: tuple[str, str, dict[str, str]], *
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def _let_minutes_pass(owner: psycopg.Connection) -> None:
+    """What a daemon notes once a minute, twice; and alarms that wait for a while whether it stays so."""
+    owner.execute("select crm_sync.take_samples(), crm_sync.check_alerts()")
+    owner.execute("update crm_sync.samples set sampled_at = sampled_at - interval '1 minute'")
+    owner.execute("update crm_sync.lag_samples set sampled_at = sampled_at - interval '1 minute'")
+    owner.execute("update crm_sync.alert_suspects set since = since - interval '1 hour'")
+    owner.execute("select crm_sync.take_samples(), crm_sync.check_alerts()")
 
 
 def _as_member(owner: psycopg.Connection, statement: str, *arguments: object) -> None:

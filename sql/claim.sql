@@ -4,6 +4,7 @@ do $$
 begin
   if not exists (select from crm_sync.fence) then
     perform crm_sync.claim_database();
+    perform crm_sync.make_log_partitions(); -- what is logged before the first daemon comes has its place as well
   end if;
 end;
 $$;

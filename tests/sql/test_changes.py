@@ -254,7 +254,7 @@ def test_old_entries_are_purged_but_for_what_was_in_force_then(
 
 def test_what_was_there_before_the_audit_was_found(house: House, organization: UUID, integration: int) -> None:
     house.connection.execute("delete from crm_sync.changes")
-    assert house.value("select crm_sync.record_found()") == 1 + 3 + 4 + 1
+    assert house.value("select crm_sync.record_found()") == 1 + 3 + 4 + 10 + 1
     assert house.rows("select distinct changed_by, action from crm_sync.changes") == [
         ("found when the audit began", "insert")
     ]
@@ -264,7 +264,7 @@ def test_what_was_there_before_the_audit_was_found(house: House, organization: U
 
 def test_a_new_database_begins_with_its_settings_written_down(house: House) -> None:
     kinds = dict(house.rows("select what, count(*) from crm_sync.changes group by what"))
-    assert kinds == {"config": 1, "provider": 3, "intent_rule": 4}
+    assert kinds == {"config": 1, "provider": 3, "intent_rule": 4, "alert_rule": 10}
 
 
 def test_any_table_of_settings_can_be_recorded(house: House, organization: UUID) -> None:

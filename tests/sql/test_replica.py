@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bench.questions import GIVEN, VIEWS
+from bench.questions import VIEWS
 from docs.questions import PAGE, Question, questions
 from sandbox.postgres import EmbeddedPostgres, NoPostgresError, embedded
 from sql.migrate import migrate
@@ -130,7 +130,12 @@ def _views() -> list[Question]:
 
 
 def _given(session: psycopg.Connection) -> dict[str, Any]:
-    found = session.execute(GIVEN)
+    """One of the messages that there are, and what else the questions ask about."""
+    found = session.execute(
+        "select i.id as integration_id, i.organization_id, now() as at, now() - interval '1 hour' as since, "
+        "m.contact_id, m.id as message_id from public.inbox_messages as m "
+        "join public.user_integrations as i on i.organization_id = m.organization_id order by m.id limit 1"
+    )
     assert found.description is not None
     row = found.fetchone()
     assert row is not None
