@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
+from pathlib import Path
 
+import certifi
 import psycopg
 import pytest
 
@@ -20,6 +22,17 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, or the other processes would wait for it at the end."""
     items.sort(key=lambda item: "test_distribution" not in item.nodeid)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every HTTP client reads the authorities that it trusts: one instead of 140, which takes 1 ms instead of 20."""
+    one = tmp_path_factory.mktemp("authorities") / "one.pem"
+    end = "-----END CERTIFICATE-----\n"
+    one.write_text(Path(certifi.where()).read_text().partition(end)[0] + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(one))
+        yield
 
 
 @pytest.fixture(scope="session")
