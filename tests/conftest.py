@@ -31,7 +31,7 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     end = "-----END CERTIFICATE-----\n"
     one.write_text(Path(certifi.where()).read_text().partition(end)[0] + end)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(one))
+        patch.setattr(certifi, "where", lambda: str(one))
         yield
 
 
