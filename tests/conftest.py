@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Each HTTP client reads the authorities that it trusts, which takes 17 to 36 ms: here one, which takes half of one.
+    """Each HTTP client reads the authorities that it trusts, which takes 17 to 36 ms: here one, in half of one.
 
     Whatever is spoken to in the tests is on this machine, without TLS. Processes that are started read them all.
     """
