@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from docs.questions import Question, questions
 
+from docs.questions import Question, questions
 from docs.scene import scene
 from sql.migrate import migrate
 from tests.postgres import TestServer

@@ -100,10 +100,10 @@ def test_every_command_is_in_a_section() -> None:
 
 
 def test_the_daemon_starts_without_what_an_operator_needs() -> None:
-    script = "import sys, listener.cli, listener.run; print(*sys.modules)"
+    script = "import sys, listener.cli, listener.commands.run; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    ours = set(MODULES.values()) - {"listener.run"}
-    assert not {*done.stdout.split()} & {"psycopg", "listener.tables", "listener.options", *ours}
+    ours = set(MODULES.values()) - {"listener.commands.run"}
+    assert not {*done.stdout.split()} & {"psycopg", "listener.commands.tables", "listener.commands.options", *ours}
 
 
 @pytest.mark.parametrize("command", VIEWS)
@@ -253,7 +253,9 @@ def test_what_cannot_be_undone_needs_a_persons_yes(
 ) -> None:
     done = ask(environment(acted), *given)
     assert (done.exit_code, "give --yes" in done.stderr) == (2, True)
-    monkeypatch.setattr("listener.options.sys", type("Sys", (), {"stdin": type("In", (), {"isatty": lambda: True})}))
+    monkeypatch.setattr(
+        "listener.commands.options.sys", type("Sys", (), {"stdin": type("In", (), {"isatty": lambda: True})})
+    )
     done = ask(environment(acted), *given)
     assert done.exit_code == 1
     assert stand_ins.calls(calls) == []
@@ -361,7 +363,7 @@ def test_commands_and_connections_are_completed(asked: str) -> None:
 
 
 def test_a_database_that_does_not_answer_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    from listener import completion
+    from listener.commands import completion
 
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@192.0.2.1:5432/nowhere")  # a net that leads nowhere
     begun = time.monotonic()
@@ -370,7 +372,7 @@ def test_a_database_that_does_not_answer_keeps_nobody_waiting(monkeypatch: pytes
 
 
 def test_a_connection_is_completed_with_its_name(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from listener import completion
+    from listener.commands import completion
 
     monkeypatch.setattr(completion, "PATIENCE_SECONDS", 10.0)
     monkeypatch.setenv("DATABASE_URL", asked)

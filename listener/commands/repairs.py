@@ -10,11 +10,11 @@ from uuid import UUID
 
 import click
 
-from listener.actions import tell, until_done
-from listener.command import require_database
-from listener.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
-from listener.tables import to_json
-from listener.troubles import clear_words
+from listener.commands.actions import tell, until_done
+from listener.commands.base import require_database
+from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
+from listener.commands.tables import to_json
+from listener.commands.troubles import clear_words
 from sql import ask
 
 PAGE = 1000

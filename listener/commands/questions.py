@@ -9,10 +9,10 @@ from uuid import UUID
 
 import click
 
-from listener.command import require_database
-from listener.options import CONNECTION, json_option
-from listener.tables import show
-from listener.troubles import EX_NO, clear_words
+from listener.commands.base import require_database
+from listener.commands.options import CONNECTION, json_option
+from listener.commands.tables import show
+from listener.commands.troubles import EX_NO, clear_words
 from sql import ask
 
 MOST_ROWS = 1000

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import click
 
-from listener.command import fail
+from listener.commands.base import fail
 from listener.errors import EX_CONFIG, EX_UNAVAILABLE, Refusal
 from listener.settings import webhook_settings
 from providers import webhook

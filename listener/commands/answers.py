@@ -11,10 +11,10 @@ from uuid import UUID
 
 import click
 
-from listener.command import fail, require_database
-from listener.options import CONNECTION, DURATION, json_option
-from listener.tables import show
-from listener.troubles import EX_NO, clear_words
+from listener.commands.base import fail, require_database
+from listener.commands.options import CONNECTION, DURATION, json_option
+from listener.commands.tables import show
+from listener.commands.troubles import EX_NO, clear_words
 from sql import ask
 
 WAIT_SECONDS = 5.0

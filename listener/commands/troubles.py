@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import psycopg
 
-from listener.command import NOT_A_URL, fail
-from listener.errors import EX_CONFIG, EX_UNAVAILABLE
+from listener.commands.base import NOT_A_URL, fail
+from listener.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, Refusal
+from sql.configuration import LacksRight
 
 NOT_MIGRATED = (
     psycopg.errors.UndefinedTable,
@@ -19,20 +20,32 @@ NOT_MIGRATED = (
     psycopg.errors.InvalidParameterValue,  # the role that the migration makes is not there
     psycopg.errors.UndefinedObject,
 )
-TRY_AGAIN = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
+TRY_AGAIN = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.SerializationFailure,
+)
 EX_NO = 1
 """The answer is no: nothing found that should be, differences, or the database refuses what makes no sense."""
 
 
 @contextmanager
-def clear_words() -> Iterator[None]:
+def clear_words(refused: int = EX_NO) -> Iterator[None]:
     """End the command with words and an exit status instead of a traceback, and never with a piece of the password.
 
-    1 for what crm_sync itself refuses (SQLSTATE CS…), 69 for what may work later, 78 for what a person must change.
+    `refused` for what crm_sync itself refuses (SQLSTATE CS…), 69 for what may work later, 70 for what nobody thought
+    of, 78 for what a person must change.
     """
     try:
         yield
-    except NOT_MIGRATED:
+    except Refusal as refusal:
+        fail(str(refusal), refusal.exit_status)
+    except LacksRight as lack:
+        fail(str(lack), EX_CONFIG)
+    except NOT_MIGRATED as error:
+        if isinstance(error, psycopg.errors.InvalidParameterValue) and "role" not in str(error):
+            fail(_said(error), EX_SOFTWARE)
         fail("this database has not been migrated to this version; run: crm-sync migrate", EX_CONFIG)
     except psycopg.errors.InsufficientPrivilege as error:
         fail(
@@ -45,7 +58,9 @@ def clear_words() -> Iterator[None]:
         fail("this server is a replica, which can be asked only: give DATABASE_URL of the primary to act", EX_CONFIG)
     except TRY_AGAIN as error:
         fail(
-            f"the database was too busy: {error.diag.message_primary}\nNothing was changed; try again.", EX_UNAVAILABLE
+            f"somebody else is in the way, or the database is too busy: {error.diag.message_primary}\n"
+            "This step was undone; try again.",
+            EX_UNAVAILABLE,
         )
     except psycopg.OperationalError as error:
         if re.search("invalid (port|integer|URI)|connection option", str(error)):
@@ -54,7 +69,12 @@ def clear_words() -> Iterator[None]:
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, psycopg.ProgrammingError):
             fail(NOT_A_URL, EX_CONFIG)
-        if error.sqlstate is None or not error.sqlstate.startswith("CS"):
+        if error.sqlstate is None:
             raise
-        said = (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)
-        fail("\n".join(part for part in said if part), EX_NO)
+        fail(_said(error), refused if error.sqlstate.startswith("CS") else EX_SOFTWARE)
+
+
+def _said(error: psycopg.Error) -> str:
+    """The server's words, and its hint."""
+    said = (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)
+    return "\n".join(part for part in said if part)
