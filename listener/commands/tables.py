@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -19,14 +20,35 @@ Row = Mapping[str, Any]
 
 WIDE = 100_000
 """In a pipe or a log there is no width to obey, and half a name helps nobody."""
-FOLDS_TWICE = 2
+GAP = 2
+MOST_LINES = 6
+"""Into so many lines a text may be folded in a table."""
+NUMBERS = (int, float, Decimal, timedelta)
+MOMENT = re.compile(r"\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:\+00:00|\+00|Z)(?!\S)")
 LABELS = {"integration_id": "#"}
 
 
 def show(
-    rows: Sequence[Row], *, as_json: bool, empty: str, hidden: Iterable[str] = (), as_blocks: bool = False
+    rows: Sequence[Row],
+    *,
+    as_json: bool,
+    empty: str,
+    hidden: Iterable[str] = (),
+    first: Sequence[str] = (),
+    below: str | None = None,
+    as_blocks: bool = False,
 ) -> None:
-    """Print rows, all of one shape; `hidden` columns are for programs only; `empty` says that there is none."""
+    """Print rows, all of one shape.
+
+    Args:
+        rows: what there is; all of it and nothing else with `as_json`.
+        as_json: one object a line.
+        empty: what is said when there is nothing.
+        hidden: columns that are for programs only.
+        first: columns that people read before the others.
+        below: a column of long texts, which a terminal shows under the table, each behind its connection.
+        as_blocks: each row as lines of its own.
+    """
     if as_json:
         for row in rows:
             click.echo(to_json(row))
@@ -35,19 +57,24 @@ def show(
     if not rows:
         console.print(Text(empty))
         return
-    shown = [_joined(row, frozenset(hidden)) for row in rows]
-    grid = blocks(shown) if as_blocks else table(shown)
-    # folded into lines of a word each, a table cannot be read
-    if console.is_terminal and not as_blocks:
-        needed = Measurement.get(console, console.options.update(max_width=WIDE), grid).maximum
-        grid = blocks(shown) if needed > FOLDS_TWICE * console.width else grid
-    if console.is_terminal:
-        console.print(grid)
+    shown = [_joined(row, frozenset(hidden), first) for row in rows]
+    if not console.is_terminal:
+        with console.capture() as captured:
+            console.print(blocks(shown) if as_blocks else table(shown))
+        for line in captured.get().splitlines():
+            click.echo(line.rstrip())
         return
-    with console.capture() as captured:
-        console.print(grid)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+    notes = [] if as_blocks or below is None else [row for row in shown if row[below]]
+    shorter = [{name: value for name, value in row.items() if name != below} for row in shown]
+    grid = table(shorter, is_narrow=True)
+    needed = sum((column.min_width or 0) + GAP for column in grid.columns) - GAP
+    # folded into lines of a word each, a table cannot be read
+    if as_blocks or needed > console.width:
+        console.print(blocks(shown))
+        return
+    console.print(grid)
+    for row in notes:
+        console.print(Text(f"#{row['integration_id']}: ") + cell(str(below), row[str(below)]))
 
 
 def screen() -> Console:
@@ -62,22 +89,30 @@ def to_json(row: Row) -> str:
     return json.dumps(row, default=_plain, ensure_ascii=False)
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """One line for each row, numbers to the right."""
-    made = Table(header_style="bold", row_styles=["", "dim"])
-    for name in rows[0]:
-        is_number = all(
-            isinstance(row[name], int | float | Decimal | timedelta) for row in rows if row[name] is not None
-        )
-        is_text = any(isinstance(row[name], str) and " " in row[name] for row in rows)
+def table(rows: Sequence[Row], *, is_narrow: bool = False) -> Table:
+    """One line for each row, numbers to the right; on a narrow terminal without columns that are empty everywhere."""
+    made = Table(header_style="bold", row_styles=["", "dim"], box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    names = [name for name in rows[0] if not is_narrow or any(row[name] is not None for row in rows)]
+    today = datetime.now(UTC).date()
+    for name in names:
+        values = [row[name] for row in rows if row[name] is not None]
+        is_number = all(isinstance(value, NUMBERS) and not isinstance(value, bool) for value in values)
+        is_text = any((isinstance(value, str) and " " in value) or isinstance(value, dict | list) for value in values)
+        texts = [cell(name, value, today=today if is_narrow else None).cell_len for value in values]
+        longest = max(texts, default=0)
+        label = _label(name)
+        if is_narrow and longest < len(label):
+            label = label.replace(" ", "\n")
+        header = max(map(len, label.split("\n")))
         made.add_column(
-            Text(_label(name)),
+            Text(label),
             justify="right" if is_number else "left",
             no_wrap=not is_text,
             overflow="fold",
+            min_width=max(header, min(longest, 14) if is_text else longest, longest // MOST_LINES),
         )
     for row in rows:
-        made.add_row(*(cell(name, value) for name, value in row.items()))
+        made.add_row(*(cell(name, row[name], today=today if is_narrow else None) for name in names))
     return made
 
 
@@ -90,18 +125,24 @@ def blocks(rows: Sequence[Row]) -> Group:
         grid.add_column(overflow="fold")
         for name, value in row.items():
             if value is not None and value not in ("", [], {}):
-                grid.add_row(Text(_label(name)), cell(name, value))
+                grid.add_row(Text(_label(name)), cell(name, value, between="\n"))
         made += [Text(""), grid] if made else [grid]
     return Group(*made)
 
 
-def cell(name: str, value: object) -> Text:
-    """A value as people read it; what steers a terminal is taken out, for some of it are a CRM's words."""
-    words = _words(name, value)
+def cell(name: str, value: object, *, between: str = ", ", today: date | None = None) -> Text:
+    """A value as people read it; what steers a terminal is taken out, for some of it are a CRM's words.
+
+    Pieces of an object are put `between` each other; of moments of `today`, the time is enough.
+    """
+    if today is not None and isinstance(value, datetime):
+        is_today = value.astimezone(UTC).date() == today
+        return Text(f"{value:%H:%M:%S}" if is_today else f"{value:%Y-%m-%d %H:%M}")
+    words = _words(name, value, between)
     return Text("".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in words))
 
 
-def _words(name: str, value: object) -> str:  # noqa: PLR0911 - one for each kind
+def _words(name: str, value: object, between: str = ", ") -> str:  # noqa: PLR0911 - one for each kind
     match value:
         case None:
             return ""
@@ -112,17 +153,51 @@ def _words(name: str, value: object) -> str:  # noqa: PLR0911 - one for each kin
         case int():
             return str(value) if name in ("id", "pid") or name.endswith("_id") else f"{value:,}"
         case float() | Decimal():
-            return f"{value:,.6g}"
+            return f"{float(value):,.6g}"
         case timedelta():
             seconds = value.total_seconds()
             return f"{seconds:.3g} s" if abs(seconds) < 59.5 else str(timedelta(seconds=round(seconds)))
         case datetime():
             return f"{value:%Y-%m-%d %H:%M:%S}"
         case dict():
-            return json.dumps(value, default=_plain, ensure_ascii=False)
+            return between.join(_lines("", value))
         case list() | tuple():
-            return ", ".join(_words("", each) for each in value)
+            is_long = any(isinstance(each, dict) for each in value)
+            return (between if is_long else ", ").join(_piece(each) for each in value)
+        case str():
+            return MOMENT.sub(r"\1 \2", value)
     return str(value)
+
+
+def _lines(path: str, value: dict[str, Any]) -> Iterator[str]:
+    """What an object holds, path by path; of a change, what it was and became."""
+    for key, each in value.items():
+        name = f"{path}.{key}" if path else key
+        match each:
+            case {"before": before, "after": after}:
+                yield f"{name}: {_piece(before)} → {_piece(after)}"
+            case {"before": before} if len(each) == 1:
+                yield f"{name}: {_piece(before)} → nothing"
+            case {"after": {} as after} if len(each) == 1:
+                yield from _lines(name, after)
+            case {"after": after} if len(each) == 1:
+                yield f"{name}: {_piece(after)}"
+            case {**inner} if inner:
+                yield from _lines(name, inner)
+            case _:
+                yield f"{name}: {_piece(each)}"
+
+
+def _piece(value: object) -> str:
+    """What is inside of an object or a list."""
+    match value:
+        case {"from": source, "to": field, "policy": policy}:
+            return f"{field} = {source} ({policy})"
+        case dict() | list() | int() | float() | Decimal() if not isinstance(value, bool):
+            return json.dumps(value, default=_plain, ensure_ascii=False)
+        case None:
+            return "nothing"
+    return _words("", value)
 
 
 def _bytes(value: float) -> str:
@@ -143,14 +218,14 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _joined(row: Row, hidden: frozenset[str]) -> dict[str, Any]:
+def _joined(row: Row, hidden: frozenset[str], first: Sequence[str]) -> dict[str, Any]:
     """A connection is one thing for people: provider/name."""
     shown: dict[str, Any] = {}
-    for name, value in row.items():
+    for name in (*first, *(name for name in row if name not in first)):
         if name == "provider" and "name" in row:
-            shown["connection"] = f"{value}/{row['name']}"
+            shown["connection"] = f"{row[name]}/{row['name']}"
         elif name not in hidden and not (name == "name" and "provider" in row):
-            shown[name] = value
+            shown[name] = row[name]
     return shown
 
 
