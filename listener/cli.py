@@ -13,6 +13,7 @@ from listener.errors import EX_CONFIG
 
 MODULES = {
     "accounting": "listener.commands.questions",
+    "acknowledge": "listener.commands.actions",
     "alerts": "listener.commands.questions",
     "backfill": "listener.commands.repairs",
     "budgets": "listener.commands.questions",
@@ -27,6 +28,7 @@ MODULES = {
     "demo": "listener.commands.setup",
     "diagnose": "listener.commands.answers",
     "disconnect": "listener.commands.connect",
+    "errors": "listener.commands.answers",
     "explain": "listener.commands.answers",
     "failures": "listener.commands.questions",
     "install-sql": "listener.commands.setup",
@@ -59,10 +61,25 @@ MODULES = {
 SECTIONS = {
     "Run": ("run", "console", "demo"),
     "Ask": (
-        *("status", "failures", "explain", "plan", "timeline", "wait", "stuck", "oldest", "lag", "throughput"),
+        *(
+            "status",
+            "failures",
+            "errors",
+            "explain",
+            "plan",
+            "timeline",
+            "wait",
+            "stuck",
+            "oldest",
+            "lag",
+            "throughput",
+        ),
         *("budgets", "workers", "alerts", "diagnose", "changes", "counters", "accounting", "sizes", "manual"),
     ),
-    "Act": ("retry", "cancel", "pause", "resume", "reprioritize", "backfill", "resync", "purge", "reset-counters"),
+    "Act": (
+        *("retry", "cancel", "pause", "resume", "reprioritize", "backfill", "resync", "acknowledge", "purge"),
+        "reset-counters",
+    ),
     "Connect": ("connect", "disconnect", "sign-in-link"),
     "Set up": (*("migrate", "install-sql", "claim-database", "rotate-key", "config", "test-webhook", "completion"),),
 }

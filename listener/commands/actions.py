@@ -8,10 +8,9 @@ from uuid import UUID
 
 import click
 
-from listener.commands.base import require_database
 from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
 from listener.commands.tables import to_json
-from listener.commands.troubles import clear_words
+from listener.commands.troubles import acting
 from sql import ask
 
 contact_option = click.option("--contact", type=click.UUID, help="Only this contact.")
@@ -32,8 +31,7 @@ def retry(integration: int | None, cause: str | None, since: timedelta | None, d
 
     Example: crm-sync retry 7 --cause INVALID_OPTION --since 2d
     """
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=dry_run) as session:
+    with acting(dry_run=dry_run) as session:
         # what fails again meanwhile has had its turn
         parameters = {
             "p_integration_id": integration,
@@ -176,10 +174,28 @@ def reprioritize(
     tell("reprioritized", count, f"waiting rows that have priority {priority} now", dry_run=dry_run, as_json=as_json)
 
 
+@click.command()
+@click.argument("alert", type=click.IntRange(1))
+@click.option("--note", help="For the others: what is being done.")
+@dry_run_option
+@json_option
+def acknowledge(alert: int, note: str | None, dry_run: bool, as_json: bool) -> None:
+    """Say that somebody takes care of an alert (its id is in crm-sync alerts); it goes on until it is cleared.
+
+    Example: crm-sync acknowledge 42 --note "I call their administrator"
+    """
+    with acting(dry_run=dry_run) as session:
+        is_first = bool(session.call("acknowledge", p_alert_id=alert, p_note=note)["acknowledge"])
+    if as_json:
+        click.echo(to_json({"acknowledged": is_first, "dry_run": dry_run}))
+    else:
+        undone = "; it was undone, as --dry-run asks" if dry_run else ""
+        click.echo(f"acknowledged{undone}" if is_first else "somebody has acknowledged it before: crm-sync alerts")
+
+
 def until_done(function: str, is_rehearsal: bool, **parameters: Any) -> int:
     """Call what does a bounded part each time until nothing is left; a rehearsal counts the first part only."""
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=is_rehearsal) as session:
+    with acting(dry_run=is_rehearsal) as session:
         return _repeat(session, function, is_rehearsal, parameters)
 
 
@@ -203,8 +219,7 @@ def _repeat(session: ask.Session, function: str, is_rehearsal: bool, parameters:
 
 
 def _once(function: str, is_rehearsal: bool, **parameters: Any) -> int:
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=is_rehearsal) as session:
+    with acting(dry_run=is_rehearsal) as session:
         return int(session.call(function, **parameters)[function])
 
 

@@ -27,6 +27,15 @@ where case when %(pattern)s::text is null then kind in ('role', 'table', 'view',
   else object ilike %(pattern)s or comment ilike %(pattern)s end
 order by kind, object
 """
+ERRORS = """
+select provider, code, status, kind, coalesce(own_meaning, meaning) as meaning,
+  coalesce(own_who_must_act, who_must_act) as who_must_act, coalesce(own_remedy, remedy) as remedy, source
+from crm_sync.errors
+where (%(provider)s::text is null or provider = %(provider)s)
+  and (%(code)s::text is null or lower(code) = lower(%(code)s)
+    or (code like '%%*' and starts_with(lower(%(code)s), lower(rtrim(code, '*')))))
+order by provider, code
+"""
 
 
 @click.command()
@@ -55,6 +64,8 @@ def plan(contact: UUID, integration: int, changes: bool, as_json: bool) -> None:
     """
     found = _rows("select * from crm_sync.plan(%s, %s)", contact, integration)
     shown = [row for row in found if not changes or row["change"] in ("new", "changed")]
+    if not as_json:  # at every second field it would be noise
+        shown = [{**row, "reason": None} if row["change"] == "same" else row for row in shown]
     empty = "Nothing would change." if found else "Nothing would be sent."
     show(shown, as_json=as_json, empty=empty, hidden=("key", "our_field"), first=("object", "field", "change"))
 
@@ -112,6 +123,26 @@ def diagnose(with_good: bool, as_json: bool) -> None:
     shown = [row for row in found if with_good or row["severity"] != "ok"]
     show(shown, as_json=as_json, empty="Nothing is wrong.", hidden=("organization_id",), as_blocks=True)
     sys.exit(EX_NO if any(row["severity"] == "error" for row in found) else 0)
+
+
+@click.command()
+@click.argument("code", required=False)
+@click.option("--provider", help="Only of this CRM: hubspot, salesforce, pipedrive.")
+@json_option
+def errors(code: str | None, provider: str | None, as_json: bool) -> None:
+    """Look a code of a failure up: what it means, who must act, what to do; exits with 1 if it is not known.
+
+    Without a code, all that are known.
+
+    Example: crm-sync errors INVALID_OPTION
+    """
+    found = _rows(ERRORS, {"code": code, "provider": provider})
+    if not found:
+        fail(
+            f"this version knows no such code{'' if code is None else f' as {code}'}: crm-sync errors shows all", EX_NO
+        )
+    hidden = () if code else ("remedy", "source")
+    show(found, as_json=as_json, empty="", hidden=hidden, as_blocks=code is not None)
 
 
 @click.command()

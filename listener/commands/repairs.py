@@ -11,11 +11,9 @@ from uuid import UUID
 import click
 
 from listener.commands.actions import tell, until_done
-from listener.commands.base import require_database
 from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
 from listener.commands.tables import to_json
-from listener.commands.troubles import clear_words
-from sql import ask
+from listener.commands.troubles import acting
 
 PAGE = 1000
 
@@ -55,11 +53,10 @@ def backfill(integration: int, chosen: str | None, page: int, after: UUID | None
 
     Example: crm-sync backfill 7 --filter '{"all": [{"field": "intent", "op": "=", "value": "interested"}]}'
     """
-    url = require_database()
     enqueued = skipped = 0
     row: dict[str, Any] = {"last_contact_id": after, "is_complete": False}
     is_terminal = sys.stderr.isatty()
-    with clear_words(), ask.acting(url, is_rehearsal=dry_run) as session:
+    with acting(dry_run=dry_run) as session:
         while not row["is_complete"]:
             try:
                 row = session.call(
@@ -96,8 +93,7 @@ def resync(contact: UUID, integration: int | None, dry_run: bool, as_json: bool)
 
     Example: crm-sync resync 0c6ffa1f-6e9c-4c0d-9a3b-0e8f1c7a4b52 --integration 7
     """
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=dry_run) as session:
+    with acting(dry_run=dry_run) as session:
         count = int(session.call("resync", p_contact_id=contact, p_integration_id=integration)["resync"])
     tell("enqueued", count, "rows enqueued", dry_run=dry_run, as_json=as_json)
 
@@ -128,7 +124,6 @@ def reset_counters(integration: int | None, dry_run: bool, as_json: bool) -> Non
 
     Example: crm-sync reset-counters 7
     """
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=dry_run) as session:
+    with acting(dry_run=dry_run) as session:
         count = int(session.call("reset_counters", p_integration_id=integration)["reset_counters"])
     tell("reset", count, "connections that count anew", dry_run=dry_run, as_json=as_json)

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
 import psycopg
 
-from listener.commands.base import NOT_A_URL, fail
+from listener.commands.base import NOT_A_URL, fail, require_database
 from listener.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, Refusal
+from sql import ask
 from sql.configuration import LacksRight
 
 NOT_MIGRATED = (
@@ -26,6 +28,7 @@ TRY_AGAIN = (
     psycopg.errors.QueryCanceled,
     psycopg.errors.SerializationFailure,
 )
+CALL_AGAIN = "call it again"
 EX_NO = 1
 """The answer is no: nothing found that should be, differences, or the database refuses what makes no sense."""
 
@@ -72,6 +75,19 @@ def clear_words(refused: int = EX_NO) -> Iterator[None]:
         if error.sqlstate is None:
             raise
         fail(_said(error), refused if error.sqlstate.startswith("CS") else EX_SOFTWARE)
+
+
+@contextmanager
+def acting(*, dry_run: bool) -> Iterator[ask.Session]:
+    """Somebody who acts on the database of DATABASE_URL; what functions say beside their answer goes to stderr."""
+
+    def hear(words: str) -> None:
+        if CALL_AGAIN not in words:  # which is what we do
+            click.echo(words, err=True)
+
+    url = require_database()
+    with clear_words(), ask.acting(url, is_rehearsal=dry_run, heard=hear) as session:
+        yield session
 
 
 def _said(error: psycopg.Error) -> str:
