@@ -13,6 +13,8 @@ from listener.commands.tables import to_json
 from listener.commands.troubles import acting
 from sql import ask
 
+AT_LEAST = " at least"
+
 contact_option = click.option("--contact", type=click.UUID, help="Only this contact.")
 rows_option = click.option(
     "--row", "queue_ids", type=int, multiple=True, help="Only this row of sync_queue; repeatable."
@@ -22,7 +24,7 @@ reason_option = click.option("--reason", help="Why; it is kept in the log.")
 
 @click.command()
 @click.argument("integration", type=CONNECTION, required=False)
-@click.option("--cause", help="Only those whose error contains this text.")
+@click.option("--cause", help="Only those with this code, or with this text in their error.")
 @click.option("--since", type=DURATION, help="Only those that failed in the last while: 2h, 3d.")
 @dry_run_option
 @json_option
@@ -40,7 +42,7 @@ def retry(integration: int | None, cause: str | None, since: timedelta | None, d
             "p_failed_before": session.now(),
         }
         count = _repeat(session, "retry_failed", dry_run, parameters)
-    tell("retried", count, "failed rows put back", dry_run=dry_run, as_json=as_json)
+    tell("retried", count, "failed rows put back", dry_run=dry_run, as_json=as_json, at_least=AT_LEAST)
 
 
 @click.command()
@@ -81,7 +83,7 @@ def cancel(
         p_reason=reason,
         p_all=everything or None,
     )
-    tell("cancelled", count, "waiting rows given up", dry_run=dry_run, as_json=as_json)
+    tell("cancelled", count, "waiting rows given up", dry_run=dry_run, as_json=as_json, at_least=AT_LEAST)
 
 
 def scope_options(command: Any) -> Any:
@@ -171,7 +173,14 @@ def reprioritize(
         p_contact_id=contact,
         p_queue_ids=list(queue_ids) or None,
     )
-    tell("reprioritized", count, f"waiting rows that have priority {priority} now", dry_run=dry_run, as_json=as_json)
+    tell(
+        "reprioritized",
+        count,
+        f"waiting rows that have priority {priority} now",
+        dry_run=dry_run,
+        as_json=as_json,
+        at_least=AT_LEAST,
+    )
 
 
 @click.command()
@@ -199,12 +208,12 @@ def until_done(function: str, is_rehearsal: bool, **parameters: Any) -> int:
         return _repeat(session, function, is_rehearsal, parameters)
 
 
-def tell(what: str, count: int, words: str, *, dry_run: bool, as_json: bool) -> None:
-    """What was done, in numbers."""
+def tell(what: str, count: int, words: str, *, dry_run: bool, as_json: bool, at_least: str = "") -> None:
+    """What was done, in numbers; `at_least` is said of a rehearsal that was the first call of several."""
     if as_json:
         click.echo(to_json({what: count, "dry_run": dry_run}))
     elif dry_run:
-        click.echo(f"{words}: {count:,} at least; it was undone, as --dry-run asks")
+        click.echo(f"{words}: {count:,}{at_least}; it was undone, as --dry-run asks")
     else:
         click.echo(f"{words}: {count:,}")
 

@@ -66,7 +66,11 @@ def plan(contact: UUID, integration: int, changes: bool, as_json: bool) -> None:
     shown = [row for row in found if not changes or row["change"] in ("new", "changed")]
     if not as_json:  # at every second field it would be noise
         shown = [{**row, "reason": None} if row["change"] == "same" else row for row in shown]
-    empty = "Nothing would change." if found else "Nothing would be sent."
+    empty = (
+        "Nothing would change."
+        if found
+        else "Nothing would be sent: there is no such contact on this connection, or nothing of it to send."
+    )
     show(shown, as_json=as_json, empty=empty, hidden=("key", "our_field"), first=("object", "field", "change"))
 
 

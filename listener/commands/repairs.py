@@ -10,7 +10,7 @@ from uuid import UUID
 
 import click
 
-from listener.commands.actions import tell, until_done
+from listener.commands.actions import AT_LEAST, tell, until_done
 from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
 from listener.commands.tables import to_json
 from listener.commands.troubles import acting
@@ -112,7 +112,7 @@ def purge(older_than: timedelta, integration: int | None, yes: bool, dry_run: bo
     if not dry_run:
         confirm(f"Finished rows that ended more than {older_than} ago are deleted.", yes)
     count = until_done("purge_now", dry_run, p_older_than=older_than, p_integration_id=integration)
-    tell("purged", count, "finished rows deleted", dry_run=dry_run, as_json=as_json)
+    tell("purged", count, "finished rows deleted", dry_run=dry_run, as_json=as_json, at_least=AT_LEAST)
 
 
 @click.command("reset-counters")

@@ -21,6 +21,8 @@ Row = Mapping[str, Any]
 WIDE = 100_000
 """In a pipe or a log there is no width to obey, and half a name helps nobody."""
 GAP = 2
+LONGEST_NAME = 30
+"""What is no longer is never folded."""
 MOST_LINES = 6
 """Into so many lines a text may be folded in a table."""
 NUMBERS = (int, float, Decimal, timedelta)
@@ -97,9 +99,10 @@ def table(rows: Sequence[Row], *, is_narrow: bool = False) -> Table:
     for name in names:
         values = [row[name] for row in rows if row[name] is not None]
         is_number = all(isinstance(value, NUMBERS) and not isinstance(value, bool) for value in values)
-        is_text = any((isinstance(value, str) and " " in value) or isinstance(value, dict | list) for value in values)
         texts = [cell(name, value, today=today if is_narrow else None).cell_len for value in values]
         longest = max(texts, default=0)
+        is_text = any((isinstance(value, str) and " " in value) or isinstance(value, dict | list) for value in values)
+        is_text = is_text and longest > LONGEST_NAME
         label = _label(name)
         if is_narrow and longest < len(label):
             label = label.replace(" ", "\n")

@@ -29,6 +29,8 @@ TRY_AGAIN = (
     psycopg.errors.SerializationFailure,
 )
 CALL_AGAIN = "call it again"
+FRACTION = re.compile(r"(?<=:\d\d)\.\d+(?=[+-]\d\d)")
+"""Of a second."""
 EX_NO = 1
 """The answer is no: nothing found that should be, differences, or the database refuses what makes no sense."""
 
@@ -83,7 +85,7 @@ def acting(*, dry_run: bool) -> Iterator[ask.Session]:
 
     def hear(words: str) -> None:
         if CALL_AGAIN not in words:  # which is what we do
-            click.echo(words, err=True)
+            click.echo(FRACTION.sub("", words), err=True)
 
     url = require_database()
     with clear_words(), ask.acting(url, is_rehearsal=dry_run, heard=hear) as session:
