@@ -172,7 +172,7 @@ def _words(name: str, value: object, between: str = ", ") -> str:  # noqa: PLR09
     return str(value)
 
 
-def _lines(path: str, value: dict[str, Any]) -> Iterator[str]:
+def _lines(path: str, value: Mapping[Any, Any]) -> Iterator[str]:
     """What an object holds, path by path; of a change, what it was and became."""
     for key, each in value.items():
         name = f"{path}.{key}" if path else key
@@ -185,8 +185,8 @@ def _lines(path: str, value: dict[str, Any]) -> Iterator[str]:
                 yield from _lines(name, after)
             case {"after": after} if len(each) == 1:
                 yield f"{name}: {_piece(after)}"
-            case {**inner} if inner:
-                yield from _lines(name, inner)
+            case dict() if each:
+                yield from _lines(name, each)
             case _:
                 yield f"{name}: {_piece(each)}"
 

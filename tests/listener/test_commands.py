@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import click
@@ -54,7 +55,7 @@ def acme(postgres: TestServer, template: str) -> Iterator[str]:
         for n in range(5):
             house.reply(organization, house.contact(organization, f"failed{n}@example.com"))
         batch = daemon.claim()
-        wrong = {"code": "INVALID_OPTION", "field": "lifecyclestage"}
+        wrong: Any = {"code": "INVALID_OPTION", "field": "lifecyclestage"}
         daemon.finish(batch, [failed(each, "rejected", "\x1b[31mno such option", **wrong) for each in documents(batch)])
         for n in range(3):
             house.reply(organization, house.contact(organization, f"waits{n}@example.com"))
@@ -197,7 +198,7 @@ COUNTS = {
 
 
 def counts(house: House) -> dict[str, int]:
-    return {name: int(house.value(query)) for name, query in COUNTS.items()}  # type: ignore[arg-type]
+    return {name: int(house.value(query)) for name, query in COUNTS.items()}
 
 
 @pytest.mark.parametrize(
