@@ -9,8 +9,8 @@ from uuid import UUID
 import click
 
 from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
-from listener.commands.tables import to_json
 from listener.commands.troubles import acting
+from listener.commands.values import to_json
 from sql import ask
 
 AT_LEAST = " at least"

@@ -12,8 +12,8 @@ import click
 
 from listener.commands.actions import AT_LEAST, tell, until_done
 from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
-from listener.commands.tables import to_json
 from listener.commands.troubles import acting
+from listener.commands.values import to_json
 
 PAGE = 1000
 

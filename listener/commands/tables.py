@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +13,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from listener.commands.values import to_json, words_of
 
 Row = Mapping[str, Any]
 
@@ -26,7 +26,6 @@ LONGEST_NAME = 30
 MOST_LINES = 6
 """Into so many lines a text may be folded in a table."""
 NUMBERS = (int, float, Decimal, timedelta)
-MOMENT = re.compile(r"\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:\+00:00|\+00|Z)(?!\S)")
 LABELS = {"integration_id": "#"}
 
 
@@ -86,11 +85,6 @@ def screen() -> Console:
     return Console(width=WIDE, color_system=None, force_terminal=False, highlight=False)
 
 
-def to_json(row: Row) -> str:
-    """One line; moments as ISO 8601, durations as seconds, numbers as numbers."""
-    return json.dumps(row, default=_plain, ensure_ascii=False)
-
-
 def table(rows: Sequence[Row], *, is_narrow: bool = False) -> Table:
     """One line for each row, numbers to the right; on a narrow terminal without columns that are empty everywhere."""
     made = Table(header_style="bold", row_styles=["", "dim"], box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
@@ -141,84 +135,8 @@ def cell(name: str, value: object, *, between: str = ", ", today: date | None = 
     if today is not None and isinstance(value, datetime):
         is_today = value.astimezone(UTC).date() == today
         return Text(f"{value:%H:%M:%S}" if is_today else f"{value:%Y-%m-%d %H:%M}")
-    words = _words(name, value, between)
+    words = words_of(name, value, between)
     return Text("".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in words))
-
-
-def _words(name: str, value: object, between: str = ", ") -> str:  # noqa: PLR0911 - one for each kind
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case int() | Decimal() | float() if name.endswith("_bytes"):
-            return _bytes(float(value))
-        case int():
-            return str(value) if name in ("id", "pid") or name.endswith("_id") else f"{value:,}"
-        case float() | Decimal():
-            return f"{float(value):,.6g}"
-        case timedelta():
-            seconds = value.total_seconds()
-            return f"{seconds:.3g} s" if abs(seconds) < 59.5 else str(timedelta(seconds=round(seconds)))
-        case datetime():
-            return f"{value:%Y-%m-%d %H:%M:%S}"
-        case dict():
-            return between.join(_lines("", value))
-        case list() | tuple():
-            is_long = any(isinstance(each, dict) for each in value)
-            return (between if is_long else ", ").join(_piece(each) for each in value)
-        case str():
-            return MOMENT.sub(r"\1 \2", value)
-    return str(value)
-
-
-def _lines(path: str, value: Mapping[Any, Any]) -> Iterator[str]:
-    """What an object holds, path by path; of a change, what it was and became."""
-    for key, each in value.items():
-        name = f"{path}.{key}" if path else key
-        match each:
-            case {"before": before, "after": after}:
-                yield f"{name}: {_piece(before)} → {_piece(after)}"
-            case {"before": before} if len(each) == 1:
-                yield f"{name}: {_piece(before)} → nothing"
-            case {"after": {} as after} if len(each) == 1:
-                yield from _lines(name, after)
-            case {"after": after} if len(each) == 1:
-                yield f"{name}: {_piece(after)}"
-            case dict() if each:
-                yield from _lines(name, each)
-            case _:
-                yield f"{name}: {_piece(each)}"
-
-
-def _piece(value: object) -> str:
-    """What is inside of an object or a list."""
-    match value:
-        case {"from": source, "to": field, "policy": policy}:
-            return f"{field} = {source} ({policy})"
-        case dict() | list() | int() | float() | Decimal() if not isinstance(value, bool):
-            return json.dumps(value, default=_plain, ensure_ascii=False)
-        case None:
-            return "nothing"
-    return _words("", value)
-
-
-def _bytes(value: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if abs(value) < 1024:
-            return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
-        value /= 1024
-    return f"{value:,.1f} TB"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return str(value)
 
 
 def _joined(row: Row, hidden: frozenset[str], first: Sequence[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ import click
 import psycopg
 import pytest
 from psycopg import conninfo
+from rich.console import Console
 
 from listener.cli import MODULES, SECTIONS, main
 from tests.house import House
@@ -172,6 +174,31 @@ def test_colours_are_for_a_terminal_that_wants_them(asked: str) -> None:
     assert "hubspot/Sales [eu]" in said
     assert "\x1b[3" not in say(NO_COLOR="1")
     assert "\x1b" not in say(TERM="dumb")
+
+
+@pytest.mark.parametrize("width", [100, 120])
+def test_what_is_shown_fits_a_terminal_without_raw_json(acme: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str, ...]] = [(name,) for name in QUESTIONS if name not in ("manual", "changes")]
+    given += [("explain", message(acme, "failed0@example.com")), ("changes", "--limit", "3")]
+    for each in given:
+        shown = StringIO()
+        terminal = Console(file=shown, width=width, force_terminal=True, color_system=None)
+        monkeypatch.setattr("listener.commands.tables.screen", lambda terminal=terminal: terminal)
+        assert ask(environment(acme), *each).exit_code in (0, 1)
+        lines = shown.getvalue().splitlines()
+        assert lines
+        assert max(map(len, lines)) <= width, each
+        assert not re.search(r'[{\[]"|\bNone\b|:\d\d\.\d{3,}', shown.getvalue()), each
+
+
+def test_long_words_of_a_connection_are_below_its_line(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = StringIO()
+    terminal = Console(file=shown, width=100, force_terminal=True, color_system=None)
+    monkeypatch.setattr("listener.commands.tables.screen", lambda: terminal)
+    assert ask(environment(asked), "status").exit_code == 0
+    line = next(line for line in shown.getvalue().splitlines() if line.startswith("1  hubspot/Sales [eu]"))
+    assert "paused" in line
+    assert "\n#1: " in shown.getvalue()
 
 
 def test_only_one_connection_or_organization_is_shown_where_that_is_asked(asked: str) -> None:
