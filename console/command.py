@@ -12,7 +12,7 @@ import jwt
 from console import users
 from console.serve import serve
 from console.settings import ConsoleSettings
-from listener.command import fail, require_database
+from listener.commands.base import fail, require_database
 from listener.errors import EX_CONFIG, Refusal
 
 

@@ -8,61 +8,78 @@ import click
 from click.shell_completion import CompletionItem
 
 from listener import __version__
-from listener.command import fail
+from listener.commands.base import fail
 from listener.errors import EX_CONFIG
 
 MODULES = {
-    "accounting": "listener.questions",
-    "alerts": "listener.questions",
-    "backfill": "listener.repairs",
-    "budgets": "listener.questions",
-    "cancel": "listener.actions",
-    "changes": "listener.questions",
-    "claim-database": "listener.console",
-    "completion": "listener.completion",
-    "config": "listener.configuration",
-    "connect": "listener.connect",
+    "accounting": "listener.commands.questions",
+    "acknowledge": "listener.commands.actions",
+    "alerts": "listener.commands.questions",
+    "backfill": "listener.commands.repairs",
+    "budgets": "listener.commands.questions",
+    "cancel": "listener.commands.actions",
+    "changes": "listener.commands.questions",
+    "claim-database": "listener.commands.setup",
+    "completion": "listener.commands.completion",
+    "config": "listener.commands.configuration",
+    "connect": "listener.commands.connect",
     "console": "console.command",
-    "counters": "listener.questions",
-    "demo": "listener.console",
-    "diagnose": "listener.answers",
-    "disconnect": "listener.connect",
-    "explain": "listener.answers",
-    "failures": "listener.questions",
-    "install-sql": "listener.console",
-    "lag": "listener.questions",
-    "manual": "listener.answers",
-    "migrate": "listener.console",
-    "oldest": "listener.questions",
-    "pause": "listener.actions",
-    "plan": "listener.answers",
-    "purge": "listener.repairs",
-    "reprioritize": "listener.actions",
-    "reset-counters": "listener.repairs",
-    "resume": "listener.actions",
-    "resync": "listener.repairs",
-    "retry": "listener.actions",
-    "rotate-key": "listener.keys",
-    "run": "listener.run",
+    "counters": "listener.commands.questions",
+    "demo": "listener.commands.setup",
+    "diagnose": "listener.commands.answers",
+    "disconnect": "listener.commands.connect",
+    "errors": "listener.commands.answers",
+    "explain": "listener.commands.answers",
+    "failures": "listener.commands.questions",
+    "install-sql": "listener.commands.setup",
+    "lag": "listener.commands.questions",
+    "manual": "listener.commands.answers",
+    "migrate": "listener.commands.setup",
+    "oldest": "listener.commands.questions",
+    "pause": "listener.commands.actions",
+    "plan": "listener.commands.answers",
+    "purge": "listener.commands.repairs",
+    "reprioritize": "listener.commands.actions",
+    "reset-counters": "listener.commands.repairs",
+    "resume": "listener.commands.actions",
+    "resync": "listener.commands.repairs",
+    "retry": "listener.commands.actions",
+    "rotate-key": "listener.commands.keys",
+    "run": "listener.commands.run",
     "sign-in-link": "console.command",
-    "sizes": "listener.questions",
-    "status": "listener.questions",
-    "stuck": "listener.questions",
-    "test-webhook": "listener.webhook",
-    "throughput": "listener.questions",
-    "timeline": "listener.answers",
-    "wait": "listener.answers",
-    "workers": "listener.questions",
+    "sizes": "listener.commands.questions",
+    "status": "listener.commands.questions",
+    "stuck": "listener.commands.questions",
+    "test-webhook": "listener.commands.webhook",
+    "throughput": "listener.commands.questions",
+    "timeline": "listener.commands.answers",
+    "wait": "listener.commands.answers",
+    "workers": "listener.commands.questions",
 }
 """Where each command is. Imported when it is asked for: the daemon starts without what only an operator needs."""
 
 SECTIONS = {
     "Run": ("run", "console", "demo"),
     "Ask": (
-        *("status", "failures", "explain", "plan", "timeline", "wait", "stuck", "oldest", "lag", "throughput"),
+        *(
+            "status",
+            "failures",
+            "errors",
+            "explain",
+            "plan",
+            "timeline",
+            "wait",
+            "stuck",
+            "oldest",
+            "lag",
+            "throughput",
+        ),
         *("budgets", "workers", "alerts", "diagnose", "changes", "counters", "accounting", "sizes", "manual"),
     ),
-    "Act": ("retry", "cancel", "pause", "resume", "reprioritize", "backfill", "resync", "purge", "reset-counters"),
+    "Act": (
+        *("retry", "cancel", "pause", "resume", "reprioritize", "backfill", "resync", "acknowledge", "purge"),
+        "reset-counters",
+    ),
     "Connect": ("connect", "disconnect", "sign-in-link"),
     "Set up": (*("migrate", "install-sql", "claim-database", "rotate-key", "config", "test-webhook", "completion"),),
 }
@@ -114,8 +131,8 @@ def main() -> None:
     DATABASE_URL says which database; without it, the commands that work with one use an embedded Postgres.
 
     It exits with 0 when all is well, 1 when the answer is no (nothing found that should be, differences, or the
-    database refuses what makes no sense), 2 for a wrong use, 69 when something cannot be reached, 78 when a person
-    must change the configuration.
+    database refuses what makes no sense), 2 for a wrong use, 69 when something cannot be reached, 70 when it is a fault
+    of ours, 78 when a person must change the configuration.
 
     Example: crm-sync status
     """

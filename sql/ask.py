@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -65,9 +65,14 @@ class Session:
 
 
 @contextmanager
-def acting(url: str, *, is_rehearsal: bool = False) -> Iterator[Session]:
-    """Somebody who acts, under the login's own name where it has the rights, else as `crm_sync_daemon`."""
+def acting(url: str, *, is_rehearsal: bool = False, heard: Callable[[str], None] | None = None) -> Iterator[Session]:
+    """Somebody who acts, under the login's own name where it has the rights, else as `crm_sync_daemon`.
+
+    `heard` is told the notices of the functions: what they left alone, and why.
+    """
     with psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, row_factory=dict_row) as connection:
+        if heard is not None:
+            connection.add_notice_handler(lambda notice: heard(notice.message_primary or ""))
         row = connection.execute("select pg_catalog.pg_has_role('crm_sync_daemon', 'usage') as inherits").fetchone()
         if row is not None and not row["inherits"]:
             _become_daemon(connection)

@@ -136,7 +136,9 @@ def test_what_is_installed_is_whole_and_nobody_elses(tree: Path) -> None:
         timeout=30,
     )
     assert "Carries classified replies" in done.stdout, done.stderr
-    whole = "import listener.probes, console.serve, listener.console, sys; print(sys.path, listener.probes.__file__)"
+    whole = (
+        "import listener.probes, console.serve, listener.commands.setup, sys; print(sys.path, listener.probes.__file__)"
+    )
     done = subprocess.run(
         [home / "bin/python", "-I", "-c", whole], capture_output=True, text=True, check=False, cwd="/", timeout=30
     )

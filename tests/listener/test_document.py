@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from listener.document import parse, render, to_json
+from listener.commands.document import parse, render, to_json
 from listener.errors import InvalidSettings
 
 ACME = "7f0c6f0e-0d3b-4a5c-9a57-0c6ffa1f6e9c"

@@ -17,7 +17,7 @@ from tests.listener.daemons import ROOT, process
 from tests.listener.scrape import LISTEN, Scrape, port_of, scrape
 from tests.listener.shop import Shop
 
-LOADED = "import sys, listener.run, listener.service; sys.exit('prometheus_client' in sys.modules)"
+LOADED = "import sys, listener.commands.run, listener.service; sys.exit('prometheus_client' in sys.modules)"
 
 
 def settled(port: int, fact: Callable[[Scrape], bool], what: str) -> Scrape:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from listener.document import parse, render, to_json
+from listener.commands.document import parse, render, to_json
 from tests.house import House, eventually
 from tests.listener.test_document import LEAF, ODD, TEXT, VALUE
 from tests.sql.daemon import connect, somebody_waits

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from listener.command import fail
-from listener.troubles import EX_NO
+from listener.commands.base import fail
+from listener.commands.troubles import EX_NO
 
 EX_USAGE = 2
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -35,7 +35,7 @@ class Connection(click.ParamType):  # type: ignore[type-arg]
         return number
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from listener.completion import connections  # noqa: PLC0415 - for the shell's Tab key only
+        from listener.commands.completion import connections  # noqa: PLC0415 - for the shell's Tab key only
 
         return [item for item in connections() if item.value.startswith(incomplete)]
 

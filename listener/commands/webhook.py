@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import click
 
-from listener.command import fail
+from listener.commands.base import fail
 from listener.errors import EX_CONFIG, EX_UNAVAILABLE, Refusal
 from listener.settings import webhook_settings
 from providers import webhook
@@ -22,8 +22,8 @@ NOT_CONFIGURED = "CRM_SYNC_WEBHOOK_URL and CRM_SYNC_WEBHOOK_SECRET are not set: 
 def test_webhook() -> None:
     """Send one signed message of the type webhook.test now, and print the status of the answer.
 
-    Example: CRM_SYNC_WEBHOOK_URL=https://alerts.example.com/crm-sync CRM_SYNC_WEBHOOK_SECRET_FILE=/etc/crm-sync/webhook
-    crm-sync test-webhook
+    Example: CRM_SYNC_WEBHOOK_URL=https://alerts.example.com/crm-sync CRM_SYNC_WEBHOOK_SECRET_FILE=secret crm-sync
+    test-webhook
     """
     try:
         settings = webhook_settings()

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import psycopg
 
-from listener.command import fail, replace_by, require_database
-from listener.troubles import clear_words
+from listener.commands.base import fail, replace_by, require_database
+from listener.commands.troubles import clear_words
 from sql import ask
 from sql.migrate import MigrationError, install_script, pending
 from sql.migrate import migrate as bring_up_to_date

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import click
 
-from listener.command import require_database
-from listener.options import CONNECTION, json_option
-from listener.tables import show
-from listener.troubles import EX_NO, clear_words
+from listener.commands.base import require_database
+from listener.commands.options import CONNECTION, json_option
+from listener.commands.tables import show
+from listener.commands.troubles import EX_NO, clear_words
 from sql import ask
 
 MOST_ROWS = 1000
@@ -34,9 +34,12 @@ def question(
     empty: str,
     hidden: tuple[str, ...] = ("organization_id",),
     of_connections: bool = True,
-    as_blocks: bool = False,
+    **how: Any,
 ) -> click.Command:
-    """A command that prints a view: its rows in that order, `hidden` columns only with --all-columns and --json."""
+    """A command that prints a view: its rows in that order, `hidden` columns only with --all-columns and --json.
+
+    `how`: `first`, `below` and `as_blocks` of `tables.show`.
+    """
 
     def answer(
         as_json: bool, all_columns: bool, limit: int, integration: int | None = None, organization: UUID | None = None
@@ -50,7 +53,7 @@ def question(
             as_json=as_json,
             empty=empty,
             hidden=() if all_columns else hidden,
-            as_blocks=as_blocks,
+            **how,
         )
 
     made: Callable[..., Any] = json_option(click.option("--all-columns", is_flag=True, help=ALL)(limit_option(answer)))
@@ -89,7 +92,8 @@ status = question(
     """,
     order="organization_id, provider, name",
     empty="No CRM is connected yet.",
-    hidden=("organization_id", "resumes_at"),
+    hidden=("organization_id", "resumes_at", "counted_at"),
+    below="last_error",
 )
 failures = question(
     "failures",
@@ -100,7 +104,14 @@ failures = question(
     """,
     order="count desc, last_at desc",
     empty="Nothing fails.",
-    hidden=("organization_id", "allowed_labels"),
+    hidden=(
+        *("organization_id", "allowed_labels", "is_known", "is_rest", "counted_at", "queue_type"),
+        *("example_queue_id", "example_contact_id"),
+    ),
+    first=(
+        *("integration_id", "provider", "kind", "code", "field", "count", "retrying", "first_at", "last_at"),
+        *("message", "meaning", "who_must_act", "remedy"),
+    ),
     as_blocks=True,
 )
 workers = question(
@@ -144,6 +155,7 @@ oldest = question(
     """,
     order="oldest_at",
     empty="Nothing waits.",
+    below="reason",
 )
 budgets = question(
     "budgets",
@@ -185,6 +197,8 @@ stuck = question(
     """,
     order="since, queue_id",
     empty="Nobody is stuck.",
+    hidden=("organization_id", "contact_id", "blocking_worker"),
+    below="reason",
 )
 changes = question(
     "changes",
@@ -195,7 +209,8 @@ changes = question(
     """,
     order="changed_at desc, id desc",
     empty="No setting was changed.",
-    hidden=("organization_id", "login", "application_name", "old", "new"),
+    hidden=("organization_id", "login", "application_name", "old", "new", "key", "id"),
+    as_blocks=True,
 )
 
 
@@ -219,7 +234,8 @@ def alerts(with_cleared: bool, integration: int | None, organization: UUID | Non
         as_json=as_json,
         empty="Nothing alarms.",
         as_blocks=True,
-        hidden=("organization_id", "changed_at"),
+        hidden=("organization_id", "changed_at", "condition"),
+        first=("id", "severity", "raised_at", "words", "remedy"),
         condition="true" if with_cleared else "cleared_at is null",
     )
     sys.exit(EX_NO if any(row["cleared_at"] is None for row in found) else 0)

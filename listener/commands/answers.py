@@ -11,19 +11,30 @@ from uuid import UUID
 
 import click
 
-from listener.command import fail, require_database
-from listener.options import CONNECTION, DURATION, json_option
-from listener.tables import show
-from listener.troubles import EX_NO, clear_words
+from listener.commands.base import fail, require_database
+from listener.commands.options import CONNECTION, DURATION, json_option
+from listener.commands.tables import show
+from listener.commands.troubles import EX_NO, clear_words
 from sql import ask
 
 WAIT_SECONDS = 5.0
 """One statement waits so long: it keeps its snapshot, and old snapshots are a burden to a database."""
+READ_FIRST = ("integration_id", "provider", "connection", "object", "has_arrived", "state", "answer")
+UNREAD = ("organization_id", "classification_id", "step", "queue_id", "max_attempts")
 MANUAL = """
 select * from crm_sync.manual
 where case when %(pattern)s::text is null then kind in ('role', 'table', 'view', 'function')
   else object ilike %(pattern)s or comment ilike %(pattern)s end
 order by kind, object
+"""
+ERRORS = """
+select provider, code, status, kind, coalesce(own_meaning, meaning) as meaning,
+  coalesce(own_who_must_act, who_must_act) as who_must_act, coalesce(own_remedy, remedy) as remedy, source
+from crm_sync.errors
+where (%(provider)s::text is null or provider = %(provider)s)
+  and (%(code)s::text is null or lower(code) = lower(%(code)s)
+    or (code like '%%*' and starts_with(lower(%(code)s), lower(rtrim(code, '*')))))
+order by provider, code
 """
 
 
@@ -38,7 +49,7 @@ def explain(message: UUID, as_json: bool) -> None:
     found = _rows("select * from crm_sync.explain(%s)", message)
     if not found:
         fail("there is no message of this id (inbox_messages.id), and none was purged lately", EX_NO)
-    show(found, as_json=as_json, empty="", hidden=("organization_id", "classification_id"), as_blocks=True)
+    show(found, as_json=as_json, empty="", hidden=UNREAD, first=READ_FIRST, as_blocks=True)
 
 
 @click.command()
@@ -53,7 +64,14 @@ def plan(contact: UUID, integration: int, changes: bool, as_json: bool) -> None:
     """
     found = _rows("select * from crm_sync.plan(%s, %s)", contact, integration)
     shown = [row for row in found if not changes or row["change"] in ("new", "changed")]
-    show(shown, as_json=as_json, empty="Nothing would change." if found else "Nothing would be sent.")
+    if not as_json:  # at every second field it would be noise
+        shown = [{**row, "reason": None} if row["change"] == "same" else row for row in shown]
+    empty = (
+        "Nothing would change."
+        if found
+        else "Nothing would be sent: there is no such contact on this connection, or nothing of it to send."
+    )
+    show(shown, as_json=as_json, empty=empty, hidden=("key", "our_field"), first=("object", "field", "change"))
 
 
 @click.command()
@@ -66,7 +84,7 @@ def timeline(contact: UUID, limit: int, as_json: bool) -> None:
     Example: crm-sync timeline 0c6ffa1f-6e9c-4c0d-9a3b-0e8f1c7a4b52
     """
     found = _rows("select * from crm_sync.contact_timeline(%s, %s)", contact, limit)
-    show(found, as_json=as_json, empty="Nothing is known of this contact.", hidden=("entry_id", "message_id"))
+    show(found, as_json=as_json, empty="Nothing is known of this contact.", hidden=("entry_id", "message_id", "kind"))
 
 
 @click.command()
@@ -98,15 +116,37 @@ def wait(message: UUID, timeout: timedelta, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--all", "with_good", is_flag=True, help="Also what was looked at and is well.")
 @json_option
-def diagnose(as_json: bool) -> None:
+def diagnose(with_good: bool, as_json: bool) -> None:
     """Look for what is wrong, each finding with what to do; exits with 1 if one of them is an error.
 
     Example: crm-sync diagnose --json | jq 'select(.severity == "error")'
     """
     found = _rows("select * from crm_sync.diagnose()")
-    show(found, as_json=as_json, empty="Nothing is wrong.", hidden=("organization_id",), as_blocks=True)
+    shown = [row for row in found if with_good or row["severity"] != "ok"]
+    show(shown, as_json=as_json, empty="Nothing is wrong.", hidden=("organization_id",), as_blocks=True)
     sys.exit(EX_NO if any(row["severity"] == "error" for row in found) else 0)
+
+
+@click.command()
+@click.argument("code", required=False)
+@click.option("--provider", help="Only of this CRM: hubspot, salesforce, pipedrive.")
+@json_option
+def errors(code: str | None, provider: str | None, as_json: bool) -> None:
+    """Look a code of a failure up: what it means, who must act, what to do; exits with 1 if it is not known.
+
+    Without a code, all that are known.
+
+    Example: crm-sync errors INVALID_OPTION
+    """
+    found = _rows(ERRORS, {"code": code, "provider": provider})
+    if not found:
+        fail(
+            f"this version knows no such code{'' if code is None else f' as {code}'}: crm-sync errors shows all", EX_NO
+        )
+    hidden = () if code else ("remedy", "source")
+    show(found, as_json=as_json, empty="", hidden=hidden, as_blocks=code is not None)
 
 
 @click.command()

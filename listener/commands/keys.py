@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from listener.command import fail, require_database
+from listener.commands.base import fail, require_database
 from listener.db import Database
 from listener.documents import Seals
 from listener.errors import DatabaseTrouble, Refusal

@@ -10,12 +10,10 @@ from uuid import UUID
 
 import click
 
-from listener.actions import tell, until_done
-from listener.command import require_database
-from listener.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
-from listener.tables import to_json
-from listener.troubles import clear_words
-from sql import ask
+from listener.commands.actions import AT_LEAST, tell, until_done
+from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
+from listener.commands.troubles import acting
+from listener.commands.values import to_json
 
 PAGE = 1000
 
@@ -55,11 +53,10 @@ def backfill(integration: int, chosen: str | None, page: int, after: UUID | None
 
     Example: crm-sync backfill 7 --filter '{"all": [{"field": "intent", "op": "=", "value": "interested"}]}'
     """
-    url = require_database()
     enqueued = skipped = 0
     row: dict[str, Any] = {"last_contact_id": after, "is_complete": False}
     is_terminal = sys.stderr.isatty()
-    with clear_words(), ask.acting(url, is_rehearsal=dry_run) as session:
+    with acting(dry_run=dry_run) as session:
         while not row["is_complete"]:
             try:
                 row = session.call(
@@ -96,8 +93,7 @@ def resync(contact: UUID, integration: int | None, dry_run: bool, as_json: bool)
 
     Example: crm-sync resync 0c6ffa1f-6e9c-4c0d-9a3b-0e8f1c7a4b52 --integration 7
     """
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=dry_run) as session:
+    with acting(dry_run=dry_run) as session:
         count = int(session.call("resync", p_contact_id=contact, p_integration_id=integration)["resync"])
     tell("enqueued", count, "rows enqueued", dry_run=dry_run, as_json=as_json)
 
@@ -116,7 +112,7 @@ def purge(older_than: timedelta, integration: int | None, yes: bool, dry_run: bo
     if not dry_run:
         confirm(f"Finished rows that ended more than {older_than} ago are deleted.", yes)
     count = until_done("purge_now", dry_run, p_older_than=older_than, p_integration_id=integration)
-    tell("purged", count, "finished rows deleted", dry_run=dry_run, as_json=as_json)
+    tell("purged", count, "finished rows deleted", dry_run=dry_run, as_json=as_json, at_least=AT_LEAST)
 
 
 @click.command("reset-counters")
@@ -128,7 +124,6 @@ def reset_counters(integration: int | None, dry_run: bool, as_json: bool) -> Non
 
     Example: crm-sync reset-counters 7
     """
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=dry_run) as session:
+    with acting(dry_run=dry_run) as session:
         count = int(session.call("reset_counters", p_integration_id=integration)["reset_counters"])
     tell("reset", count, "connections that count anew", dry_run=dry_run, as_json=as_json)

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import IO
 from uuid import UUID
 
 import click
-import psycopg
 
-from listener.command import NOT_A_URL, fail, require_database
-from listener.document import parse, render, to_json
-from listener.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, Refusal
-from listener.troubles import NOT_MIGRATED
+from listener.commands.base import fail, require_database
+from listener.commands.document import parse, render, to_json
+from listener.commands.troubles import clear_words
+from listener.errors import EX_CONFIG
 from sql import configuration
-from sql.configuration import Change, LacksRight
+from sql.configuration import Change
 
 LONGEST_SHOWN = 300
-IN_THE_WAY = (
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-)
+REFUSED = EX_CONFIG
+"""It is the file that must be changed; and 1 is how `diff` says that something differs."""
 
 file_argument = click.argument("file", type=click.File(encoding="utf-8"))
 prune_option = click.option(
@@ -54,7 +48,7 @@ def export(organization: UUID | None, output: Path | None) -> None:
     Example: crm-sync config export --output crm.yaml
     """
     url = require_database()
-    with _clear_words():
+    with clear_words(REFUSED):
         found = configuration.read(url, organization)
         if organization is not None and str(organization) not in json.loads(found)["organizations"]:
             fail(f"there is no organization {organization}", EX_CONFIG)
@@ -77,7 +71,7 @@ def diff(file: IO[str], prune: bool, as_json: bool) -> None:
     Example: crm-sync config diff crm.yaml
     """
     url = require_database()
-    with _clear_words():
+    with clear_words(REFUSED):
         changes = configuration.difference(url, parse(_text(file)), prune=prune)
     _tell(changes, as_json)
     if not changes and not as_json:
@@ -98,7 +92,7 @@ def apply(file: IO[str], prune: bool, dry_run: bool, as_json: bool) -> None:
     Example: crm-sync config apply crm.yaml --dry-run && crm-sync config apply crm.yaml
     """
     url = require_database()
-    with _clear_words():
+    with clear_words(REFUSED):
         changes = configuration.apply(url, parse(_text(file)), prune=prune, dry_run=dry_run)
     _tell(changes, as_json)
     if not as_json:
@@ -135,25 +129,3 @@ def _text(file: IO[str]) -> str:
         return file.read()
     except ValueError:
         fail("the file is not UTF-8", EX_CONFIG)
-
-
-@contextmanager
-def _clear_words() -> Iterator[None]:
-    """What can be wrong with a file or a database, in words that say what to do."""
-    try:
-        yield
-    except (Refusal, LacksRight) as refusal:
-        fail(str(refusal), EX_CONFIG)
-    except NOT_MIGRATED as error:
-        if error.sqlstate == "22023" and "role" not in str(error):
-            raise
-        fail("this database has not been migrated to this version; run: crm-sync migrate", EX_CONFIG)
-    except IN_THE_WAY:
-        fail("somebody else is changing these settings; nothing was changed, try again", EX_UNAVAILABLE)
-    except psycopg.OperationalError as error:
-        fail(f"the database cannot be reached: {str(error).strip()}", EX_UNAVAILABLE)
-    except psycopg.Error as error:
-        if error.sqlstate is None:
-            fail(NOT_A_URL, EX_CONFIG)
-        words = "\n".join(filter(None, (error.diag.message_primary, error.diag.message_hint)))
-        fail(words, EX_CONFIG if error.sqlstate in REFUSAL_BY_SQLSTATE else EX_SOFTWARE)

@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from listener import service
-from listener.command import fail, require_database
+from listener.commands.base import fail, require_database
 from listener.errors import Refusal
 from listener.settings import Settings
 

@@ -15,11 +15,11 @@ import click
 
 from listener import logs
 from listener.authorize import Connected, Flow, NotConnected
-from listener.command import fail, require_database
+from listener.commands.base import fail, require_database
+from listener.commands.loopback import Loopback, is_loopback
 from listener.connections import find_provider, identify, sentence, store
 from listener.db import Database
 from listener.errors import EX_UNAVAILABLE, DatabaseTrouble, Refusal
-from listener.loopback import Loopback, is_loopback
 from listener.service import check
 from listener.settings import Settings
 from providers.base import Http, open_http

@@ -8,11 +8,12 @@ from uuid import UUID
 
 import click
 
-from listener.command import require_database
-from listener.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
-from listener.tables import to_json
-from listener.troubles import clear_words
+from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
+from listener.commands.troubles import acting
+from listener.commands.values import to_json
 from sql import ask
+
+AT_LEAST = " at least"
 
 contact_option = click.option("--contact", type=click.UUID, help="Only this contact.")
 rows_option = click.option(
@@ -23,7 +24,7 @@ reason_option = click.option("--reason", help="Why; it is kept in the log.")
 
 @click.command()
 @click.argument("integration", type=CONNECTION, required=False)
-@click.option("--cause", help="Only those whose error contains this text.")
+@click.option("--cause", help="Only those with this code, or with this text in their error.")
 @click.option("--since", type=DURATION, help="Only those that failed in the last while: 2h, 3d.")
 @dry_run_option
 @json_option
@@ -32,8 +33,7 @@ def retry(integration: int | None, cause: str | None, since: timedelta | None, d
 
     Example: crm-sync retry 7 --cause INVALID_OPTION --since 2d
     """
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=dry_run) as session:
+    with acting(dry_run=dry_run) as session:
         # what fails again meanwhile has had its turn
         parameters = {
             "p_integration_id": integration,
@@ -42,7 +42,7 @@ def retry(integration: int | None, cause: str | None, since: timedelta | None, d
             "p_failed_before": session.now(),
         }
         count = _repeat(session, "retry_failed", dry_run, parameters)
-    tell("retried", count, "failed rows put back", dry_run=dry_run, as_json=as_json)
+    tell("retried", count, "failed rows put back", dry_run=dry_run, as_json=as_json, at_least=AT_LEAST)
 
 
 @click.command()
@@ -83,7 +83,7 @@ def cancel(
         p_reason=reason,
         p_all=everything or None,
     )
-    tell("cancelled", count, "waiting rows given up", dry_run=dry_run, as_json=as_json)
+    tell("cancelled", count, "waiting rows given up", dry_run=dry_run, as_json=as_json, at_least=AT_LEAST)
 
 
 def scope_options(command: Any) -> Any:
@@ -173,22 +173,47 @@ def reprioritize(
         p_contact_id=contact,
         p_queue_ids=list(queue_ids) or None,
     )
-    tell("reprioritized", count, f"waiting rows that have priority {priority} now", dry_run=dry_run, as_json=as_json)
+    tell(
+        "reprioritized",
+        count,
+        f"waiting rows that have priority {priority} now",
+        dry_run=dry_run,
+        as_json=as_json,
+        at_least=AT_LEAST,
+    )
+
+
+@click.command()
+@click.argument("alert", type=click.IntRange(1))
+@click.option("--note", help="For the others: what is being done.")
+@dry_run_option
+@json_option
+def acknowledge(alert: int, note: str | None, dry_run: bool, as_json: bool) -> None:
+    """Say that somebody takes care of an alert (its id is in crm-sync alerts); it goes on until it is cleared.
+
+    Example: crm-sync acknowledge 42 --note "I call their administrator"
+    """
+    with acting(dry_run=dry_run) as session:
+        is_first = bool(session.call("acknowledge", p_alert_id=alert, p_note=note)["acknowledge"])
+    if as_json:
+        click.echo(to_json({"acknowledged": is_first, "dry_run": dry_run}))
+    else:
+        undone = "; it was undone, as --dry-run asks" if dry_run else ""
+        click.echo(f"acknowledged{undone}" if is_first else "somebody has acknowledged it before: crm-sync alerts")
 
 
 def until_done(function: str, is_rehearsal: bool, **parameters: Any) -> int:
     """Call what does a bounded part each time until nothing is left; a rehearsal counts the first part only."""
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=is_rehearsal) as session:
+    with acting(dry_run=is_rehearsal) as session:
         return _repeat(session, function, is_rehearsal, parameters)
 
 
-def tell(what: str, count: int, words: str, *, dry_run: bool, as_json: bool) -> None:
-    """What was done, in numbers."""
+def tell(what: str, count: int, words: str, *, dry_run: bool, as_json: bool, at_least: str = "") -> None:
+    """What was done, in numbers; `at_least` is said of a rehearsal that was the first call of several."""
     if as_json:
         click.echo(to_json({what: count, "dry_run": dry_run}))
     elif dry_run:
-        click.echo(f"{words}: {count:,} at least; it was undone, as --dry-run asks")
+        click.echo(f"{words}: {count:,}{at_least}; it was undone, as --dry-run asks")
     else:
         click.echo(f"{words}: {count:,}")
 
@@ -203,8 +228,7 @@ def _repeat(session: ask.Session, function: str, is_rehearsal: bool, parameters:
 
 
 def _once(function: str, is_rehearsal: bool, **parameters: Any) -> int:
-    url = require_database()
-    with clear_words(), ask.acting(url, is_rehearsal=is_rehearsal) as session:
+    with acting(dry_run=is_rehearsal) as session:
         return int(session.call(function, **parameters)[function])
 
 

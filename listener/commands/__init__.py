@@ -1,0 +1,1 @@
+"""The commands of `crm-sync`: what the daemon does not need. `listener.cli` finds each when it is asked for."""
