@@ -79,7 +79,9 @@ def test_an_open_page_is_live_and_what_somebody_opened_stays_open(
     scene.house.connection.execute("update crm_sync.alert_rules set threshold = 1 where name = 'failures_per_hour'")
     scene.house.value("select crm_sync.check_alerts()")
     expect(page.get_by_role("region", name="1 alert")).to_be_visible()
-    expect(page.get_by_role("region", name="1 alert").get_by_role("link")).to_contain_text("2 rows of HubSpot")
+    expect(page.get_by_role("region", name="1 alert").get_by_role("link")).to_contain_text(
+        re.compile(r"^\s*\d+ rows of HubSpot")
+    )
     expect(page.get_by_role("table", name=re.compile("The last 24 hours"))).to_be_visible()
 
 

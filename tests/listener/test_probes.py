@@ -236,7 +236,7 @@ def test_a_flood_of_scrapes_asks_the_database_once(house: House, database: str, 
 
 def test_a_scrape_of_a_hanging_database_ends_in_time(house: House, database: str, tmp_path: Path) -> None:
     with process(tmp_path, database, **LISTEN) as running, house.connection.transaction():
-        house.connection.execute("lock table public.sync_queue, crm_sync.config in access exclusive mode")
+        house.connection.execute("lock table crm_sync.lanes in access exclusive mode")
         started = time.monotonic()
         page = scrape(port_of(running))
         assert page.value("database_up") == 0
