@@ -26,10 +26,9 @@ from tests.house import House, eventually
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "operations.md").read_text()
-SHOWN = re.sub(r"<!-- after the merge.*?-->", "", PAGE, flags=re.S)
 SECTIONS = {
     heading: re.findall(r"```sh\n(.*?)```", text, re.S)
-    for heading, text in re.findall(r"^##+ (.+?)\n(.*?)(?=^##|\Z)", SHOWN, re.M | re.S)
+    for heading, text in re.findall(r"^##+ (.+?)\n(.*?)(?=^##|\Z)", PAGE, re.M | re.S)
 }
 LISTENING = (
     "select count(*) from pg_stat_activity "
