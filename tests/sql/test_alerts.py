@@ -428,8 +428,12 @@ class TestWhoMayWhat:
     @pytest.mark.parametrize(
         ("call", "sqlstate", "words"),
         [
-            ("'nonsense'", "CS070", "there is no rule for alerts that is called \"nonsense\""),
-            ("'oldest_wait', -1", "CS071", "the rule oldest_wait would make no sense: the threshold must be more than 0"),
+            ("'nonsense'", "CS070", 'there is no rule for alerts that is called "nonsense"'),
+            (
+                "'oldest_wait', -1",
+                "CS071",
+                "the rule oldest_wait would make no sense: the threshold must be more than 0",
+            ),
             ("'oldest_wait', p_severity => 'bad'", "CS071", "the severity is info, warning or critical"),
             ("'failures_per_hour', 5000", "CS071", "failures are counted to 1000"),
             ("'oldest_wait', p_for_at_least => '8 days'", "CS071", "up to 7 days"),
