@@ -20,15 +20,15 @@ MOST_CAUSES = 200
 MOST_VALUES = 60
 NOUNS = {"contact_sync": "contact", "deal_sync": "deal", "activity_sync": "activity"}
 ACTORS = {
-    "nobody": "Nobody has to act",
-    "operator": "For whoever runs this installation",
-    "crm_admin": "For an administrator of the CRM",
-    "data_owner": "For whoever keeps the contacts",
-    "connection_owner": "For whoever connected the CRM",
-    "developer": "For the makers of this software",
-    "crm_vendor": "For the CRM’s support",
+    "nobody": "nobody, it passes by itself",
+    "operator": "whoever runs this installation",
+    "crm_admin": "an administrator of the CRM",
+    "data_owner": "whoever keeps the contacts",
+    "connection_owner": "whoever connected the CRM",
+    "developer": "the makers of this software",
+    "crm_vendor": "the CRM’s support",
 }
-"""Who must act, in words for people."""
+"""Who must act, in words for people, behind those words."""
 SQL_WORDS = (
     (re.compile(r"; then crm_sync\.retry_failed\(\)\.?$"), ", then retry."),
     (re.compile(r"crm_sync\.retry_failed\(\) is enough"), "Retry is enough"),

@@ -107,11 +107,11 @@ as $$
     from crm_sync.daemons as d
     where p_organization_ids is null and d.last_seen_at > now() - interval '2 minutes'
     union all
-    select null, null, e.provider, 'unknown_error', format('error:%s/%s', e.provider, e.code), e.count, e.provider, e.code
+    select null, null, e.provider, 'unknown_error', format('error:%s/%s', e.provider, e.code), e.count, coalesce((select p.display_name from public.integration_providers as p where p.name = e.provider), e.provider), e.code
     from unknown as e
     where p_organization_ids is null
   )
-  select f.organization_id, f.integration_id, f.provider, r.name, r.condition, f.subject, r.severity, round(f.value, 1), r.threshold,
+  select f.organization_id, f.integration_id, f.provider, r.name, r.condition, f.subject, r.severity, trim_scale(round(f.value, 1)), r.threshold,
     case f.condition
       when 'oldest_wait' then 'minutes' when 'nothing_succeeds' then 'minutes' when 'budget_nearly_spent' then 'percent'
       when 'connection_lost' then 'connections' when 'refresh_failing' then 'attempts'
@@ -133,7 +133,7 @@ as $$
         when 'refresh_failing' then format('The idle token of %s could not be refreshed, %s times in a row', f.label, f.value)
         when 'budget_nearly_spent' then format('%s %% of our share of a day''s calls to %s are used (limit %s)', floor(f.value), f.label, f.detail)
         when 'no_worker_alive' then case
-          when f.value = 0 then 'No daemon has given a sign of life for two minutes: nothing is sent'
+          when f.value = 0 then 'No daemon is alive: nothing is sent'
           when f.value = 1 then 'Only 1 daemon is alive'
           else format('Only %s daemons are alive', f.value)
         end

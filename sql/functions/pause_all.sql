@@ -11,8 +11,8 @@ declare
 begin
   insert into crm_sync.pauses (scope, key, paused_by, reason) values (p_scope, v_key, crm_sync.caller_name(), v_reason) on conflict do nothing;
   if not found then
-    select p.paused_by, p.paused_at into v_was from crm_sync.pauses as p where p.scope = p_scope and p.key = v_key;
-    raise notice 'it has been paused already, by % since %', v_was.paused_by, v_was.paused_at;
+    select p.paused_by, p.paused_at, p.reason into v_was from crm_sync.pauses as p where p.scope = p_scope and p.key = v_key;
+    raise notice 'it has been paused already, by % since % UTC%', v_was.paused_by, to_char(v_was.paused_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'), coalesce(': ' || v_was.reason, '');
     return 0;
   end if;
   v_ids := array(select crm_sync.paused_integrations(p_scope, v_key));

@@ -65,4 +65,4 @@ begin
 end;
 $$;
 comment on function crm_sync.purge_now(interval, bigint, integer) is
-  'Operator: deletes finished rows that are older than so much, of a connection or (null) of all, without waiting for their retention; up to p_limit a call, returns how many: call it again until it returns 0.';
+  'Operator: deletes finished rows (completed, skipped and failed: those can not be retried any more) that are older than so much, of a connection or (null) of all, without waiting for their retention; up to p_limit a call, returns how many: call it again until it returns 0.';

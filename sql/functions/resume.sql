@@ -18,7 +18,7 @@ begin
     raise exception using errcode = 'CS055',
       message = format('the connection stays paused: %s paused %s%s', v_pause.paused_by,
         case v_pause.scope when 'everything' then 'everything' else format('the %s %s', v_pause.scope, v_pause.key) end, coalesce(': ' || v_pause.reason, '')),
-      hint = format('Whoever may lift that: select crm_sync.resume_all(%L%s).', v_pause.scope, coalesce(format(', %L', nullif(v_pause.key, '')), ''));
+      hint = format('Whoever may lift that: select crm_sync.resume_all(%L%s).', v_pause.scope, case when v_pause.key <> '' then format(', %L', v_pause.key) else '' end);
   end if;
   return false;
 end;

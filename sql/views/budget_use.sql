@@ -15,7 +15,7 @@ select
     else (l.today + 1)::timestamp at time zone 'UTC'
   end as resets_at,
   coalesce(b.waits, 0) as waits,
-  coalesce(b.waited, '0') as waited
+  date_trunc('milliseconds', coalesce(b.waited, '0')) as waited
 from public.user_integrations as i
 join public.integration_providers as p on p.id = i.provider_id
 cross join lateral jsonb_to_recordset(

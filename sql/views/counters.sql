@@ -19,7 +19,7 @@ select
     where b.organization_id = l.organization_id and b.integration_id = l.integration_id
   ) as calls_by_limit,
   s.waits - coalesce(z.rate_limit_waits, 0) as rate_limit_waits,
-  s.waited - coalesce(z.rate_limit_waited, '0') as rate_limit_waited,
+  date_trunc('milliseconds', s.waited - coalesce(z.rate_limit_waited, '0')) as rate_limit_waited,
   coalesce(r.counted_since, i.created_at) as counted_since
 from crm_sync.lanes as l
 join public.user_integrations as i on i.organization_id = l.organization_id and i.id = l.integration_id

@@ -5,9 +5,9 @@ select
   p.name as provider,
   s.span,
   coalesce(v.rows, 0)::bigint as rows,
-  v.p50,
-  v.p90,
-  v.p99
+  date_trunc('milliseconds', v.p50) as p50,
+  date_trunc('milliseconds', v.p90) as p90,
+  date_trunc('milliseconds', v.p99) as p99
 from public.user_integrations as i
 join public.integration_providers as p on p.id = i.provider_id
 join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id

@@ -4,12 +4,13 @@ select
   i.id as integration_id,
   p.name as provider,
   o.created_at as oldest_at,
-  now() - o.created_at as wait,
+  date_trunc('milliseconds', now() - o.created_at) as wait,
   case
     when i.status = 'error' then 'the connection needs a person first: ' || coalesce(i.last_error, l.parked_reason, 'see public.user_integrations')
     when i.status = 'disconnected' then 'the CRM is disconnected; this waits until it is connected again'
     when not p.is_active then 'the CRM is switched off in public.integration_providers'
-    when l.paused_at is not null then 'paused by ' || coalesce(l.paused_by, 'an operator')
+    when l.paused_at is not null then concat_ws(': ', case l.paused_scope when 'everything' then 'everything is ' when 'provider' then p.display_name || ' is ' when 'organization' then 'the organization is ' else '' end
+      || 'paused by ' || coalesce(l.paused_by, 'an operator'), l.paused_reason)
     when l.parked_until > now() then coalesce(l.parked_reason, l.parked_kind) || case when l.parked_until < 'infinity' then '; goes on at ' || l.parked_until::timestamptz(0) else '' end
     when o.status = 'processing' then 'a daemon is working on it'
     when not d.is_running then 'no daemon is alive'

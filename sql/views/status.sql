@@ -10,7 +10,7 @@ select
   c.retrying,
   c.failed,
   c.skipped,
-  now() - c.oldest_at as oldest_wait,
+  date_trunc('milliseconds', now() - c.oldest_at) as oldest_wait,
   l.last_success_at as last_success,
   case when i.status = 'error' then i.last_error when l.parked_until > now() then l.parked_reason else l.last_error end as last_error,
   case when l.parked_until > now() and l.parked_until < 'infinity' then l.parked_until end as resumes_at,

@@ -428,11 +428,17 @@ class TestWhoMayWhat:
     @pytest.mark.parametrize(
         ("call", "sqlstate", "words"),
         [
-            ("'nonsense'", "CS070", "there is no rule for alerts that is called nonsense"),
-            ("'oldest_wait', -1", "CS071", "the rule oldest_wait would make no sense: threshold is positive"),
-            ("'oldest_wait', p_severity => 'bad'", "CS071", "severity is known"),
+            ("'nonsense'", "CS070", 'there is no rule for alerts that is called "nonsense"'),
+            (
+                "'oldest_wait', -1",
+                "CS071",
+                "the rule oldest_wait would make no sense: the threshold must be more than 0",
+            ),
+            ("'oldest_wait', p_severity => 'bad'", "CS071", "the severity is info, warning or critical"),
             ("'failures_per_hour', 5000", "CS071", "failures are counted to 1000"),
-            ("'oldest_wait', p_for_at_least => '8 days'", "CS071", "up to a week"),
+            ("'oldest_wait', p_for_at_least => '8 days'", "CS071", "up to 7 days"),
+            ("'budget_nearly_spent', 101", "CS071", "it would never alarm, as its threshold is in percent"),
+            ("'oldest_wait', p_organization_id => gen_random_uuid()", "CS021", "there is no organization "),
         ],
     )
     def test_a_rule_that_makes_no_sense_is_refused(self, house: House, call: str, sqlstate: str, words: str) -> None:

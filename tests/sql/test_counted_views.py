@@ -110,6 +110,10 @@ def test_throughput_is_what_was_done_since_the_minute_before(
     [
         ("update crm_sync.lanes set paused_at = now(), paused_by = 'ada'", "paused by ada"),
         (
+            "select crm_sync.pause_all('everything', null, 'their outage')",
+            "everything is paused by postgres: their outage",
+        ),
+        (
             "update crm_sync.lanes set parked_until = now() + interval '1 hour', parked_reason = 'the CRM is down'",
             "the CRM is down; goes on at ",
         ),

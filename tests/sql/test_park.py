@@ -49,6 +49,17 @@ def test_rate_limited_pauses_the_connection_and_costs_nothing(house: House, daem
     assert house.rows(LANE) == [(None, None, 0, None)]
 
 
+def test_whoever_raises_a_limit_does_not_wait_for_midnight(house: House, daemon: Daemon, row: UUID) -> None:
+    daemon.fail(daemon.claim(), "rate_limited", "our share of the day's rate limit is spent", retry_after=80000)
+    change = "update public.integration_providers set config = jsonb_set(config, %s, '{}') where name = %s"
+    house.connection.execute(change, ["{record_urls}", "hubspot"])
+    house.connection.execute(change, ["{limits}", "pipedrive"])
+    assert house.value("select parked_kind from crm_sync.lanes") == "rate_limited", "that was something else"
+    house.connection.execute(change, ["{limits}", "hubspot"])
+    assert house.rows(LANE) == [(None, None, 0, None)]
+    daemon.confirm(daemon.claim())
+
+
 @pytest.mark.parametrize(("told", "least", "most"), [(None, 9, 11), (-5, 0, 1), (0, 0, 1), (1e12, 86000, 86401)])
 def test_an_odd_retry_after_is_bounded(
     house: House, daemon: Daemon, row: UUID, told: float | None, least: int, most: int

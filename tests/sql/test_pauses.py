@@ -80,6 +80,9 @@ def test_what_two_pauses_hold_goes_on_when_both_are_lifted(
     assert house.rows(PAUSED)[0][1:3] == ("everything", "crm_sync_daemon")
     for own in two[:2]:
         refused(house, "CS055", "select crm_sync.resume(%s)", own, user=member)
+    with pytest.raises(psycopg.Error) as wider, house.connection.transaction():
+        house.connection.execute("select crm_sync.resume(%s)", [two[0]])
+    assert wider.value.diag.message_hint == "Whoever may lift that: select crm_sync.resume_all('everything')."
     assert daemon.call(RESUME, "everything", None) == 2
     assert house.rows(PAUSED) == [(two[0], "integration", str(member), None)]
     with house.as_role("authenticated", member) as connection:
