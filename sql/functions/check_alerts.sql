@@ -8,6 +8,7 @@ declare
   v record;
   v_alert crm_sync.alerts;
   v_since timestamptz;
+  v_free bigint[];
   v_count integer := 0;
 begin
   perform from crm_sync.alert_checks as c where c.checked_at <= now() - p_unless_within for no key update skip locked;
@@ -15,6 +16,8 @@ begin
     return 0;
   end if;
   update crm_sync.alert_checks set checked_at = now();
+  -- one that somebody is just acknowledging has its turn the next time: nobody's open transaction holds up all alarms
+  v_free := array(select a.id from crm_sync.alerts as a where a.cleared_at is null for no key update skip locked);
 
   for v in
     select m.*, a.id as alert_id, a.value as last_value, a.words as last_words, a.false_since, s.since, s.seen_at
@@ -24,6 +27,7 @@ begin
     where m.is_raised or a.id is not null or s.rule is not null
     order by m.rule, m.subject
   loop
+    continue when v.alert_id is not null and v.alert_id <> all (v_free);
     if v.alert_id is null and v.is_raised then
       -- where nobody has looked for a while, nobody knows whether it was true all the time
       v_since := case when v.seen_at > now() - interval '5 minutes' then v.since else now() end;
@@ -75,6 +79,7 @@ begin
     where x.cleared_at < now() - (select c.retain_logs from crm_sync.config as c)
     order by x.cleared_at
     limit 1000
+    for update skip locked
   );
   return v_count;
 end;

@@ -11,7 +11,10 @@ set enable_bitmapscan = off
 set jit = off
 as $$
   with rules as materialized (
-    select r.* from crm_sync.alert_rules as r
+    -- of an organization no more than it may have, should several transactions have made some at once
+    select r.*
+    from (select a.*, row_number() over (partition by a.organization_id order by a.id) as place from crm_sync.alert_rules as a) as r
+    where r.organization_id is null or r.place <= crm_sync.rules_at_most()
   ),
   connections as materialized (
     select i.organization_id, i.id, i.status, p.name as provider, p.display_name, format('%s (connection %s)', p.display_name, i.id) as label,
@@ -104,8 +107,12 @@ as $$
     where p_organization_ids is null and exists (select from connections)
     union all
     select null, null, null, 'worker_cannot_listen', format('worker:%s:%s', d.host, d.pid), case when d.listening then 0 else 1 end, d.host, d.pid::text
-    from crm_sync.daemons as d
-    where p_organization_ids is null and d.last_seen_at > now() - interval '2 minutes'
+    from (
+      -- in a container every daemon is process 1, also the one that ended a minute ago
+      select distinct on (d.host, d.pid) d.* from crm_sync.daemons as d
+      where p_organization_ids is null and d.last_seen_at > now() - interval '2 minutes'
+      order by d.host, d.pid, d.last_seen_at desc
+    ) as d
     union all
     select null, null, e.provider, 'unknown_error', format('error:%s/%s', e.provider, e.code), e.count, e.provider, e.code
     from unknown as e

@@ -22,7 +22,8 @@ begin
     case when p_scope = 'integration' then '' else concat_ws(' ', initcap(p_scope), nullif(v_key, '')) || ': ' end
       || case when p_scope = 'integration' then 'Paused by ' else 'paused by ' end || crm_sync.caller_name() || coalesce(': ' || v_reason, '')
   from public.user_integrations as i
-  where i.id = any (v_ids);
+  where i.id = any (v_ids)
+  for key share skip locked; -- of many, one that somebody is just changing has no entry: it is not waited for
   return cardinality(v_ids);
 end;
 $$;
