@@ -28,7 +28,7 @@ as $$
     where i.status <> 'disconnected' and (p_organization_ids is null or i.organization_id = any (p_organization_ids))
   ),
   unknown as (
-    select u.provider, coalesce(u.code, '') as code, sum(u.count)::bigint as count
+    select u.provider, left(coalesce(u.code, ''), 200) as code, sum(u.count)::bigint as count
     from crm_sync.unknown_errors as u
     where p_organization_ids is null -- an operator's affair, whosever rows they are
     group by 1, 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from uuid import UUID
 
 import psycopg
@@ -9,7 +10,8 @@ import pytest
 
 from tests.house import House
 from tests.sql.daemon import Daemon, assert_books_balance, connect, documents, failed, people, queue
-from tests.sql.test_tallies import fill
+from tests.sql.test_pauses import spend
+from tests.sql.test_tallies import fill, tally
 
 HELD = {
     "deletes the connection": "delete from public.user_integrations where id = %(id)s",
@@ -51,7 +53,8 @@ def test_an_open_transaction_of_a_member_holds_up_no_other_organization(
         daemon.finish(batch, [failed(d, "rejected", code="E") for d in documents(batch)])
         fill(house, owners[name], ids[name], lost=1_100)
         house.connection.execute(
-            "insert into public.sync_queue (organization_id, integration_id, contact_id, queue_type, status, last_error, completed_at) "
+            "insert into public.sync_queue "
+            "(organization_id, integration_id, contact_id, queue_type, status, last_error, completed_at) "
             "values (%s, %s, gen_random_uuid(), 'contact_sync', 'skipped', 'no', now() - interval '100 days')",
             [owners[name], ids[name]],
         )
@@ -101,3 +104,38 @@ def test_an_organization_makes_no_rules_without_end(house: House, organization: 
         assert error.value.sqlstate == "CS072"
         connection.execute(make, [organization, 50])
         connection.execute("select crm_sync.set_alert_rule('r7', 5, p_organization_id => %s)", [organization])
+
+
+def test_an_operators_pause_holds_at_once_while_a_member_holds_the_lane(
+    house: House, daemon: Daemon, organization: UUID, integration: int, database: str
+) -> None:
+    people(house, organization, 1)
+    batch = daemon.claim()
+    with connect(database) as other, other.transaction(force_rollback=True):
+        with House(other).as_role("authenticated", house.user(organization)):
+            other.execute("select crm_sync.sync_now(%s)", [integration])
+        daemon.call("select crm_sync.pause_all('integration', %s)", str(integration))
+        assert spend(house, integration, batch=batch["id"]) == (False, True, True)
+    assert spend(house, integration, batch=batch["id"]) == (False, True, True)
+
+
+def test_what_has_become_few_is_counted_again_at_once(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    fill(house, organization, integration, waiting=1_100)
+    assert tally(house) == 1
+    house.connection.execute("delete from public.sync_queue")  # as if it had been sent
+    house.connection.execute("update crm_sync.tally_clock set look_after = '-infinity', count_after = now() + '1 hour'")
+    daemon.call("select crm_sync.take_tallies()")
+    assert house.rows("select waiting from crm_sync.status") == [(0,)]
+
+
+def test_a_code_without_end_is_no_end_of_all_alarms(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    people(house, organization, 2)
+    house.connection.execute("update crm_sync.alert_rules set for_at_least = '0'")
+    code = "X" * 300 + "".join(hashlib.sha256(str(n).encode()).hexdigest() for n in range(400))
+    batch = daemon.claim()
+    daemon.finish(batch, [failed(d, "rejected", code=f"{code}{n}") for n, d in enumerate(documents(batch))])
+    assert daemon.call("select crm_sync.check_alerts()") >= 1
