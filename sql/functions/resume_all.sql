@@ -2,6 +2,7 @@ create or replace function crm_sync.resume_all(p_scope text, p_key text default 
 language plpgsql
 security definer
 set search_path = ''
+set lock_timeout = '5s' -- whose pause somebody else is just making or lifting
 as $$
 declare
   v_key text := crm_sync.pause_key(p_scope, p_key);

@@ -139,3 +139,34 @@ def test_a_code_without_end_is_no_end_of_all_alarms(
     batch = daemon.claim()
     daemon.finish(batch, [failed(d, "rejected", code=f"{code}{n}") for n, d in enumerate(documents(batch))])
     assert daemon.call("select crm_sync.check_alerts()") >= 1
+
+
+def test_a_pause_that_a_member_is_just_making_is_not_waited_for_without_end(
+    house: House, daemon: Daemon, organization: UUID, integration: int, database: str
+) -> None:
+    house.connection.execute("set statement_timeout = '12s'")
+    with connect(database) as other, other.transaction(force_rollback=True):
+        with House(other).as_role("authenticated", house.user(organization)):
+            other.execute("select crm_sync.pause_all('organization', %s)", [str(organization)])
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            daemon.call("select crm_sync.pause_all('organization', %s)", str(organization))
+        assert daemon.call("select crm_sync.pause_all('provider', 'hubspot')") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_secret"),
+    [
+        ("accessToken", '"x"', True),
+        ("clientSecret", '"x"', True),
+        ("hubspotApiKey", '"x"', True),
+        ("aws_access_key", '"x"', True),
+        ("Authorization", '"x"', True),
+        ("header", '"Bearer 0123456789"', True),
+        ("hook", '{"deep": ["https://me:word@example.com"]}', True),
+        ("tokens_per_day", "5", False),
+        ("secretary", '"Ada"', False),
+        ("deal_stage", '"Basic plan"', False),
+    ],
+)
+def test_secrets_are_known_however_they_are_spelled(house: House, name: str, value: str, is_secret: bool) -> None:
+    assert house.value("select crm_sync.holds_secret(%s, %s)", name, value) is is_secret
