@@ -148,7 +148,9 @@ as $$
         when 'unknown_error' then format('%s gave an error that this version does not know: %s (%s)', f.label, f.detail, case when f.value = 1 then '1 row' else f.value || ' rows' end)
       end
     end,
-    r.remedy, r.for_at_least, r.clear_after
+    -- whoever reads this, perhaps an operator at night, is told whose advice it is
+    case when r.organization_id is null or exists (select from rules as o where o.organization_id is null and o.remedy = r.remedy) then ''
+      else 'By a rule of the organization''s own: ' end || r.remedy, r.for_at_least, r.clear_after
   from facts as f
   join rules as r on r.condition = f.condition and r.is_active and (
     r.organization_id = f.organization_id

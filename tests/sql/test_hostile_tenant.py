@@ -170,3 +170,23 @@ def test_a_pause_that_a_member_is_just_making_is_not_waited_for_without_end(
 )
 def test_secrets_are_known_however_they_are_spelled(house: House, name: str, value: str, is_secret: bool) -> None:
     assert house.value("select crm_sync.holds_secret(%s, %s)", name, value) is is_secret
+
+
+def test_the_advice_of_an_organizations_own_rule_says_whose_it_is(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    with house.as_role("authenticated", house.user(organization)) as connection:
+        connection.execute(
+            "insert into crm_sync.alert_rules (organization_id, name, condition, threshold, severity, remedy) "
+            "values (%s, 'mine', 'oldest_wait', 1, 'critical', 'Run this as root.')",
+            [organization],
+        )
+        connection.execute(
+            "select crm_sync.set_alert_rule('oldest_wait', 1, '0', p_organization_id => %s)", [organization]
+        )
+    people(house, organization, 1)
+    house.connection.execute("update public.sync_queue set scheduled_at = now() - interval '1 hour'")
+    daemon.call("select crm_sync.check_alerts()")
+    remedies = dict(house.rows("select rule, remedy from crm_sync.alerts where integration_id = %s", integration))
+    assert remedies["mine"] == "By a rule of the organization's own: Run this as root."
+    assert not remedies["oldest_wait"].startswith("By a rule")
