@@ -30,7 +30,9 @@ as $$
   unknown as (
     select u.provider, left(coalesce(u.code, ''), 200) as code, sum(u.count)::bigint as count
     from crm_sync.unknown_errors as u
-    where p_organization_ids is null -- an operator's affair, whosever rows they are
+    -- an operator's affair, whosever rows they are; without a daemon there are no tallies, and all rows would be counted just
+    -- when somebody has to be told quickly that there is none
+    where p_organization_ids is null and (select crm_sync.is_running())
     group by 1, 2
   ),
   measured as materialized (

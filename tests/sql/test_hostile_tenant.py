@@ -190,3 +190,24 @@ def test_the_advice_of_an_organizations_own_rule_says_whose_it_is(
     remedies = dict(house.rows("select rule, remedy from crm_sync.alerts where integration_id = %s", integration))
     assert remedies["mine"] == "By a rule of the organization's own: Run this as root."
     assert not remedies["oldest_wait"].startswith("By a rule")
+
+
+def test_without_a_daemon_nothing_long_is_counted_before_that_is_told(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    house.connection.execute("update crm_sync.alert_rules set for_at_least = '0'")
+    raised = "select rule from crm_sync.alerts where cleared_at is null and rule ~ '^unknown|^no_worker' order by 1"
+    people(house, organization, 1)
+    batch = daemon.claim()
+    daemon.finish(batch, [failed(d, "rejected", code="NEW") for d in documents(batch)])
+    daemon.call("select crm_sync.register_worker(gen_random_uuid(), 'host', 1, '1', true)")
+    daemon.call("select crm_sync.check_alerts()")
+    assert house.rows(raised) == [("unknown_error",)]
+    house.connection.execute("update crm_sync.daemons set last_seen_at = now() - interval '1 hour'")
+    daemon.call("select crm_sync.check_alerts()")
+    assert house.rows(raised) == [("no_worker_alive",), ("unknown_error",)]
+    house.connection.execute("update crm_sync.daemons set last_seen_at = now()")
+    house.connection.execute("delete from public.sync_queue")
+    house.connection.execute("update crm_sync.alert_rules set clear_after = '0'")
+    daemon.call("select crm_sync.check_alerts()")
+    assert house.rows(raised) == []
