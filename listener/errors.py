@@ -96,6 +96,7 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS059": InvalidSettings,
     "CS070": InvalidSettings,
     "CS071": InvalidSettings,
+    "CS072": InvalidSettings,
     "CS073": InvalidSettings,
     "CS074": InvalidSettings,
     "CS075": InvalidSettings,

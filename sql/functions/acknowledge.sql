@@ -9,9 +9,9 @@ begin
   if length(p_note) > 1000 then
     raise exception using errcode = 'CS073', message = format('the note has %s characters, 1000 are the most', length(p_note)), hint = 'Write less, or a link.';
   end if;
-  select * into v_alert from crm_sync.alerts as a where a.id = p_alert_id for no key update;
+  select * into v_alert from crm_sync.alerts as a where a.id = p_alert_id and crm_sync.caller_may_manage(a.organization_id) for no key update;
   -- the same answer for what does not exist and for what is not yours
-  if v_alert.id is null or not coalesce(crm_sync.caller_may_manage(v_alert.organization_id), false) then
+  if v_alert.id is null then
     raise exception using errcode = 'CS021', message = format('there is no alert %s that you may acknowledge', coalesce(p_alert_id::text, 'null')),
       hint = 'What is raised: select id, severity, words from crm_sync.alerts where cleared_at is null.';
   end if;

@@ -8,6 +8,8 @@ declare
   v record;
   v_alert crm_sync.alerts;
   v_since timestamptz;
+  v_free bigint[];
+  v_is_running boolean := crm_sync.is_running();
   v_count integer := 0;
 begin
   perform from crm_sync.alert_checks as c where c.checked_at <= now() - p_unless_within for no key update skip locked;
@@ -15,15 +17,19 @@ begin
     return 0;
   end if;
   update crm_sync.alert_checks set checked_at = now();
+  -- one that somebody is just acknowledging has its turn the next time: nobody's open transaction holds up all alarms
+  v_free := array(select a.id from crm_sync.alerts as a where a.cleared_at is null for no key update skip locked);
 
   for v in
-    select m.*, a.id as alert_id, a.value as last_value, a.words as last_words, a.false_since, s.since, s.seen_at
+    select m.*, a.id as alert_id, a.value as last_value, a.words as last_words, a.condition as alert_condition, a.false_since, s.since, s.seen_at
     from crm_sync.measure_conditions(null) as m
     full join (select * from crm_sync.alerts as a where a.cleared_at is null) as a on a.rule = m.rule and a.subject = m.subject
     left join crm_sync.alert_suspects as s on s.rule = m.rule and s.subject = m.subject
     where m.is_raised or a.id is not null or s.rule is not null
     order by m.rule, m.subject
   loop
+    continue when v.alert_id is not null and v.alert_id <> all (v_free);
+    continue when v.alert_id is not null and v.rule is null and v.alert_condition = 'unknown_error' and not v_is_running; -- not looked at
     if v.alert_id is null and v.is_raised then
       -- where nobody has looked for a while, nobody knows whether it was true all the time
       v_since := case when v.seen_at > now() - interval '5 minutes' then v.since else now() end;
@@ -75,6 +81,7 @@ begin
     where x.cleared_at < now() - (select c.retain_logs from crm_sync.config as c)
     order by x.cleared_at
     limit 1000
+    for update skip locked
   );
   return v_count;
 end;

@@ -12,9 +12,9 @@ declare
   v_lanes bigint[];
   v_busy bigint[];
 begin
-  -- the rows are of many connections: the lane of the first is waited for while nothing is held, the others are taken where
-  -- they are free
-  perform from crm_sync.lanes as l where l.integration_id = p_integration_ids[1] for no key update;
+  -- the rows are of many connections: the lane of the first is waited for a moment while nothing is held, the others are taken
+  -- where they are free
+  perform crm_sync.lock_lane(p_integration_ids[1]);
   v_lanes := array(
     select l.integration_id from crm_sync.lanes as l where l.integration_id = any (p_integration_ids) for no key update skip locked
   );
@@ -60,4 +60,4 @@ begin
 end;
 $$;
 comment on function crm_sync.delete_finished(uuid[], bigint[], bigint[], timestamptz) is
-  'Worker: deletes those of these rows that were finished before a time, and counts them; waits for the first of the connections and leaves out others that are busy.';
+  'Worker: deletes those of these rows that were finished before a time, and counts them; waits a moment for the first of the connections and leaves out those that are busy.';

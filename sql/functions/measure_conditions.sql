@@ -11,7 +11,10 @@ set enable_bitmapscan = off
 set jit = off
 as $$
   with rules as materialized (
-    select r.* from crm_sync.alert_rules as r
+    -- of an organization no more than it may have, should several transactions have made some at once
+    select r.*
+    from (select a.*, row_number() over (partition by a.organization_id order by a.id) as place from crm_sync.alert_rules as a) as r
+    where r.organization_id is null or r.place <= crm_sync.rules_at_most()
   ),
   connections as materialized (
     select i.organization_id, i.id, i.status, p.name as provider, p.display_name, format('%s (connection %s)', p.display_name, i.id) as label,
@@ -25,9 +28,11 @@ as $$
     where i.status <> 'disconnected' and (p_organization_ids is null or i.organization_id = any (p_organization_ids))
   ),
   unknown as (
-    select u.provider, coalesce(u.code, '') as code, sum(u.count)::bigint as count
+    select u.provider, left(coalesce(u.code, ''), 200) as code, sum(u.count)::bigint as count
     from crm_sync.unknown_errors as u
-    where p_organization_ids is null -- an operator's affair, whosever rows they are
+    -- an operator's affair, whosever rows they are; without a daemon there are no tallies, and all rows would be counted just
+    -- when somebody has to be told quickly that there is none
+    where p_organization_ids is null and (select crm_sync.is_running())
     group by 1, 2
   ),
   measured as materialized (
@@ -104,8 +109,12 @@ as $$
     where p_organization_ids is null and exists (select from connections)
     union all
     select null, null, null, 'worker_cannot_listen', format('worker:%s:%s', d.host, d.pid), case when d.listening then 0 else 1 end, d.host, d.pid::text
-    from crm_sync.daemons as d
-    where p_organization_ids is null and d.last_seen_at > now() - interval '2 minutes'
+    from (
+      -- in a container every daemon is process 1, also the one that ended a minute ago
+      select distinct on (d.host, d.pid) d.* from crm_sync.daemons as d
+      where p_organization_ids is null and d.last_seen_at > now() - interval '2 minutes'
+      order by d.host, d.pid, d.last_seen_at desc
+    ) as d
     union all
     select null, null, e.provider, 'unknown_error', format('error:%s/%s', e.provider, e.code), e.count, coalesce((select p.display_name from public.integration_providers as p where p.name = e.provider), e.provider), e.code
     from unknown as e
@@ -141,7 +150,9 @@ as $$
         when 'unknown_error' then format('%s gave an error that this version does not know: %s (%s)', f.label, f.detail, case when f.value = 1 then '1 row' else f.value || ' rows' end)
       end
     end,
-    r.remedy, r.for_at_least, r.clear_after
+    -- whoever reads this, perhaps an operator at night, is told whose advice it is
+    case when r.organization_id is null or exists (select from rules as o where o.organization_id is null and o.remedy = r.remedy) then ''
+      else 'By a rule of the organization''s own: ' end || r.remedy, r.for_at_least, r.clear_after
   from facts as f
   join rules as r on r.condition = f.condition and r.is_active and (
     r.organization_id = f.organization_id

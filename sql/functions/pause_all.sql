@@ -2,6 +2,7 @@ create or replace function crm_sync.pause_all(p_scope text, p_key text default n
 language plpgsql
 security definer
 set search_path = ''
+set lock_timeout = '5s' -- whose pause somebody else is just making or lifting
 as $$
 declare
   v_key text := crm_sync.pause_key(p_scope, p_key);
@@ -22,7 +23,8 @@ begin
     case when p_scope = 'integration' then '' else concat_ws(' ', initcap(p_scope), nullif(v_key, '')) || ': ' end
       || case when p_scope = 'integration' then 'Paused by ' else 'paused by ' end || crm_sync.caller_name() || coalesce(': ' || v_reason, '')
   from public.user_integrations as i
-  where i.id = any (v_ids);
+  where i.id = any (v_ids)
+  for key share skip locked; -- of many, one that somebody is just changing has no entry: it is not waited for
   return cardinality(v_ids);
 end;
 $$;

@@ -12,6 +12,7 @@ declare
   v_integration public.user_integrations;
   v_due record;
   v_total bigint;
+  v_alive bigint[];
 begin
   if p_older_than is null or p_older_than < interval '0' then
     raise exception using errcode = 'CS058', message = format('finished rows cannot be older than %s', coalesce(p_older_than::text, 'null')),
@@ -26,8 +27,7 @@ begin
   elsif not crm_sync.caller_is_operator() then
     raise exception using errcode = 'CS021', message = 'this is for operators: it concerns other organizations as well', hint = 'Name a connection.';
   end if;
-  select array_agg(q.organization_id) as organization_ids, array_agg(q.id) as ids, array_agg(distinct q.integration_id) as integration_ids,
-    (array_agg(q.integration_id))[1] as first_integration_id
+  select array_agg(q.organization_id) as organization_ids, array_agg(q.id) as ids, array_agg(q.integration_id) as integration_ids
   into v_due
   from (
     (
@@ -48,10 +48,16 @@ begin
   if v_due.ids is null then
     return 0;
   end if;
-  perform from public.user_integrations as i where i.id = any (v_due.integration_ids) order by i.id for key share; -- connection before lane
+  -- connection before lane; one that somebody is just changing is left alone
+  v_alive := array(select i.id from public.user_integrations as i where i.id = any (v_due.integration_ids) order by i.id for key share skip locked);
   with deleted as (
-    select * from crm_sync.delete_finished(v_due.organization_ids, v_due.ids,
-      v_due.first_integration_id || array_remove(v_due.integration_ids, v_due.first_integration_id), v_before)
+    select d.*
+    from (
+      select array_agg(u.organization_id) as organization_ids, array_agg(u.id) as ids
+      from unnest(v_due.organization_ids, v_due.ids, v_due.integration_ids) as u (organization_id, id, integration_id)
+      where u.integration_id = any (v_alive)
+    ) as u
+    cross join lateral crm_sync.delete_finished(u.organization_ids, u.ids, v_alive, v_before) as d
   ),
   noted as (
     insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)

@@ -16,6 +16,7 @@ declare
   v_moved record;
   v_room integer := crm_sync.rows_at_once();
   v_total bigint := 0;
+  v_busy bigint[] := '{}';
 begin
   if p_priority is null or p_priority not between 1 and 10 then
     raise exception using errcode = 'CS056', message = format('there is no priority %s', coalesce(p_priority::text, 'null')),
@@ -49,6 +50,11 @@ begin
       cross join lateral crm_sync.row_of(i.organization_id, u.id) as q
       where i.id = v_integration_id and q.integration_id = v_integration_id and q.completed_at is null
     );
+    -- of many none is waited for while the lanes of others are held
+    if p_integration_id is null and not crm_sync.lock_lane(v_integration_id) then
+      v_busy := v_busy || v_integration_id;
+      continue;
+    end if;
     v_integration := crm_sync.begin_action(v_integration_id);
     with chosen as (
       select q.organization_id, q.id
@@ -86,6 +92,9 @@ begin
     v_total := v_total + v_moved.rows;
     exit when v_total >= v_room;
   end loop;
+  if cardinality(v_busy) > 0 then
+    raise notice 'connections that somebody is just changing were left alone: %; call it again', array_to_string(v_busy, ', ');
+  end if;
   if v_total >= v_room then
     raise notice '% row(s) changed, as many as one call takes; there may be more: call it again', v_total;
   end if;

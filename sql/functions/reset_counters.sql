@@ -15,8 +15,15 @@ begin
     from public.user_integrations as i
     where (p_integration_id is null or i.id = p_integration_id) and crm_sync.caller_may_manage(i.organization_id)
     order by i.id
-    for key share
+    for key share skip locked
   loop
+    if p_integration_id is null then
+      -- of many, one that somebody is just changing is left alone
+      perform from crm_sync.lanes as l where l.organization_id = v_integration.organization_id and l.integration_id = v_integration.id for no key update skip locked;
+      continue when not found;
+    else
+      perform crm_sync.begin_action(p_integration_id);
+    end if;
     insert into crm_sync.counter_baselines as b (organization_id, integration_id, counters, counted_since, set_by)
     select l.organization_id, l.integration_id, crm_sync.raw_counters(l), now(), crm_sync.caller_name()
     from crm_sync.lanes as l
@@ -31,4 +38,4 @@ begin
 end;
 $$;
 comment on function crm_sync.reset_counters(bigint) is
-  'Operator: lets crm_sync.counters begin at nothing again, for one connection or for all that the caller may manage; returns how many. What is synced, waits or failed stays as it is.';
+  'Operator: lets crm_sync.counters begin at nothing again, for one connection or for all that the caller may manage and nobody is just changing; returns how many. What is synced, waits or failed stays as it is.';

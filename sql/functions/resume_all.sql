@@ -2,6 +2,7 @@ create or replace function crm_sync.resume_all(p_scope text, p_key text default 
 language plpgsql
 security definer
 set search_path = ''
+set lock_timeout = '5s' -- whose pause somebody else is just making or lifting
 as $$
 declare
   v_key text := crm_sync.pause_key(p_scope, p_key);
@@ -22,7 +23,8 @@ begin
     case when p_scope = 'integration' then 'Resumed by ' else concat_ws(' ', initcap(p_scope), nullif(v_key, '')) || ': resumed by ' end || crm_sync.caller_name()
       || case when i.id = any (v_resumed) then '' else '; another pause holds it' end
   from public.user_integrations as i
-  where i.id = any (v_ids);
+  where i.id = any (v_ids)
+  for key share skip locked; -- see pause_all
   if cardinality(v_resumed) < cardinality(v_ids) then
     raise notice '% connection(s) stay paused by another pause: select * from crm_sync.pauses', cardinality(v_ids) - cardinality(v_resumed);
   end if;

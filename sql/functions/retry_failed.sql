@@ -14,6 +14,7 @@ declare
   v_ids bigint[];
   v_total bigint := 0;
   v_has_more boolean := false;
+  v_busy bigint[] := '{}';
 begin
   if btrim(p_cause) = '' then
     raise exception using errcode = 'CS054', message = 'the cause is blank', hint = 'Give a text of the error or the CRM''s code, or null for every cause.';
@@ -54,10 +55,18 @@ begin
       ) as f
       limit v_room + 1
     );
+    -- of many none is waited for while the lanes of others are held
+    if p_integration_id is null and cardinality(v_ids) > 0 and not crm_sync.lock_lane(v_integration_id) then
+      v_busy := v_busy || v_integration_id;
+      continue;
+    end if;
     v_has_more := cardinality(v_ids) > v_room;
     v_total := v_total + crm_sync.retry_rows(v_integration_id, v_ids[:v_room]);
     exit when v_has_more;
   end loop;
+  if cardinality(v_busy) > 0 then
+    raise notice 'connections that somebody is just changing were left alone: %; call it again', array_to_string(v_busy, ', ');
+  end if;
   if v_has_more then
     raise notice '% row(s) put back, as many as one call takes; there are more: call it again', v_total;
   end if;

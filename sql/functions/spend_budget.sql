@@ -30,6 +30,7 @@ begin
   select i.organization_id, coalesce(l.of_costs, '{}'), n.paused_at is not null or exists (
     select from crm_sync.pauses as h
     where h.scope = 'everything' or h.scope = 'provider' and h.key = p.name or h.scope = 'organization' and h.key = i.organization_id::text
+      or h.scope = 'integration' and h.key = i.id::text -- its lane may be held by somebody, and learns of it later
   )
   into v_organization_id, v_limits, v_is_paused
   from public.user_integrations as i

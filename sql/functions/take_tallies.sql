@@ -1,6 +1,6 @@
 -- Every few seconds by every daemon: one of them counts, the others find the clock's row taken, or its time not come.
--- A connection that has become large, or whose tally is void, is counted at once, as long as it has none whoever asks counts for
--- himself; to renew the others takes a hundredth of the time of one core at most, however many rows there are.
+-- A connection that has become large, or small again, or whose tally is void, is counted at once: as long as it has
+-- none, whoever asks counts for himself; to renew the others takes a hundredth of the time of one core at most, however many rows there are.
 create or replace function crm_sync.take_tallies() returns integer
 language plpgsql
 security definer
@@ -20,6 +20,7 @@ declare
   v_new crm_sync.lanes[];
   v_lane crm_sync.lanes;
   v_tallies crm_sync.tallies[] := '{}';
+  v_alive bigint[];
   v_count integer;
 begin
   select * into v_clock from crm_sync.tally_clock as c for no key update skip locked;
@@ -33,23 +34,23 @@ begin
   from crm_sync.lanes as l
   left join crm_sync.tallies as t
     on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > v_begun
-  where (t.waiting is null and v_few < (
+  where ((t.waiting is null) = (v_few < (
       select count(*) from (
         select from public.sync_queue as q where q.integration_id = l.integration_id and q.completed_at is null limit v_few + 1
       ) as q
-    ))
-    or (t.failed is null and v_few < (
+    )))
+    or ((t.failed is null) = (v_few < (
       select count(*) from (
         select from public.sync_queue as q where q.integration_id = l.integration_id and q.completed_at is not null and q.failure is not null limit v_few + 1
       ) as q
-    ))
-    or (t.skipped is null and v_few < (
+    )))
+    or ((t.skipped is null) = (v_few < (
       select count(*) from (
         select from public.sync_queue as q
         where q.integration_id = l.integration_id and q.completed_at is not null and q.failure is null and q.last_error is not null
         limit v_few + 1
       ) as q
-    ));
+    )));
   v_counting := clock_timestamp();
   v_looked := v_counting - v_begun;
 
@@ -74,18 +75,17 @@ begin
   end if;
 
   -- a connection that is being deleted at this moment is left alone, and one that somebody has acted on meanwhile is counted anew
-  with alive as materialized (
-    select i.organization_id, i.id
+  v_alive := array(
+    select i.id
     from unnest(v_tallies) as n
     join public.user_integrations as i on i.organization_id = n.organization_id and i.id = n.integration_id
     for key share of i skip locked
-  )
+  );
   insert into crm_sync.tallies as t
   select n.*
   from unnest(v_tallies) as n
-  join alive as a on a.organization_id = n.organization_id and a.id = n.integration_id
   join crm_sync.lanes as l on l.organization_id = n.organization_id and l.integration_id = n.integration_id and l.recount_at < n.counted_at
-  where num_nonnulls(n.waiting, n.failed, n.skipped) > 0
+  where n.integration_id = any (v_alive) and num_nonnulls(n.waiting, n.failed, n.skipped) > 0
   order by n.integration_id
   on conflict (organization_id, integration_id) do update
   set waiting = excluded.waiting, running = excluded.running, retrying = excluded.retrying, oldest_at = excluded.oldest_at,
@@ -94,11 +94,12 @@ begin
   get diagnostics v_count = row_count;
   delete from crm_sync.tallies as t
   using unnest(v_tallies) as n
-  where t.organization_id = n.organization_id and t.integration_id = n.integration_id and num_nonnulls(n.waiting, n.failed, n.skipped) = 0;
+  where n.integration_id = any (v_alive) and t.organization_id = n.organization_id and t.integration_id = n.integration_id
+    and num_nonnulls(n.waiting, n.failed, n.skipped) = 0;
   -- as long as it takes until all have had their turn, with room for a machine that is busy
   update crm_sync.tallies as t
   set believed_until = t.counted_at + interval '2 minutes' + 300 * (select sum(s.took) from crm_sync.tallies as s)
-  where (t.integration_id = any (array(select n.integration_id from unnest(v_tallies) as n)));
+  where (t.integration_id = any (v_alive)) is true;
   update crm_sync.tally_clock as c
   set look_after = clock_timestamp() + greatest(interval '4 seconds', 100 * v_looked),
     count_after = case when v_renewed > interval '0' then clock_timestamp() + 100 * v_renewed else c.count_after end;
