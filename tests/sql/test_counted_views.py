@@ -108,7 +108,7 @@ def test_throughput_is_what_was_done_since_the_minute_before(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("update crm_sync.lanes set paused_at = now(), paused_by = 'ada'", "paused by ada"),
+        ("update crm_sync.lanes set paused_at = now(), paused_by = 'ada'", "the connection is paused by ada"),
         (
             "update crm_sync.lanes set parked_until = now() + interval '1 hour', parked_reason = 'the CRM is down'",
             "the CRM is down; goes on at ",
@@ -117,8 +117,8 @@ def test_throughput_is_what_was_done_since_the_minute_before(
             "update public.user_integrations set status = 'error', last_error = 'token refused'",
             "the connection needs a person first: token refused",
         ),
-        ("update public.integration_providers set is_active = false", "the CRM is switched off"),
-        ("delete from crm_sync.daemons", "no daemon is alive"),
+        ("update public.integration_providers set is_active = false", "HubSpot is switched off for everybody"),
+        ("delete from crm_sync.daemons", "no daemon is running"),
         (
             "update public.sync_queue set next_attempt_at = now() + interval '1 hour'",
             "this connection works realtime; its next slot is ",
@@ -131,10 +131,10 @@ def test_throughput_is_what_was_done_since_the_minute_before(
         ("update public.sync_queue set created_at = created_at", "it is not its turn yet"),
     ],
 )
-def test_the_oldest_row_says_what_it_waits_for(house: House, row: UUID, change: str, words: str) -> None:
-    house.connection.execute(
-        "insert into crm_sync.daemons (id, host, pid, version) values (gen_random_uuid(), 'h', 1, 'v')"
-    )
+def test_the_oldest_row_says_what_it_waits_for(
+    house: House, daemon: Daemon, row: UUID, change: str, words: str
+) -> None:
+    daemon.be_alive()
     house.connection.execute("update public.sync_queue set created_at = now() - interval '3 hours'")
     house.connection.execute(change.encode())
     ((wait, reason, queue_id),) = asked(house, "select wait, reason, queue_id from crm_sync.oldest_unsent")

@@ -52,7 +52,7 @@ def test_rows_are_told_apart_by_what_they_wait_for(
         house.reply(organization, house.contact(organization, f"{n}@example.com"), "x")
     daemon.claim(limit=1)
     house.connection.execute(
-        "update sync_queue set status = 'retry', next_attempt_at = now() + interval '1 hour' "
+        "update sync_queue set status = 'retry', last_error = 'locked', next_attempt_at = now() + interval '1 hour' "
         "where id in (select id from sync_queue where status = 'pending' order by id limit 2)"
     )
     (found,) = asked(house, "queue_depths")

@@ -69,9 +69,7 @@ def furnish(house: House) -> None:
     daemon = Daemon(house)
     organization = house.organization()
     integration = house.integration(organization)
-    house.connection.execute(
-        "insert into crm_sync.daemons (id, host, pid, version) values (%s, 'h', 1, 'v')", [daemon.id]
-    )
+    daemon.be_alive()
     people(house, organization, 12)
     batch = daemon.claim(limit=8)
     contacts = batch["contacts"]
