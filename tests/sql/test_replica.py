@@ -14,8 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bench.questions import VIEWS
-from docs.questions import PAGE, Question, questions
+from docs.questions import questions
 from sandbox.postgres import EmbeddedPostgres, NoPostgresError, embedded
 from sql.migrate import migrate
 from tests.house import House, eventually
@@ -118,13 +117,9 @@ def test_a_physical_replica_answers_every_question_with_the_same_numbers(primary
             MANY + 2 + 5,  # five contacts have arrived: what follows waits
             MANY,
         )
-        for question in questions() if PAGE.exists() else _views():
+        for question in questions():
             found = replica.execute(question.statement.encode(), given if question.parameters else None)
             assert found.description, question.title
-
-
-def _views() -> list[Question]:
-    return [Question(title, sql) for title, sql in VIEWS.items()]
 
 
 def _given(session: psycopg.Connection) -> dict[str, Any]:
