@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -18,6 +13,7 @@ from docs.questions import questions
 from sandbox.postgres import EmbeddedPostgres, NoPostgresError, embedded
 from sql.migrate import migrate
 from tests.house import House, eventually
+from tests.replica import replica_of
 from tests.sql.daemon import Daemon, connect, failed, people, synced
 from tests.sql.test_tallies import MANY, fill, tally
 
@@ -35,32 +31,6 @@ SAME = {
     "counters": "*",
 }
 """What of each view is the same at any moment."""
-
-
-@contextmanager
-def replica_of(primary: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
-    """A standby that streams from the primary; gone at the end, with its data."""
-    # where the user who runs the server may go: pytest's own folders are closed to it
-    home = Path(tempfile.mkdtemp(prefix="pgcs-replica-", dir="/var/tmp"))
-    try:
-        password = primary.url.split(":")[2].split("@")[0]
-        (home / "lock").touch()
-        (home / "password").touch(0o600)
-        (home / "password").write_text(password)
-        source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres", "-c", "fast", "-X", "stream"]
-        subprocess.run(
-            [primary.binaries.bin / "pg_basebackup", "-D", home / "pgdata", "-R", *source],
-            env={**os.environ, "PGPASSWORD": password},
-            check=True,
-            capture_output=True,
-        )
-        owner = primary.socket_dir.stat()
-        for path in (home / "pgdata", *(home / "pgdata").rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid)
-        with embedded(home, fast=True) as standby:
-            yield standby
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def furnish(house: House) -> None:
@@ -85,13 +55,12 @@ def furnish(house: House) -> None:
 @pytest.fixture
 def primary() -> Iterator[EmbeddedPostgres]:
     """One of this test's own: a copy of the session's would hold all its databases."""
-    try:
-        server = embedded(fast=True)
-        running = server.__enter__()
-    except NoPostgresError as error:
-        pytest.skip(str(error))
-    yield running
-    server.__exit__(None, None, None)
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(embedded(fast=True))
+        except NoPostgresError as error:
+            pytest.skip(str(error))
+        yield running
 
 
 def test_a_physical_replica_answers_every_question_with_the_same_numbers(primary: EmbeddedPostgres) -> None:
