@@ -16,6 +16,8 @@ from tests.postgres import TestServer
 def night(postgres: TestServer, template: str) -> Iterator[str]:
     """URL of a database in which the night of the page has happened, with a daemon that is alive."""
     url = postgres.create_database(template)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("select crm_sync.claim_database()")  # a copy does not send by itself
     with scene(url):
         yield url
     postgres.drop_database(url)
