@@ -21,23 +21,8 @@ from bench import standing
 from bench.cluster import KEY, Cluster
 from bench.measure import cpu_seconds
 from bench.workers import Workers
-from docs.questions import PAGE, Question, questions
+from docs.questions import Question, questions
 
-VIEWS = {
-    "How does each connection stand?": "select * from crm_sync.status order by waiting desc",
-    "What is failing, and since when?": "select provider, kind, code, field, sum(count) as rows, min(first_at) as since from crm_sync.failures group by 1, 2, 3, 4 order by rows desc limit 20",
-    "What is failing most?": "select * from crm_sync.failures order by count desc limit 20",
-    "What of one connection is failing?": "select * from crm_sync.failures where integration_id = :integration_id",
-    "Which row has waited longest, and for what?": "select * from crm_sync.oldest_unsent order by wait desc",
-    "How fast is it?": "select minute, sum(synced) as synced, sum(failed) as failed from crm_sync.throughput where minute > now() - interval '15 minutes' group by minute order by minute",
-    "How late is it?": "select * from crm_sync.lag where span = '5 minutes' order by p99 desc nulls last",
-    "How late was it today?": "select * from crm_sync.lag where span = '1 day' order by p99 desc nulls last",
-    "How much of each rate limit is left?": "select * from crm_sync.budget_use order by left_over::float8 / nullif(allowed, 0) limit 50",
-    "What has each connection done?": "select * from crm_sync.counters",
-    "How large is everything?": "select * from crm_sync.sizes order by total_bytes desc",
-    "Which daemons live?": "select * from crm_sync.workers",
-}
-"""What is asked where there is no page."""
 BLOCKS = 5
 """Of four legs each, the inner two or the outer two with questions: a rate that falls or rises is nobody's."""
 LEG_ROUNDS = 3
@@ -67,7 +52,7 @@ def run(running: Cluster) -> Mapping[str, float | None]:
 
 
 def ask(running: Cluster) -> Mapping[str, float | None]:
-    asked = questions() if PAGE.exists() else [Question(title, sql) for title, sql in VIEWS.items()]
+    asked = questions()
     took: dict[str, list[float]] = defaultdict(list)
     losses: list[float] = []
     environ = {

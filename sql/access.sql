@@ -185,7 +185,7 @@ grant execute on function
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb), crm_sync.lane_counts(bigint), crm_sync.lane_causes(bigint),
   crm_sync.count_open(uuid, bigint, bigint[]), crm_sync.first_open(bigint, bigint[]), crm_sync.floors_of(crm_sync.lanes),
   crm_sync.failed_causes(uuid, bigint), crm_sync.retrying_causes(uuid, bigint), crm_sync.row_of(uuid, bigint), crm_sync.oldest_rows(bigint),
-  crm_sync.lag_bounds(), crm_sync.is_running()
+  crm_sync.lag_bounds(), crm_sync.is_running(), crm_sync.standstill(uuid, bigint)
 to crm_sync_reader, authenticated;
 grant select on crm_sync.tallies, crm_sync.tally_clock, crm_sync.lag_samples, crm_sync.counter_baselines to crm_sync_reader;
 grant select on crm_sync.tallies, crm_sync.lag_samples, crm_sync.counter_baselines to authenticated;

@@ -16,6 +16,8 @@ from sql.migrate import migrate
 from tests.house import House
 from tests.postgres import TestServer, server
 
+LONGEST = ("test_distribution", "test_every_command_of_the_page", "test_a_real_systemd_runs")
+
 
 def pytest_report_header() -> str:
     return "Postgres: TEST_DATABASE_URL, else a container, else embedded (TEST_PG forces one)"
@@ -23,7 +25,7 @@ def pytest_report_header() -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, or the other processes would wait for it at the end."""
-    items.sort(key=lambda item: "test_distribution" not in item.nodeid)
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)

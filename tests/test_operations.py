@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,9 +19,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sandbox.pg_account import Account
 from sandbox.postgres import EmbeddedPostgres, embedded
 from tests.house import House, eventually
+from tests.replica import replica_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "operations.md").read_text()
@@ -104,25 +103,7 @@ class Site:
         return House(self._stack.enter_context(psycopg.connect(url, password=password, autocommit=True)))
 
     def add_replica(self) -> None:
-        """A physical one, by streaming."""
-        account = Account.choose()
-        folder = Path(tempfile.mkdtemp(prefix="crm-sync-replica-"))
-        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        (folder / "lock").touch()
-        (folder / "password").write_text(self._environ["PGPASSWORD"])
-        subprocess.run(
-            [
-                *(self.primary.binaries.bin / "pg_basebackup", "-D", folder / "pgdata", "-d", self.primary.url),
-                *("-R", "-c", "fast", "--no-sync"),
-            ],
-            env=self._environ,
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        for path in (folder / "pgdata", *(folder / "pgdata").rglob("*")):
-            account.own(path)
-        self.replica = self._stack.enter_context(embedded(folder, fast=True))
+        self.replica = self._stack.enter_context(replica_of(self.primary))
 
     def stop_daemons(self) -> None:
         running = [mark.stem for mark in (self.tree / "run").glob("*.json")]

@@ -9,15 +9,15 @@ import pytest
 
 from docs.questions import Question, questions
 from docs.scene import GIVEN, scene
-from sql.migrate import migrate
 from tests.postgres import TestServer
 
 
 @pytest.fixture(scope="module")
-def night(postgres: TestServer) -> Iterator[str]:
+def night(postgres: TestServer, template: str) -> Iterator[str]:
     """URL of a database in which the night of the page has happened, with a daemon that is alive."""
-    url = postgres.create_database()
-    migrate(url)
+    url = postgres.create_database(template)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("select crm_sync.claim_database()")  # a copy does not send by itself
     with scene(url):
         yield url
     postgres.drop_database(url)

@@ -1,4 +1,3 @@
--- Inside a security definer function current_user is the owner; what the caller has set with SET ROLE, or logged in as, is not.
 create or replace function crm_sync.caller_may_manage(p_organization_id uuid) returns boolean
 language sql stable
 set search_path = ''
@@ -8,6 +7,6 @@ as $$
     when v.caller in ('authenticated', 'anon', 'crm_sync_console') then p_organization_id in (select crm_sync.member_organizations())
     else pg_catalog.pg_has_role(v.caller, 'crm_sync_owner', 'member') or pg_catalog.pg_has_role(v.caller, 'crm_sync_daemon', 'member')
   end
-  from (select coalesce(nullif(nullif(current_setting('role', true), 'none'), ''), session_user::text) as caller) as v
+  from (select crm_sync.caller_role() as caller) as v
 $$;
 comment on function crm_sync.caller_may_manage(uuid) is 'Operator: whether the caller is a member of the organization, or an operator.';

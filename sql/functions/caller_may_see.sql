@@ -7,6 +7,6 @@ as $$
     else pg_catalog.pg_has_role(v.caller, 'crm_sync_reader', 'member') or pg_catalog.pg_has_role(v.caller, 'crm_sync_daemon', 'member')
       or pg_catalog.pg_has_role(v.caller, 'crm_sync_owner', 'member')
   end
-  from (select coalesce(nullif(nullif(current_setting('role', true), 'none'), ''), session_user::text) as caller) as v
+  from (select crm_sync.caller_role() as caller) as v
 $$;
 comment on function crm_sync.caller_may_see(uuid) is 'Reader: whether the caller is a member of the organization, or looks at all of them as a DBA.';

@@ -49,10 +49,7 @@ begin
   cross join public.user_integrations as i
   join public.integration_providers as p on p.id = i.provider_id and p.is_active
   where i.organization_id = v_lane.organization_id and i.id = v_lane.integration_id and i.status in ('connected', 'syncing')
-    and not exists (
-      select from crm_sync.pauses as h
-      where h.scope = 'everything' or h.scope = 'provider' and h.key = p.name or h.scope = 'organization' and h.key = i.organization_id::text
-    );
+    and not exists (select from crm_sync.wide_pauses(i.organization_id, p.name));
   if not found then
     return null;
   end if;

@@ -12,10 +12,7 @@ as $$
   select k.id, k.organization_id, i.id, v.state,
     case
       when v.state in ('failed', 'skipped') then s.last_error
-      when v.state in ('waiting', 'retrying') and i.status = 'error' then 'the connection needs a person first: ' || coalesce(i.last_error, 'see its page')
-      when v.state in ('waiting', 'retrying') and i.status = 'disconnected' then 'the CRM is disconnected; this waits until it is connected again'
-      when v.state in ('waiting', 'retrying') and l.paused_at is not null then 'the connection is paused'
-      when v.state in ('waiting', 'retrying') and l.parked_until > now() then coalesce(l.parked_reason, l.parked_kind)
+      when h.kind is not null then h.reason
       when v.state = 'retrying' then o.last_error
       when v.state = 'waiting' and o.next_attempt_at > now() then 'this connection works ' || i.sync_frequency
       when v.state <> 'absent' then null
@@ -36,7 +33,6 @@ as $$
     limit 1
   ) as k
   join public.user_integrations as i on i.organization_id = k.organization_id
-  join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
   left join lateral crm_sync.mapping_of(k.organization_id, i.id, k.id) as m on true
   cross join lateral (
     select count(*) as open, bool_or(q.status = 'processing') as is_running, bool_or(q.status = 'retry') as is_retrying,
@@ -72,6 +68,7 @@ as $$
       else 'absent'
     end as state
   ) as v
+  left join lateral crm_sync.standstill(k.organization_id, i.id) as h on v.state in ('waiting', 'retrying')
   where i.status <> 'disconnected' or m.id is not null or o.open > 0
 $$;
 comment on function crm_sync.contact_standing(uuid[]) is

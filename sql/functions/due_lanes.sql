@@ -64,10 +64,7 @@ begin
   join public.user_integrations as i
     on i.organization_id = l.organization_id and i.id = l.integration_id and i.status in ('connected', 'syncing')
   join public.integration_providers as p on p.id = i.provider_id and p.is_active
-    and not exists (
-      select from crm_sync.pauses as h
-      where h.scope = 'everything' or h.scope = 'provider' and h.key = p.name or h.scope = 'organization' and h.key = i.organization_id::text
-    )
+    and not exists (select from crm_sync.wide_pauses(i.organization_id, p.name))
   cross join crm_sync.config as c
   cross join lateral (
     select count(*) as in_flight, min(b.lease_until) as lease_until,

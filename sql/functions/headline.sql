@@ -23,24 +23,7 @@ as $$
     -- a row of an hourly or daily connection waits from its slot on
     select min(f.scheduled_at) as oldest
     from crm_sync.lanes as l
-    cross join lateral (
-      select r.scheduled_at
-      from generate_series(1, 10) as p (priority)
-      cross join lateral (
-        select q.scheduled_at from public.sync_queue as q
-        where q.integration_id = l.integration_id and q.priority = p.priority and q.completed_at is null and q.next_attempt_at is null
-        order by q.id
-        limit 1
-      ) as r
-      union all
-      select d.scheduled_at
-      from (
-        select q.scheduled_at from public.sync_queue as q
-        where q.integration_id = l.integration_id and q.completed_at is null and q.next_attempt_at is not null
-        order by q.next_attempt_at
-        limit 100
-      ) as d
-    ) as f
+    cross join lateral crm_sync.first_open(l.integration_id, crm_sync.floors_of(l)) as f
   ) as o on w.waiting > 0
 $$;
 comment on function crm_sync.headline(integer) is

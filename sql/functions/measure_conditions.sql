@@ -19,7 +19,7 @@ as $$
   connections as materialized (
     select i.organization_id, i.id, i.status, p.name as provider, p.display_name, format('%s (connection %s)', p.display_name, i.id) as label,
       format('connection:%s', i.id) as subject, p.config -> 'limits' as limits,
-      l.floors, l.last_success_at, l.refresh_failures, l.parked_kind, l.parked_until > now() as is_parked,
+      crm_sync.floors_of(l) as floors, l.last_success_at, l.refresh_failures, l.parked_kind, l.parked_until > now() as is_parked,
       -- what waits for a person's word is not late
       i.status in ('connected', 'syncing') and l.paused_at is null as is_to_move
     from public.user_integrations as i
@@ -54,29 +54,8 @@ as $$
       order by x.sampled_at desc
       limit 1
     ) as s on true
-    -- the first of each priority, and those that are to be tried first again; a row of an hourly or daily connection waits from its slot on
-    left join lateral (
-      select min(o.scheduled_at) as oldest
-      from (
-        select r.scheduled_at
-        from generate_series(1, 10) as g (priority)
-        cross join lateral (
-          select q.scheduled_at from public.sync_queue as q
-          where q.integration_id = c.id and q.priority = g.priority and q.id > c.floors[g.priority]
-            and q.completed_at is null and q.next_attempt_at is null
-          order by q.id
-          limit 1
-        ) as r
-        union all
-        select d.scheduled_at
-        from (
-          select q.scheduled_at from public.sync_queue as q
-          where q.integration_id = c.id and q.completed_at is null and q.next_attempt_at is not null
-          order by q.next_attempt_at
-          limit 100
-        ) as d
-      ) as o
-    ) as w on c.is_to_move
+    -- a row of an hourly or daily connection waits from its slot on
+    left join lateral (select min(o.scheduled_at) as oldest from crm_sync.first_open(c.id, c.floors) as o) as w on c.is_to_move
   ),
   facts as (
     select m.organization_id, m.id as integration_id, m.provider, v.condition, m.subject, v.value, m.label, case when m.is_parked or m.status = 'error' then m.parked_kind end as detail
@@ -94,14 +73,7 @@ as $$
     from measured as m
     cross join lateral jsonb_each(m.limits) as l
     join crm_sync.budgets as b on b.organization_id = m.organization_id and b.integration_id = m.id and b.name = l.key
-    -- the same sums as those by which spend_budget refuses
-    cross join lateral (
-      select 100 * coalesce(greatest(
-        case when b.today = (now() at time zone 'UTC')::date then b.spent_today else 0 end / nullif(s.share * (l.value ->> 'calls')::numeric, 0),
-        case when b.observed_at > now() - interval '1 hour' then (b.observed_used + b.spent_since) / nullif(s.share * b.observed_maximum, 0) end
-      ), 0) as used
-      from (select coalesce((l.value ->> 'share')::numeric, 0.8) as share) as s
-    ) as u
+    cross join lateral (select coalesce(100 * crm_sync.day_use(b, l.value), 0)::numeric as used) as u
     where (l.value ->> 'seconds')::numeric >= 86400
     union all
     select null, null, null, 'no_worker_alive', 'workers', d.alive, null, null

@@ -20,17 +20,17 @@ begin
   judged as materialized (
     select q.organization_id, q.id, u.place, case
       when k.id is null then 'the contact does not exist any more'
-      when f.fault is not null then f.fault
-      when q.queue_type <> 'contact_sync' and coalesce(m.external_contact_id, m.conflict_data ->> 'external_contact_id') is null
-        then 'the contact is not known in the CRM: sync the contact first'
-      when q.queue_type = 'activity_sync' and g.id is null then 'the message does not exist any more'
+      else coalesce(crm_sync.address_fault(k.email::text), case
+        when q.queue_type <> 'contact_sync' and coalesce(m.external_contact_id, m.conflict_data ->> 'external_contact_id') is null
+          then 'the contact is not known in the CRM: sync the contact first'
+        when q.queue_type = 'activity_sync' and g.id is null then 'the message does not exist any more'
+      end)
     end as reason
     from claimed as u
     cross join lateral crm_sync.row_of(u.organization_id, u.id) as q
     left join lateral crm_sync.contact_of(u.organization_id, q.contact_id) as k on true
     left join lateral crm_sync.mapping_of(u.organization_id, u.integration_id, q.contact_id) as m on q.queue_type <> 'contact_sync'
     left join lateral crm_sync.message_of(u.organization_id, q.message_id) as g on q.queue_type = 'activity_sync'
-    cross join lateral (select crm_sync.address_fault(k.email::text) as fault offset 0) as f
   ),
   skipped as (
     update public.sync_queue as q

@@ -27,11 +27,9 @@ begin
     return query select false, 0::double precision, null::text, true, false; -- somebody else works on these rows now
     return;
   end if;
-  select i.organization_id, coalesce(l.of_costs, '{}'), n.paused_at is not null or exists (
-    select from crm_sync.pauses as h
-    where h.scope = 'everything' or h.scope = 'provider' and h.key = p.name or h.scope = 'organization' and h.key = i.organization_id::text
-      or h.scope = 'integration' and h.key = i.id::text -- its lane may be held by somebody, and learns of it later
-  )
+  select i.organization_id, coalesce(l.of_costs, '{}'), n.paused_at is not null or exists (select from crm_sync.wide_pauses(i.organization_id, p.name))
+    -- its lane may be held by somebody, and learns of it later
+    or exists (select from crm_sync.pauses as h where h.scope = 'integration' and h.key = i.id::text)
   into v_organization_id, v_limits, v_is_paused
   from public.user_integrations as i
   left join crm_sync.lanes as n on n.organization_id = i.organization_id and n.integration_id = i.id

@@ -1,4 +1,5 @@
--- Why nothing of a connection is sent at the moment: the one place that knows. No settings: part of the query that asks.
+-- Why nothing of a connection is sent at the moment: the one place that knows. It runs as whoever asks. No settings: part
+-- of the query that asks.
 create or replace function crm_sync.standstill(p_organization_id uuid, p_integration_id bigint)
 returns table (kind text, reason text, since timestamptz, until timestamptz)
 language sql stable rows 1
@@ -15,8 +16,7 @@ as $$
       || ' is paused by ' || coalesce(l.paused_by, 'an operator'), l.paused_reason), l.paused_at, null),
     (5, l.parked_until > now(), coalesce(l.parked_kind, 'parked'), coalesce(l.parked_reason, l.parked_kind, 'the CRM is left alone for a while'), l.last_failure_at,
       nullif(l.parked_until, 'infinity')),
-    (6, not exists (select from crm_sync.daemons as d where d.last_seen_at > clock_timestamp() - interval '2 minutes'), 'no_daemon', 'no daemon is running',
-      (select max(d.last_seen_at) from crm_sync.daemons as d), null)
+    (6, not crm_sync.is_running(), 'no_daemon', 'no daemon is running', null, null)
   ) as v (place, is_so, kind, reason, since, until)
   where i.organization_id = p_organization_id and i.id = p_integration_id and v.is_so
   order by v.place

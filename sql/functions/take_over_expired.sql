@@ -15,7 +15,9 @@ begin
   loop
     update public.sync_queue as q
     set status = case when q.losses >= 9 then 'failed' else 'retry' end,
-      batch_id = null, failing_since = case when q.failure is null then coalesce(q.failing_since, now()) else now() end, losses = q.losses + 1, attempts = q.attempts - 1, uncertain = true, next_attempt_at = null,
+      batch_id = null,
+      failing_since = case when q.failure is null then coalesce(q.failing_since, now()) else now() end,
+      losses = q.losses + 1, attempts = q.attempts - 1, uncertain = true, next_attempt_at = null,
       completed_at = case when q.losses >= 9 then now() end,
       failure = case when q.losses >= 9 then '{"kind": "other"}'::jsonb end,
       last_error = case when q.losses >= 9

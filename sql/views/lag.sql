@@ -35,7 +35,7 @@ cross join lateral (
     where d.rows > 0
   ) as c
 ) as v;
-comment on view crm_sync.lag is 'Reader: how late rows arrive: from when a row was due until the CRM confirmed it, for each connection and the last while; to within a fifth.';
+comment on view crm_sync.lag is 'Reader: how late rows arrive: from when a row was due until the CRM confirmed it, for each connection and the last while; to within a factor of 1.4.';
 comment on column crm_sync.lag.organization_id is 'Whose connection it is.';
 comment on column crm_sync.lag.integration_id is 'The connection.';
 comment on column crm_sync.lag.provider is 'Which CRM.';

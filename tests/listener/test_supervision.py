@@ -144,8 +144,9 @@ def test_instances_work_side_by_side(shop: Shop, database: str, tmp_path: Path) 
             process(tmp_path, database, NOTIFY_SOCKET=first.path, **settings, **WATCHED) as one,
             process(tmp_path, database, NOTIFY_SOCKET=second.path, **settings, **WATCHED) as other,
         ):
+            eventually(lambda: all("READY=1" in hearing.lines for hearing in (first, second)), "both at work")
             for tenant in tenants:
-                shop.replies(tenant, 30)
+                shop.replies(tenant, 20)
             shop.wait_until_settled(seconds=40)
             for running in (one, other):
                 assert running.events("batch_finished"), "one of them did all of it"

@@ -58,6 +58,14 @@ class Daemon:
         self.house = house
         self.id: UUID = uuid4()
 
+    def be_alive(self) -> None:
+        """Give a sign of life, as one that has registered itself does every few seconds."""
+        self.house.connection.execute(
+            "insert into crm_sync.daemons (id, host, pid, version) values (%s, 'here', 1, '1') "
+            "on conflict (id) do update set last_seen_at = clock_timestamp()",
+            [self.id],
+        )
+
     def call(self, query: str, *arguments: Any) -> Any:
         with self.house.as_role("crm_sync_daemon") as connection:
             row = connection.execute(query.encode(), arguments).fetchone()

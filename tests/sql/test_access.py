@@ -193,6 +193,7 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
         "oldest_rows",
         "lag_bounds",
         "is_running",
+        "standstill",
     }  # what the counted views are made of
     reading = explaining | linking | alarming | counting | {"connection_state", "settings_at"}
     asking = {"explain", "plan", "wait_for", "believed", "stuck_rows", "contact_standing", "contact_timeline"}

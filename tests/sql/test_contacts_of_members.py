@@ -125,6 +125,8 @@ def test_each_state_says_why(house: House, daemon: Daemon, organization: UUID, m
         "the contact has no e-mail address, by which a CRM would know it"
     }
     house.reply(organization, contact, "x")
+    assert standing(house, member, contact)[hubspot][:2] == ("waiting", "no daemon is running")
+    daemon.be_alive()
     now = standing(house, member, contact)
     assert now[hubspot][:2] == ("waiting", None)
     assert now[hourly][:2] == ("waiting", "this connection works hourly")
@@ -136,7 +138,8 @@ def test_each_state_says_why(house: House, daemon: Daemon, organization: UUID, m
     daemon.call("select crm_sync.retry_failed(%s)", hubspot)
     assert standing(house, member, contact)[hubspot][0] == "retrying"
     daemon.call("select crm_sync.pause(%s)", hubspot)
-    assert standing(house, member, contact)[hubspot][:2] == ("retrying", "the connection is paused")
+    state, reason, _ = standing(house, member, contact)[hubspot]
+    assert (state, reason.partition(" by ")[0]) == ("retrying", "the connection is paused")
     daemon.call("select crm_sync.resume(%s)", hubspot)
     daemon.finish(batch := daemon.claim(integration=hubspot), [synced(d, "77") for d in documents(batch)])
     house.connection.execute("delete from public.sync_queue where queue_type <> 'contact_sync'")

@@ -45,7 +45,9 @@ def arrive(house: House, daemon: Daemon, organization: UUID, seconds: list[float
 LAG = "select rows, extract(epoch from p50)::float8, extract(epoch from p90)::float8, extract(epoch from p99)::float8"
 
 
-def test_lags_are_told_to_within_a_fifth(house: House, daemon: Daemon, organization: UUID, integration: int) -> None:
+def test_lags_are_told_to_within_a_step_of_their_scale(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
     arrive(house, daemon, organization, [0.02] * 60 + [3.0] * 35 + [400.0] * 5)
     rows = asked(house, LAG + " from crm_sync.lag order by span")
     assert len(rows) == 3
@@ -108,7 +110,7 @@ def test_throughput_is_what_was_done_since_the_minute_before(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("update crm_sync.lanes set paused_at = now(), paused_by = 'ada'", "paused by ada"),
+        ("update crm_sync.lanes set paused_at = now(), paused_by = 'ada'", "the connection is paused by ada"),
         (
             "select crm_sync.pause_all('everything', null, 'their outage')",
             "everything is paused by postgres: their outage",
@@ -121,8 +123,8 @@ def test_throughput_is_what_was_done_since_the_minute_before(
             "update public.user_integrations set status = 'error', last_error = 'token refused'",
             "the connection needs a person first: token refused",
         ),
-        ("update public.integration_providers set is_active = false", "the CRM is switched off"),
-        ("delete from crm_sync.daemons", "no daemon is alive"),
+        ("update public.integration_providers set is_active = false", "HubSpot is switched off for everybody"),
+        ("delete from crm_sync.daemons", "no daemon is running"),
         (
             "update public.sync_queue set next_attempt_at = now() + interval '1 hour'",
             "this connection works realtime; its next slot is ",
@@ -135,10 +137,10 @@ def test_throughput_is_what_was_done_since_the_minute_before(
         ("update public.sync_queue set created_at = created_at", "it is not its turn yet"),
     ],
 )
-def test_the_oldest_row_says_what_it_waits_for(house: House, row: UUID, change: str, words: str) -> None:
-    house.connection.execute(
-        "insert into crm_sync.daemons (id, host, pid, version) values (gen_random_uuid(), 'h', 1, 'v')"
-    )
+def test_the_oldest_row_says_what_it_waits_for(
+    house: House, daemon: Daemon, row: UUID, change: str, words: str
+) -> None:
+    daemon.be_alive()
     house.connection.execute("update public.sync_queue set created_at = now() - interval '3 hours'")
     house.connection.execute(change.encode())
     ((wait, reason, queue_id),) = asked(house, "select wait, reason, queue_id from crm_sync.oldest_unsent")

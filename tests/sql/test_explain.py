@@ -30,15 +30,8 @@ def step(house: House, message: UUID, object_: str = "contact") -> Row:
 
 def finish_all(house: House, daemon: Daemon) -> None:
     """What a daemon would be seen to do: it is alive, and all is confirmed."""
-    be_alive(house, daemon)
+    daemon.be_alive()
     daemon.work()
-
-
-def be_alive(house: House, daemon: Daemon) -> None:
-    house.connection.execute(
-        "insert into crm_sync.daemons (id, host, pid, version) values (%s, 'here', 1, '1') on conflict do nothing",
-        [daemon.id],
-    )
 
 
 def forget_queue(house: House) -> None:
@@ -127,7 +120,7 @@ def test_waiting_and_why(house: House, daemon: Daemon, organization: UUID, integ
     idle = step(house, message)
     assert (idle["state"], idle["answer"], idle["has_arrived"]) == ("waiting", "Waits: no daemon is running.", False)
     assert (idle["next_attempt_at"], idle["remedy"]) == (None, "Start a daemon: crm-sync run.")
-    be_alive(house, daemon)
+    daemon.be_alive()
     ready = step(house, message)
     assert ready["answer"] == "Waits for its turn: it is sent as soon as a daemon comes to it."
     assert ready["next_attempt_at"] is not None
@@ -164,7 +157,7 @@ def test_waiting_and_why(house: House, daemon: Daemon, organization: UUID, integ
 
 def test_a_connection_that_works_by_the_hour_names_its_slot(house: House, daemon: Daemon, organization: UUID) -> None:
     house.integration(organization, sync_frequency="hourly")
-    be_alive(house, daemon)
+    daemon.be_alive()
     row = step(house, house.reply(organization, house.contact(organization), "x"))
     assert row["answer"].endswith("this connection works hourly.")
     assert row["next_attempt_at"] == house.value("select next_attempt_at from public.sync_queue")
@@ -173,7 +166,7 @@ def test_a_connection_that_works_by_the_hour_names_its_slot(house: House, daemon
 def test_what_failed_comes_with_the_crms_answer_its_meaning_and_what_to_do(
     house: House, daemon: Daemon, organization: UUID, integration: int
 ) -> None:
-    be_alive(house, daemon)
+    daemon.be_alive()
     message = house.reply(organization, house.contact(organization), "x")
     trouble: dict[str, Any] = {
         "code": "INVALID_OPTION",
@@ -276,7 +269,7 @@ def test_members_see_their_own_and_others_cannot_be_told_from_what_does_not_exis
 def test_each_connection_and_each_classification_has_its_rows(house: House, daemon: Daemon, organization: UUID) -> None:
     hubspot, pipedrive = house.integration(organization), house.integration(organization, "pipedrive")
     message = house.reply(organization, house.contact(organization), "x")
-    be_alive(house, daemon)
+    daemon.be_alive()
     batch = daemon.claim(integration=hubspot)
     daemon.finish(batch, map(synced, documents(batch)))
     assert {row["integration_id"]: row["state"] for row in explain(house, message) if row["object"] == "contact"} == {
@@ -297,7 +290,7 @@ def test_a_remark_of_the_crm_is_part_of_the_answer(
     house: House, daemon: Daemon, organization: UUID, integration: int
 ) -> None:
     message = house.reply(organization, house.contact(organization), "x")
-    be_alive(house, daemon)
+    daemon.be_alive()
     batch = daemon.claim()
     daemon.finish(batch, [synced(document, remark="FirstName was cut") for document in documents(batch)])
     row = step(house, message)

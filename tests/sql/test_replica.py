@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
 import pytest
 
-from bench.questions import VIEWS
-from docs.questions import PAGE, Question, questions
+from docs.questions import questions
 from sandbox.postgres import EmbeddedPostgres, NoPostgresError, embedded
 from sql.migrate import migrate
 from tests.house import House, eventually
+from tests.replica import replica_of
 from tests.sql.daemon import Daemon, connect, failed, people, synced
 from tests.sql.test_tallies import MANY, fill, tally
 
@@ -38,40 +33,12 @@ SAME = {
 """What of each view is the same at any moment."""
 
 
-@contextmanager
-def replica_of(primary: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
-    """A standby that streams from the primary; gone at the end, with its data."""
-    # where the user who runs the server may go: pytest's own folders are closed to it
-    home = Path(tempfile.mkdtemp(prefix="pgcs-replica-", dir="/var/tmp"))
-    try:
-        password = primary.url.split(":")[2].split("@")[0]
-        (home / "lock").touch()
-        (home / "password").touch(0o600)
-        (home / "password").write_text(password)
-        source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres", "-c", "fast", "-X", "stream"]
-        subprocess.run(
-            [primary.binaries.bin / "pg_basebackup", "-D", home / "pgdata", "-R", *source],
-            env={**os.environ, "PGPASSWORD": password},
-            check=True,
-            capture_output=True,
-        )
-        owner = primary.socket_dir.stat()
-        for path in (home / "pgdata", *(home / "pgdata").rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid)
-        with embedded(home, fast=True) as standby:
-            yield standby
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-
-
 def furnish(house: House) -> None:
     """Something of everything: rows in every state, a tally, samples, a daemon, budgets."""
     daemon = Daemon(house)
     organization = house.organization()
     integration = house.integration(organization)
-    house.connection.execute(
-        "insert into crm_sync.daemons (id, host, pid, version) values (%s, 'h', 1, 'v')", [daemon.id]
-    )
+    daemon.be_alive()
     people(house, organization, 12)
     batch = daemon.claim(limit=8)
     contacts = batch["contacts"]
@@ -88,13 +55,12 @@ def furnish(house: House) -> None:
 @pytest.fixture
 def primary() -> Iterator[EmbeddedPostgres]:
     """One of this test's own: a copy of the session's would hold all its databases."""
-    try:
-        server = embedded(fast=True)
-        running = server.__enter__()
-    except NoPostgresError as error:
-        pytest.skip(str(error))
-    yield running
-    server.__exit__(None, None, None)
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(embedded(fast=True))
+        except NoPostgresError as error:
+            pytest.skip(str(error))
+        yield running
 
 
 def test_a_physical_replica_answers_every_question_with_the_same_numbers(primary: EmbeddedPostgres) -> None:
@@ -120,13 +86,9 @@ def test_a_physical_replica_answers_every_question_with_the_same_numbers(primary
             MANY + 2 + 5,  # five contacts have arrived: what follows waits
             MANY,
         )
-        for question in questions() if PAGE.exists() else _views():
+        for question in questions():
             found = replica.execute(question.statement.encode(), given if question.parameters else None)
             assert found.description, question.title
-
-
-def _views() -> list[Question]:
-    return [Question(title, sql) for title, sql in VIEWS.items()]
 
 
 def _given(session: psycopg.Connection) -> dict[str, Any]:

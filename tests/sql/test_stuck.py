@@ -21,14 +21,6 @@ def stuck(house: House, user: UUID | None = None) -> list[Row]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def be_alive(house: House, daemon: Daemon) -> None:
-    house.connection.execute(
-        "insert into crm_sync.daemons (id, host, pid, version) values (%s, 'here', 1, '1') "
-        "on conflict (id) do update set last_seen_at = clock_timestamp()",
-        [daemon.id],
-    )
-
-
 @pytest.mark.usefixtures("rolled_back")
 class TestOneSession:
     """What needs no second session."""
@@ -37,7 +29,7 @@ class TestOneSession:
         self, house: House, daemon: Daemon, organization: UUID, integration: int
     ) -> None:
         people(house, organization, 3)
-        be_alive(house, daemon)
+        daemon.be_alive()
         assert stuck(house) == []
         daemon.claim()
         assert stuck(house) == []
@@ -50,7 +42,7 @@ class TestOneSession:
         (row,) = stuck(house)
         assert (row["waits_for"], row["reason"], row["rows_behind"]) == ("the connection", "no daemon is running", 3)
         assert (row["contact_id"], row["provider"], row["organization_id"]) == (contacts[0], "hubspot", organization)
-        be_alive(house, daemon)
+        daemon.be_alive()
         daemon.fail(daemon.claim(), "unavailable", "it is down", retry_after=60)
         (row,) = stuck(house)
         assert (row["reason"], row["rows_behind"]) == ("it is down", 3)
@@ -63,7 +55,7 @@ class TestOneSession:
     def test_a_row_behind_one_of_its_contact_names_it_and_the_daemon(
         self, house: House, daemon: Daemon, organization: UUID, integration: int, row: UUID
     ) -> None:
-        be_alive(house, daemon)
+        daemon.be_alive()
         batch = daemon.claim()
         house.reply(organization, row, "x")
         house.reply(organization, row, "x")
@@ -77,12 +69,12 @@ class TestOneSession:
     ) -> None:
         people(house, organization, 2)
         daemon.claim()
-        be_alive(house, Daemon(house))
+        Daemon(house).be_alive()
         (line,) = stuck(house)
         assert (line["waits_for"], line["blocking_worker"], line["rows_behind"]) == ("a lease", daemon.id, 2)
         assert line["until"] == house.value("select lease_until from crm_sync.batches")
         assert line["reason"].startswith("its daemon is gone")
-        be_alive(house, daemon)
+        daemon.be_alive()
         assert stuck(house) == []
         assert integration
 
@@ -90,7 +82,7 @@ class TestOneSession:
         hourly = house.integration(organization, sync_frequency="hourly")
         hubspot = house.integration(organization, "pipedrive")
         people(house, organization, 1)
-        be_alive(house, daemon)
+        daemon.be_alive()
         daemon.fail(daemon.claim(integration=hubspot), "contended", "busy")
         slot, retry = stuck(house)
         assert (slot["waits_for"], slot["integration_id"]) == ("the next slot", hourly)
