@@ -53,6 +53,8 @@ select c.relname, p.begins_at - interval '1 day', p.ends_at - interval '1 day',
 from crm_sync.log_partitions() as p join pg_catalog.pg_class as c on c.oid = p.partition
 order by p.begins_at
 """
+COARSE = "select c.relname from crm_sync.log_partitions() as p join pg_catalog.pg_class as c on c.oid = p.partition"
+"""What a new database has: weeks, as it keeps its log for longer."""
 DETACH = "alter table public.sync_activity_logs detach partition public.{}"
 # written anew, as it was: in the order of its entries, and without a trace of what they were before
 AGE_PARTITION = "alter table public.{} alter column created_at type timestamptz using created_at - interval '1 day'"
@@ -115,6 +117,8 @@ def _largest(sizes: list[Sizes]) -> Sizes:
 def simulate(connection: psycopg.Connection, days: int, replies: int, retention: str) -> Iterator[Sizes]:
     """Sizes in bytes by relation at the end of each day."""
     connection.execute(RETAIN.encode(), {"retention": retention})
+    for (name,) in connection.execute(COARSE).fetchall():
+        connection.execute(sql.SQL("drop table public.{}").format(sql.Identifier(name)))
     for day in range(days):
         if day:
             _age_log(connection)
