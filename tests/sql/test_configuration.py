@@ -253,7 +253,7 @@ def test_what_the_tables_refuse_is_refused_with_its_path(
         (
             {"version": 1, "alert_rules": {"oldest_wait": {"for_at_least": "long"}}},
             "CS062",
-            "oldest_wait: invalid input",
+            "oldest_wait: invalid",
         ),
         (
             {"version": 1, "alert_rules": {"oldest_wait": {"remedy": "http://u:p@h/"}}},
