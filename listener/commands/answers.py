@@ -86,7 +86,12 @@ def timeline(contact: UUID, limit: int, as_json: bool) -> None:
     found = _rows("select * from crm_sync.contact_timeline(%s, %s)", contact, limit)
     if not found:
         require_known(require_database(), contact=contact)
-    show(found, as_json=as_json, empty="Nothing has happened to this contact yet.", hidden=("entry_id", "message_id", "kind"))
+    show(
+        found,
+        as_json=as_json,
+        empty="Nothing has happened to this contact yet.",
+        hidden=("entry_id", "message_id", "kind"),
+    )
 
 
 @click.command()

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
-from uuid import uuid4
 
 import click
 import psycopg
@@ -397,6 +396,17 @@ def test_what_cannot_be_undone_needs_a_persons_yes(
     done = ask(environment(acted), *given)
     assert done.exit_code == 1
     assert counts(there) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("1d", "1 day"), ("36h", "1 day and 12 hours"), ("90d", "90 days"), ("26w", "182 days"), ("0s", "0 seconds")],
+)
+def test_a_purge_says_of_what_in_plain_words(given: str, words: str) -> None:
+    done = ask(environment("postgresql://nobody@127.0.0.1:1/nothing"), "purge", "--older-than", given)
+    assert done.exit_code == 2
+    assert f"Finished rows that ended more than {words} ago are deleted" in done.stderr
+    assert "what failed, which cannot be retried then" in done.stderr
 
 
 @pytest.mark.parametrize(
