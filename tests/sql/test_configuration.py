@@ -433,6 +433,15 @@ RULES = st.dictionaries(
     ),
     max_size=3,
 )
+ALERTS = st.dictionaries(
+    st.sampled_from(["oldest_wait", "queue_depth", "mine"]),
+    st.tuples(
+        st.integers(1, 10**12) | st.decimals("0.001", 10**6, places=4),
+        st.integers(0, 86400),
+        (TEXT | ODD).map(lambda text: "Look: " + text),
+    ),
+    max_size=2,
+)
 
 
 @common
@@ -442,9 +451,9 @@ RULES = st.dictionaries(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(known=KNOWN, free=FREE, filters=FILTERS, mappings=MAPPINGS, rules=RULES, name=TEXT, label=TEXT)
+@given(known=KNOWN, free=FREE, filters=FILTERS, mappings=MAPPINGS, rules=RULES, alerts=ALERTS, name=TEXT, label=TEXT)
 def test_whatever_is_set_goes_out_to_a_file_and_comes_back_as_it_was(
-    house: House, known: Any, free: Any, filters: Any, mappings: Any, rules: Any, name: str, label: str
+    house: House, known: Any, free: Any, filters: Any, mappings: Any, rules: Any, alerts: Any, name: str, label: str
 ) -> None:
     with house.connection.transaction(force_rollback=True):
         organization = house.organization(name)
@@ -460,6 +469,12 @@ def test_whatever_is_set_goes_out_to_a_file_and_comes_back_as_it_was(
                 "insert into crm_sync.intent_rules (organization_id, intent, contact_status) values (%s, %s, %s)",
                 [organization, intent, rule["contact_status"]],
             )
+        for rule, (threshold, seconds, remedy) in alerts.items():
+            house.connection.execute(
+                "insert into crm_sync.alert_rules "
+                "(organization_id, name, condition, threshold, for_at_least, severity, remedy) values (%s, %s, 'oldest_wait', %s, make_interval(secs => %s), 'info', %s)",
+                [organization, rule, threshold, seconds, remedy],
+            )
         document = house.value("select crm_sync.configuration()::text")
         file = render(document)
         back = parse(file)
@@ -473,6 +488,7 @@ def test_whatever_is_set_goes_out_to_a_file_and_comes_back_as_it_was(
             "update public.user_integrations set sync_settings = '{}', sync_filters = '{}', field_mappings = '{}'"
         )
         house.connection.execute("delete from crm_sync.intent_rules where organization_id is not null")
+        house.connection.execute("delete from crm_sync.alert_rules where organization_id is not null")
         house.rows("select * from crm_sync.apply_configuration(%s::jsonb)", back)
         assert house.value("select crm_sync.configuration() = %s::jsonb", document)
         assert house.rows("select * from crm_sync.apply_configuration(%s::jsonb)", back) == []
