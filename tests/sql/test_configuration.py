@@ -472,7 +472,8 @@ def test_whatever_is_set_goes_out_to_a_file_and_comes_back_as_it_was(
         for rule, (threshold, seconds, remedy) in alerts.items():
             house.connection.execute(
                 "insert into crm_sync.alert_rules "
-                "(organization_id, name, condition, threshold, for_at_least, severity, remedy) values (%s, %s, 'oldest_wait', %s, make_interval(secs => %s), 'info', %s)",
+                "(organization_id, name, condition, threshold, for_at_least, severity, remedy) "
+                "values (%s, %s, 'oldest_wait', %s, make_interval(secs => %s), 'info', %s)",
                 [organization, rule, threshold, seconds, remedy],
             )
         document = house.value("select crm_sync.configuration()::text")
