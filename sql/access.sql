@@ -203,7 +203,7 @@ grant select on public.integration_providers, public.contact_sync_mappings, publ
 grant select on crm_sync.changes to crm_sync_reader, authenticated;
 grant select on crm_sync.manual, crm_sync.transitions to crm_sync_reader;
 grant execute on function crm_sync.settings_at(bigint, timestamptz) to crm_sync_reader, authenticated;
-grant execute on function crm_sync.configuration(uuid), crm_sync.configuration_difference(jsonb, boolean) to crm_sync_reader;
+grant execute on function crm_sync.configuration(uuid), crm_sync.configuration_difference(jsonb, boolean), crm_sync.unknown_ids(bigint, uuid, uuid) to crm_sync_reader;
 grant select (
   id, organization_id, provider_id, name, status, credentials_version, sync_settings, field_mappings, sync_filters, last_sync_at, next_sync_at,
   total_synced_contacts, total_synced_deals, sync_frequency, last_error, error_count, created_at, updated_at,

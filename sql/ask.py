@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -33,6 +34,15 @@ def view(
     # names, conditions and orders are ours; what comes from outside are parameters
     query = f"select * from crm_sync.{name} where {conditions} order by {order} limit %s"  # noqa: S608
     return rows(url, query, [*asked.values(), limit])
+
+
+def unknown_ids(
+    url: str, *, integration: int | None = None, organization: UUID | None = None, contact: UUID | None = None
+) -> str | None:
+    """Which of these ids nobody knows, in words, None where all are known; raises `psycopg.Error`."""
+    query = "select crm_sync.unknown_ids(%s, %s, %s) as words"
+    words: str | None = rows(url, query, [integration, organization, contact])[0]["words"]
+    return words
 
 
 class Session:

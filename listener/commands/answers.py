@@ -14,9 +14,11 @@ import click
 from listener.commands.base import fail, require_database
 from listener.commands.options import CONNECTION, DURATION, json_option
 from listener.commands.tables import show
-from listener.commands.troubles import EX_NO, clear_words
+from listener.commands.troubles import EX_NO, clear_words, require_known
 from sql import ask
 
+WIDEST = 120
+"""Columns of a page of the manual, where no terminal says how wide it is."""
 WAIT_SECONDS = 5.0
 """One statement waits so long: it keeps its snapshot, and old snapshots are a burden to a database."""
 READ_FIRST = ("integration_id", "provider", "connection", "object", "has_arrived", "state", "answer")
@@ -63,14 +65,12 @@ def plan(contact: UUID, integration: int, changes: bool, as_json: bool) -> None:
     Example: crm-sync plan 0c6ffa1f-6e9c-4c0d-9a3b-0e8f1c7a4b52 7
     """
     found = _rows("select * from crm_sync.plan(%s, %s)", contact, integration)
+    if not found:
+        require_known(require_database(), integration=integration, contact=contact)
     shown = [row for row in found if not changes or row["change"] in ("new", "changed")]
     if not as_json:  # at every second field it would be noise
         shown = [{**row, "reason": None} if row["change"] == "same" else row for row in shown]
-    empty = (
-        "Nothing would change."
-        if found
-        else "Nothing would be sent: there is no such contact on this connection, or nothing of it to send."
-    )
+    empty = "Nothing would change." if found else "Nothing would be sent: there is nothing of this contact to send."
     show(shown, as_json=as_json, empty=empty, hidden=("key", "our_field"), first=("object", "field", "change"))
 
 
@@ -84,7 +84,14 @@ def timeline(contact: UUID, limit: int, as_json: bool) -> None:
     Example: crm-sync timeline 0c6ffa1f-6e9c-4c0d-9a3b-0e8f1c7a4b52
     """
     found = _rows("select * from crm_sync.contact_timeline(%s, %s)", contact, limit)
-    show(found, as_json=as_json, empty="Nothing is known of this contact.", hidden=("entry_id", "message_id", "kind"))
+    if not found:
+        require_known(require_database(), contact=contact)
+    show(
+        found,
+        as_json=as_json,
+        empty="Nothing has happened to this contact yet.",
+        hidden=("entry_id", "message_id", "kind"),
+    )
 
 
 @click.command()
@@ -155,13 +162,17 @@ def errors(code: str | None, provider: str | None, as_json: bool) -> None:
 def manual(pattern: str | None, as_json: bool) -> None:
     """Print what every object of crm_sync is for: those whose name or comment has the pattern (* is anything).
 
+    It exits with 1 when there is none.
+
     Example: crm-sync manual 'retry*'
     """
     like = None
     if pattern is not None:
         like = "%" + re.sub(r"([%_\\])", r"\\\1", pattern).replace("*", "%") + "%"
     found = _rows(MANUAL, {"pattern": like})
-    show(found, as_json=as_json, empty="There is no such object.", hidden=("used_by",))
+    if not found:
+        fail(f"nothing in crm_sync has {pattern} in its name or comment: crm-sync manual shows what there is", EX_NO)
+    show(found, as_json=as_json, empty="", hidden=("used_by",), widest=WIDEST)
 
 
 def _rows(query: str, *parameters: Any) -> list[dict[str, Any]]:

@@ -28,8 +28,9 @@ HEAD = """\
 #   crm-sync config diff FILE        what would change
 #   crm-sync config apply FILE       change it, all or nothing
 """
-ORDER = ("version", "config", "providers", "intent_rules", "organizations")
+ORDER = ("version", "config", "providers", "intent_rules", "alert_rules", "organizations")
 CONNECTION_ORDER = ("sync_frequency", "sync_settings", "field_mappings", "sync_filters")
+ALERT_RULE_ORDER = ("condition", "threshold", "for_at_least", "clear_after", "severity", "is_active", "remedy")
 LARGEST_EXPONENT = 1000
 SECRET = re.compile(r"(^|_|-)(credentials?|token|secret|password|api_?key|key)$", re.I)
 
@@ -43,6 +44,25 @@ class Rule(_Part):
 
     contact_status: Literal["new", "contacted", "qualified", "unqualified"] | None = None
     create_deal: StrictBool = False
+
+
+class AlertRule(_Part):
+    """What is to alarm. Of a rule that is there, what is not set stays; a new one needs those without a default."""
+
+    condition: str = ""
+    threshold: Decimal = Decimal(1)
+    for_at_least: str = "0 seconds"
+    clear_after: str = "1 minute"
+    severity: Literal["info", "warning", "critical"] = "warning"
+    is_active: StrictBool = True
+    remedy: str = ""
+
+    @field_validator("threshold", mode="before")
+    @classmethod
+    def _a_number(cls, threshold: object) -> object:
+        if isinstance(threshold, bool) or not isinstance(threshold, int | Decimal):
+            raise ValueError("must be a number")  # noqa: TRY004 - which pydantic turns into words
+        return threshold
 
 
 class Provider(_Part):
@@ -65,6 +85,7 @@ class Organization(_Part):
     """Its own rules, and its connections by CRM and name: hubspot/default."""
 
     intent_rules: dict[str, Rule | None] = {}
+    alert_rules: dict[str, AlertRule | None] = {}
     connections: dict[str, Connection] = {}
 
 
@@ -75,6 +96,7 @@ class Document(_Part):
     config: dict[str, Any] = {}
     providers: dict[str, Provider] = {}
     intent_rules: dict[str, Rule | None] = {}
+    alert_rules: dict[str, AlertRule | None] = {}
     organizations: dict[str, Organization] = {}
 
     @field_validator("organizations")
@@ -186,7 +208,7 @@ def _ordered(value: Any, order: tuple[str, ...] = ORDER) -> Any:
         return [_ordered(each) for each in value]
     if not isinstance(value, dict):
         return value
-    known = [*ORDER, *CONNECTION_ORDER]
+    known = [*ORDER, *CONNECTION_ORDER, *ALERT_RULE_ORDER]
     rank = {key: known.index(key) for key in value if key in known}
     return {key: _ordered(value[key]) for key in sorted(value, key=lambda key: (rank.get(key, len(known)), key))}
 

@@ -12,7 +12,7 @@ import click
 from listener.commands.base import require_database
 from listener.commands.options import CONNECTION, json_option
 from listener.commands.tables import show
-from listener.commands.troubles import EX_NO, clear_words
+from listener.commands.troubles import EX_NO, clear_words, require_known
 from sql import ask
 
 MOST_ROWS = 1000
@@ -77,9 +77,12 @@ def ask_view(
     url = require_database()
     with clear_words():
         found = ask.view(url, view, order, where, limit + 1, condition)
+    if not found:
+        require_known(url, integration=where.get("integration_id"), organization=where.get("organization_id"))
     show(found[:limit], as_json=as_json, empty=empty, **how)
     if len(found) > limit:
-        click.echo(f"There are more than these {limit}: see --limit.", err=True)
+        these = "this one" if limit == 1 else f"these {limit:,}"
+        click.echo(f"There are more than {these}: see --limit.", err=True)
     return found
 
 
@@ -122,7 +125,7 @@ workers = question(
     Example: crm-sync workers
     """,
     order="started_at",
-    empty="No daemon has ever worked here, or none for a long time.",
+    empty="No daemon runs on this database: one that is stopped takes itself off this list. Start one: crm-sync run.",
     hidden=("id", "armed_since"),
     of_connections=False,
 )

@@ -13,7 +13,7 @@ import click
 from listener.commands.actions import AT_LEAST, tell, until_done
 from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
 from listener.commands.troubles import acting
-from listener.commands.values import to_json
+from listener.commands.values import spell, to_json
 
 PAGE = 1000
 
@@ -105,12 +105,16 @@ def resync(contact: UUID, integration: int | None, dry_run: bool, as_json: bool)
 @dry_run_option
 @json_option
 def purge(older_than: timedelta, integration: int | None, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Delete finished work from the queue now, instead of when its time has come; the log keeps what happened.
+    """Delete finished work from the queue now, also what failed, before its time has come; the log keeps what happened.
 
     Example: crm-sync purge --older-than 90d --dry-run
     """
     if not dry_run:
-        confirm(f"Finished rows that ended more than {older_than} ago are deleted.", yes)
+        confirm(
+            f"Finished rows that ended more than {spell(older_than)} ago are deleted: what was synced, skipped, "
+            "and what failed, which cannot be retried then.",
+            yes,
+        )
     count = until_done("purge_now", dry_run, p_older_than=older_than, p_integration_id=integration)
     tell("purged", count, "finished rows deleted", dry_run=dry_run, as_json=as_json, at_least=AT_LEAST)
 

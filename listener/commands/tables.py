@@ -38,6 +38,7 @@ def show(
     first: Sequence[str] = (),
     below: str | None = None,
     as_blocks: bool = False,
+    widest: int = WIDE,
 ) -> None:
     """Print rows, all of one shape.
 
@@ -49,28 +50,29 @@ def show(
         first: columns that people read before the others.
         below: a column of long texts, which a terminal shows under the table, each behind its connection.
         as_blocks: each row as lines of its own.
+        widest: how many columns wide where there is no terminal; a table that does not fit comes as blocks.
     """
     if as_json:
         for row in rows:
             click.echo(to_json(row))
         return
-    console = screen()
+    console = screen(widest)
     if not rows:
         console.print(Text(empty))
         return
     shown = [_joined(row, frozenset(hidden), first) for row in rows]
     if not console.is_terminal:
+        grid = table(shown, is_narrow=widest < WIDE)
         with console.capture() as captured:
-            console.print(blocks(shown) if as_blocks else table(shown))
+            console.print(blocks(shown) if as_blocks or _needed(grid) > widest else grid)
         for line in captured.get().splitlines():
             click.echo(line.rstrip())
         return
     notes = [] if as_blocks or below is None else [row for row in shown if row[below]]
     shorter = [{name: value for name, value in row.items() if name != below} for row in shown]
     grid = table(shorter, is_narrow=True)
-    needed = sum((column.min_width or 0) + GAP for column in grid.columns) - GAP
     # folded into lines of a word each, a table cannot be read
-    if as_blocks or needed > console.width:
+    if as_blocks or _needed(grid) > console.width:
         console.print(blocks(shown))
         return
     console.print(grid)
@@ -78,11 +80,16 @@ def show(
         console.print(Text(f"#{row['integration_id']}: ") + cell(str(below), row[str(below)]))
 
 
-def screen() -> Console:
-    """Standard output: colours on a terminal only, and none with NO_COLOR."""
+def _needed(grid: Table) -> int:
+    """Columns of a screen, without which words would be broken."""
+    return sum((column.min_width or 0) + GAP for column in grid.columns) - GAP
+
+
+def screen(widest: int = WIDE) -> Console:
+    """Standard output: colours on a terminal only, and none with NO_COLOR; so wide where there is none."""
     if sys.stdout.isatty():
         return Console(highlight=False)
-    return Console(width=WIDE, color_system=None, force_terminal=False, highlight=False)
+    return Console(width=widest, color_system=None, force_terminal=False, highlight=False)
 
 
 def table(rows: Sequence[Row], *, is_narrow: bool = False) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 import click
 import psycopg
@@ -28,6 +29,7 @@ TRY_AGAIN = (
     psycopg.errors.QueryCanceled,
     psycopg.errors.SerializationFailure,
 )
+HINT = "\ncrm-sync status shows the connections, with --all-columns also their organizations."
 CALL_AGAIN = "call it again"
 FRACTION = re.compile(r"(?<=:\d\d)\.\d+(?=[+-]\d\d)")
 """Of a second."""
@@ -77,6 +79,18 @@ def clear_words(refused: int = EX_NO) -> Iterator[None]:
         if error.sqlstate is None:
             raise
         fail(_said(error), refused if error.sqlstate.startswith("CS") else EX_SOFTWARE)
+
+
+def require_known(
+    url: str, *, integration: int | None = None, organization: UUID | None = None, contact: UUID | None = None
+) -> None:
+    """Where nothing was found: end the command when that is because of an id that nobody knows."""
+    if integration is None and organization is None and contact is None:
+        return
+    with clear_words():
+        words = ask.unknown_ids(url, integration=integration, organization=organization, contact=contact)
+    if words is not None:
+        fail(f"{words}{'' if ' contact ' in words else HINT}", EX_NO)
 
 
 @contextmanager

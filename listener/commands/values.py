@@ -19,6 +19,18 @@ def to_json(row: Mapping[str, Any]) -> str:
     return json.dumps(row, default=_plain, ensure_ascii=False)
 
 
+def spell(duration: timedelta) -> str:
+    """A duration for a sentence: 90 days, 1 day and 6 hours."""
+    rest, pieces = duration.total_seconds(), []
+    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count = rest / seconds if seconds == 1 else rest // seconds
+        rest -= count * seconds
+        if count:
+            pieces.append(f"{count:,g} {unit}{'s' * (count != 1)}")
+    *head, last = pieces or ["0 seconds"]
+    return f"{', '.join(head)} and {last}" if head else last
+
+
 def words_of(name: str, value: object, between: str = ", ") -> str:  # noqa: PLR0911 - one for each kind
     """A value of a column of this name; the pieces of an object are put `between` each other."""
     match value:

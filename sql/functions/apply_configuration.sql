@@ -25,6 +25,10 @@ begin
   where (r.organization_id is null and p_wanted ? 'intent_rules') or r.organization_id in (select o.key::uuid from jsonb_each(v_organizations) as o)
   order by r.id
   for update;
+  perform from crm_sync.alert_rules as r
+  where (r.organization_id is null and p_wanted ? 'alert_rules') or r.organization_id in (select o.key::uuid from jsonb_each(v_organizations) as o)
+  order by r.id
+  for update;
   perform from crm_sync.config as c where p_wanted ? 'config' for update;
 
   for v in
@@ -53,6 +57,13 @@ begin
             insert into crm_sync.intent_rules as r (organization_id, intent, contact_status, create_deal)
             values (v.organization_id, v.key, v.wanted ->> 'contact_status', (v.wanted ->> 'create_deal')::boolean)
             on conflict (organization_id, intent) do update set contact_status = excluded.contact_status, create_deal = excluded.create_deal;
+          end if;
+        when 'alert_rule' then
+          if v.wanted is null then
+            delete from crm_sync.alert_rules as r where r.id = v.row_id;
+          else
+            perform crm_sync.write_alert_rule(
+              jsonb_populate_record(null::crm_sync.alert_rules, v.wanted || jsonb_build_object('organization_id', v.organization_id, 'name', v.key)));
           end if;
         when 'connection' then
           update public.user_integrations as i

@@ -25,6 +25,9 @@ as $$
         select coalesce(jsonb_object_agg(r.intent, jsonb_build_object('contact_status', r.contact_status, 'create_deal', r.create_deal)), '{}')
         from crm_sync.intent_rules as r
         where r.organization_id is null
+      ),
+      'alert_rules', (
+        select coalesce(jsonb_object_agg(r.name, crm_sync.alert_rule_settings(r)), '{}') from crm_sync.alert_rules as r where r.organization_id is null
       )
     ) end
     || jsonb_build_object('organizations', (
@@ -33,6 +36,12 @@ as $$
           select jsonb_build_object('intent_rules',
             jsonb_object_agg(r.intent, jsonb_build_object('contact_status', r.contact_status, 'create_deal', r.create_deal)))
           from crm_sync.intent_rules as r
+          where r.organization_id = o.id
+          having count(*) > 0
+        ), '{}')
+        || coalesce((
+          select jsonb_build_object('alert_rules', jsonb_object_agg(r.name, crm_sync.alert_rule_settings(r)))
+          from crm_sync.alert_rules as r
           where r.organization_id = o.id
           having count(*) > 0
         ), '{}')
@@ -57,6 +66,7 @@ as $$
       where crm_sync.caller_may_see(o.id) and case
         when p_organization_id is not null then o.id = p_organization_id
         else exists (select from public.user_integrations as i where i.organization_id = o.id) or exists (select from crm_sync.intent_rules as r where r.organization_id = o.id)
+          or exists (select from crm_sync.alert_rules as r where r.organization_id = o.id)
       end
     ))
 $$;

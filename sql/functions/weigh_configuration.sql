@@ -1,5 +1,5 @@
--- What the document names is made so, what it does not name stays. Settings are named one by one; mappings, filters and rules as a
--- whole. With p_prune what is not named, of what is named, goes back to its default. Secrets that a person keeps among the
+-- What the document names is made so, what it does not name stays. Settings and what rules of alerts have are named one by one;
+-- mappings, filters and rules of intents as a whole. With p_prune what is not named, of what is named, goes back to its default. Secrets that a person keeps among the
 -- settings are never exported, so they always stay.
 create or replace function crm_sync.weigh_configuration(p_wanted jsonb, p_prune boolean)
 returns table (place integer, what text, organization_id uuid, key text, row_id bigint, path text, present jsonb, wanted jsonb)
@@ -11,12 +11,13 @@ declare
   v_problem text := crm_sync.configuration_problem(p_wanted);
   v_config crm_sync.config := (select c from crm_sync.config as c);
   v_named jsonb;
+  v_common crm_sync.alert_rules;
   v record;
 begin
   if v_problem is not null then
     raise exception using errcode = 'CS060', message = v_problem, hint = 'Nothing was changed. An example: select crm_sync.configuration().';
   end if;
-  if p_wanted ?| array['config', 'providers', 'intent_rules'] and crm_sync.caller_may_see(null) is not true then
+  if p_wanted ?| array['config', 'providers', 'intent_rules', 'alert_rules'] and crm_sync.caller_may_see(null) is not true then
     raise exception using errcode = 'CS061', message = 'what holds for all organizations is not yours to look at', hint = 'Ask as a member of crm_sync_reader or crm_sync_owner.';
   end if;
 
@@ -90,6 +91,43 @@ begin
   from named as n
   full join present as p on p.organization_id is not distinct from n.organization_id and p.intent = n.intent;
 
+  -- rules of alerts: an organization's own has what the common one of its name will have, but for what it says itself
+  for v in
+    with named as (
+      select null::uuid as organization_id, r.key as name, r.value as named from jsonb_each(p_wanted -> 'alert_rules') as r
+      union all
+      select o.key::uuid, r.key, r.value
+      from jsonb_each(p_wanted -> 'organizations') as o
+      cross join lateral jsonb_each(coalesce(o.value -> 'alert_rules', '{}')) as r
+    ),
+    present as (
+      select r as rule, r.organization_id, r.name from crm_sync.alert_rules as r
+      where (r.organization_id is null and p_wanted ? 'alert_rules')
+        or r.organization_id in (select o.key::uuid from jsonb_each(p_wanted -> 'organizations') as o)
+    )
+    select coalesce(n.organization_id, p.organization_id) as organization_id, coalesce(n.name, p.name) as name, n.name is not null as is_named, n.named,
+      (p.rule).id as id, to_jsonb(p.rule) - array['id', 'organization_id', 'name'] as present,
+      coalesce('organizations.' || coalesce(n.organization_id, p.organization_id) || '.', '') || 'alert_rules.' || crm_sync.path_key(coalesce(n.name, p.name)) as path
+    from named as n
+    full join present as p on p.organization_id is not distinct from n.organization_id and p.name = n.name
+  loop
+    if v.is_named then
+      select r.* into v_common from crm_sync.alert_rules as r where r.organization_id is null and r.name = v.name and v.organization_id is not null;
+      v_named := case when v.organization_id is not null then coalesce(nullif(p_wanted #> array['alert_rules', v.name], 'null'), '{}') else '{}' end;
+      begin
+        v_named := to_jsonb(jsonb_populate_record(null::crm_sync.alert_rules,
+          '{"for_at_least": "0 seconds", "clear_after": "1 minute", "is_active": true}'::jsonb || jsonb_build_object('condition', v.name)
+            || case when v_common.id is null then '{}' else to_jsonb(v_common) end || v_named || coalesce(v.present, '{}')
+            || coalesce(nullif(v.named, 'null'), '{}'))) - array['id', 'organization_id', 'name'];
+      exception when data_exception then
+        raise exception using errcode = 'CS062', message = format('%s: %s', v.path, sqlerrm), hint = 'Nothing was changed.';
+      end;
+    end if;
+    return query
+    select 4, 'alert_rule', v.organization_id, v.name, v.id, v.path, v.present,
+      case when not v.is_named then case when not p_prune then v.present end when v.named <> 'null' then v_named end;
+  end loop;
+
   -- connections
   for v in
     select o.key::uuid as organization_id, c.key as name, c.value as named, i as connection, p.name as provider,
@@ -105,7 +143,7 @@ begin
           coalesce(v.provider, 'PROVIDER'), v.organization_id, case when v.name like '%/%' then quote_ident(substr(v.name, strpos(v.name, '/') + 1)) else 'default' end);
     end if;
     return query
-    select 4, 'connection', v.organization_id, v.name, (v.connection).id, v.path,
+    select 5, 'connection', v.organization_id, v.name, (v.connection).id, v.path,
       jsonb_build_object('sync_frequency', (v.connection).sync_frequency, 'sync_settings', (v.connection).sync_settings,
         'field_mappings', (v.connection).field_mappings, 'sync_filters', (v.connection).sync_filters),
       jsonb_build_object(

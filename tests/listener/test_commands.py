@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
-from uuid import uuid4
 
 import click
 import psycopg
@@ -183,7 +182,7 @@ def test_what_is_shown_fits_a_terminal_without_raw_json(acme: str, width: int, m
     for each in given:
         shown = StringIO()
         terminal = Console(file=shown, width=width, force_terminal=True, color_system=None)
-        monkeypatch.setattr("listener.commands.tables.screen", lambda terminal=terminal: terminal)
+        monkeypatch.setattr("listener.commands.tables.screen", lambda _, terminal=terminal: terminal)
         assert ask(environment(acme), *each).exit_code in (0, 1)
         lines = shown.getvalue().splitlines()
         assert lines
@@ -194,7 +193,7 @@ def test_what_is_shown_fits_a_terminal_without_raw_json(acme: str, width: int, m
 def test_long_words_of_a_connection_are_below_its_line(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = StringIO()
     terminal = Console(file=shown, width=100, force_terminal=True, color_system=None)
-    monkeypatch.setattr("listener.commands.tables.screen", lambda: terminal)
+    monkeypatch.setattr("listener.commands.tables.screen", lambda _: terminal)
     assert ask(environment(asked), "status").exit_code == 0
     line = next(line for line in shown.getvalue().splitlines() if line.startswith("1  hubspot/Sales [eu]"))
     assert "paused" in line
@@ -203,8 +202,52 @@ def test_long_words_of_a_connection_are_below_its_line(asked: str, monkeypatch: 
 
 def test_only_one_connection_or_organization_is_shown_where_that_is_asked(asked: str) -> None:
     assert len(ask(environment(asked), "status", "--json", "--integration", "1").stdout.splitlines()) == 1
-    assert ask(environment(asked), "status", "--json", "--integration", "2").stdout == ""
-    assert ask(environment(asked), "status", "--organization", str(uuid4())).stdout == "No CRM is connected yet.\n"
+    assert ask(environment(asked), "alerts", "--integration", "1").stdout == "Nothing alarms.\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (("status", "--integration", "99"), "connection 99"),
+        (("status", "--json", "--integration", "99"), "connection 99"),
+        (("accounting", "--integration", "99"), "connection 99"),
+        (("failures", "--organization", UNKNOWN), f"organization {UNKNOWN}"),
+        (("plan", UNKNOWN, "1"), f"contact {UNKNOWN}"),
+        (("plan", UNKNOWN, "99"), "connection 99"),
+        (("timeline", UNKNOWN), f"contact {UNKNOWN}"),
+    ],
+    ids=str,
+)
+def test_an_id_that_nobody_knows_is_no_empty_answer(asked: str, given: tuple[str, ...], what: str) -> None:
+    done = ask(environment(asked), *given)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"crm-sync: there is no {what} that you may see\n")
+
+
+def test_what_is_not_of_one_organization_is_told(acted: str, there: House) -> None:
+    other = there.organization("Other")
+    contact = there.contact(other)
+    done = ask(environment(acted), "plan", str(contact), "1")
+    assert (done.exit_code, "is not of the organization of connection 1" in done.stderr) == (1, True)
+    done = ask(environment(acted), "failures", "--integration", "1", "--organization", str(other))
+    assert (done.exit_code, f"connection 1 is not of organization {other}" in done.stderr) == (1, True)
+    assert ask(environment(acted), "timeline", str(contact)).stdout == "Nothing has happened to this contact yet.\n"
+    assert ask(environment(acted), "failures", "--organization", str(other)).stdout == "Nothing fails.\n"
+
+
+def test_the_manual_is_a_page_also_in_a_pipe(asked: str) -> None:
+    for given in ((), ("retry*",), ("crm_sync.workers.host",)):
+        done = ask(environment(asked), "manual", *given)
+        assert done.exit_code == 0
+        assert max(map(len, done.stdout.splitlines())) <= 120
+    nothing = ask(environment(asked), "manual", "zzzz")
+    assert (nothing.exit_code, nothing.stdout, "zzzz" in nothing.stderr) == (1, "", True)
+
+
+def test_words_are_true_after_a_clean_stop_and_of_one_row(asked: str) -> None:
+    assert ask(environment(asked), "workers").stdout.startswith("No daemon runs on this database: one that is stopped")
+    assert ask(environment(asked), "sizes", "--limit", "1").stderr == "There are more than this one: see --limit.\n"
+    assert ask(environment(asked), "sizes", "--limit", "2").stderr == "There are more than these 2: see --limit.\n"
 
 
 def test_json_has_numbers_moments_and_seconds(asked: str) -> None:
@@ -295,7 +338,7 @@ def test_what_is_paused_twice_goes_on_when_both_let_it_and_says_who_holds_it(act
     assert ask(environment(acted), "pause", "--provider", "hubspot", "--reason", "maintenance").exit_code == 0
     again = ask(environment(acted), "pause", "--provider", "hubspot")
     assert (again.exit_code, again.stdout) == (0, "connections paused: 0\n")
-    assert re.search(r"paused already, by \w+ since [-\d]+ [:\d]+\+", again.stderr)
+    assert re.search(r"paused already, by \w+ since [-\d]+ [:\d]+ UTC: maintenance\n", again.stderr)
     assert ask(environment(acted), "pause", "--everything", "--yes").exit_code == 0
     held = ask(environment(acted), "resume", "--provider", "hubspot")
     assert (held.stdout, "1 connection(s) stay paused" in held.stderr) == ("connections resumed: 0\n", True)
@@ -353,6 +396,17 @@ def test_what_cannot_be_undone_needs_a_persons_yes(
     done = ask(environment(acted), *given)
     assert done.exit_code == 1
     assert counts(there) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("1d", "1 day"), ("36h", "1 day and 12 hours"), ("90d", "90 days"), ("26w", "182 days"), ("0s", "0 seconds")],
+)
+def test_a_purge_says_of_what_in_plain_words(given: str, words: str) -> None:
+    done = ask(environment("postgresql://nobody@127.0.0.1:1/nothing"), "purge", "--older-than", given)
+    assert done.exit_code == 2
+    assert f"Finished rows that ended more than {words} ago are deleted" in done.stderr
+    assert "what failed, which cannot be retried then" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,14 @@ organizations:
     assert max(map(len, text.splitlines())) <= 120
 
 
+def test_a_rule_of_an_alert_is_read_as_it_was_written() -> None:
+    rule = {"condition": "oldest_wait", "threshold": Decimal("0.50"), "for_at_least": "5 minutes", "is_active": False}
+    whole = {"version": 1, "alert_rules": {"mine": rule, "gone": None}, "organizations": {ACME: {"alert_rules": {}}}}
+    text = render(to_json(whole))
+    assert list(read(text)["alert_rules"]["mine"]) == list(rule)
+    assert read(text) == whole
+
+
 def test_words_are_texts_and_numbers_keep_their_digits() -> None:
     text = (
         "version: 1\nconfig:\n  a: no\n  b: on\n  c: 2026-11-23\n  d: 0.10000000000000000000001\n  e: 14 days\n"
@@ -117,6 +125,13 @@ def test_the_example_of_the_documentation_is_read() -> None:
         (f"version: 1\norganizations: {{{ACME}: {{}}, {ACME.upper()}: {{}}}}", f"{ACME} comes twice"),
         ("version: 1\nintent_rules: {x: {contact_status: hot}}", "intent_rules.x.contact_status: input should be"),
         ("version: 1\nintent_rules: {x: {create_deal: 'yes'}}", "intent_rules.x.create_deal: input should be a valid"),
+        ("version: 1\nalert_rules: {x: {severity: bad}}", "alert_rules.x.severity: input should be 'info', 'warning'"),
+        ("version: 1\nalert_rules: {x: {threshold: '5'}}", "alert_rules.x.threshold: must be a number"),
+        (
+            "version: 1\nalert_rules: {x: {for_at_least: 5}}",
+            "alert_rules.x.for_at_least: input should be a",
+        ),
+        ("version: 1\nalert_rules: {x: {treshold: 5}}", "alert_rules.x.treshold: there is no such key here"),
         ("version: 1\nproviders: {hubspot: {client_secret: x}}", "providers.hubspot.client_secret: secrets have no"),
         ("version: 1\ntoken: x", "token: secrets have no place here; crm-sync connect takes them"),
         ("version: 1\nconfig: " + "[" * 5000, "the file is too deep"),

@@ -180,7 +180,7 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     linking = {"is_web_url", "record_url"}
     alarming = {"current_conditions"}  # what the view of conditions is made of
     diagnosing = {"diagnose", "diagnose_work", "diagnose_catalog", "diagnose_server"}
-    configuring = {"configuration", "configuration_difference"}
+    configuring = {"configuration", "configuration_difference", "unknown_ids"}
     counting = {
         "lane_counts",
         "lane_causes",

@@ -54,10 +54,19 @@ def refused(house: House, document: Any) -> tuple[str, str, str]:
 @common
 def test_the_document_has_what_differs_from_the_defaults(house: House, organization: UUID, integration: int) -> None:
     document = exported(house)
-    assert set(document) == {"version", "config", "providers", "intent_rules", "organizations"}
+    assert set(document) == {"version", "config", "providers", "intent_rules", "alert_rules", "organizations"}
     assert document["config"]["retain_finished"] == "14 days"
     assert document["providers"] == {"hubspot": {}, "pipedrive": {}, "salesforce": {}}
     assert document["intent_rules"]["question"] == {"contact_status": "contacted", "create_deal": False}
+    rule = document["alert_rules"]["oldest_wait"]
+    assert rule.pop("remedy").startswith("See what the connection waits for")
+    assert rule == {
+        "threshold": 60,
+        "for_at_least": "00:05:00",
+        "clear_after": "00:01:00",
+        "severity": "warning",
+        "is_active": True,
+    }
     assert document["organizations"] == {
         str(organization): {"name": "Acme", "connections": {"hubspot/default": {"sync_frequency": "realtime"}}}
     }
@@ -236,6 +245,21 @@ def test_what_the_tables_refuse_is_refused_with_its_path(
         ({"version": 1, "intent_rules": {"x": {"deal": 1}}}, "CS060", "intent_rules.x: a rule has contact_status"),
         ({"version": 1, "intent_rules": {"No!": {}}}, "CS062", 'intent_rules."No!": new row'),
         ({"version": 1, "intent_rules": {"bounced": {"create_deal": True}}}, "CS062", "machines_are_not_interested"),
+        ({"version": 1, "alert_rules": []}, "CS060", "alert_rules: must be an object"),
+        ({"version": 1, "alert_rules": {"oldest_wait": 5}}, "CS060", "alert_rules.oldest_wait: a rule has threshold"),
+        ({"version": 1, "alert_rules": {"oldest_wait": {"treshold": 5}}}, "CS060", "oldest_wait.treshold: there is no"),
+        ({"version": 1, "alert_rules": {"oldest_wait": {"threshold": "5"}}}, "CS060", "threshold: must be a number"),
+        ({"version": 1, "alert_rules": {"oldest_wait": {"severity": None}}}, "CS060", "severity: must be a text"),
+        (
+            {"version": 1, "alert_rules": {"oldest_wait": {"for_at_least": "long"}}},
+            "CS062",
+            "oldest_wait: invalid",
+        ),
+        (
+            {"version": 1, "alert_rules": {"oldest_wait": {"remedy": "http://u:p@h/"}}},
+            "CS060",
+            "remedy: secrets have no place here",
+        ),
         ({"version": 1, "organizations": {"acme": {}}}, "CS060", "organizations are named by their id"),
     ],
 )
@@ -256,6 +280,86 @@ def test_what_does_not_exist_is_refused_with_what_to_do(house: House, organizati
     assert state == "CS061"
     assert message == f'organizations.{organization}.connections."pipedrive/Sales team": there is no such connection'
     assert f"crm-sync connect pipedrive --organization {organization} --name" in hint
+
+
+@common
+def test_rules_of_alerts_are_made_changed_and_removed_by_a_document(
+    house: House, organization: UUID, integration: int
+) -> None:
+    document = {
+        "version": 1,
+        "alert_rules": {
+            "oldest_wait": {"threshold": 15, "severity": "critical"},
+            "queue_depth": None,
+            "old_ones": {"condition": "oldest_wait", "threshold": 0.5, "severity": "info", "remedy": "Look."},
+        },
+        "organizations": {
+            str(organization): {"alert_rules": {"oldest_wait": {"for_at_least": "1 hour"}, "connection_lost": {}}}
+        },
+    }
+    shipped = exported(house)["alert_rules"]
+    path = f"organizations.{organization}.alert_rules"
+    wanted = difference(house, document)
+    assert {row[0] for row in wanted} == {
+        *("alert_rules.oldest_wait.threshold", "alert_rules.oldest_wait.severity", "alert_rules.queue_depth"),
+        *("alert_rules.old_ones", f"{path}.oldest_wait", f"{path}.connection_lost"),
+    }
+    assert sorted(apply(house, document), key=str) == sorted(wanted, key=str)
+    assert apply(house, document) == difference(house, document) == []
+    now = exported(house)
+    assert now["alert_rules"]["oldest_wait"] == shipped["oldest_wait"] | {"threshold": 15, "severity": "critical"}
+    assert now["alert_rules"]["old_ones"] == document["alert_rules"]["old_ones"] | {  # type: ignore[index]
+        "for_at_least": "00:00:00",
+        "clear_after": "00:01:00",
+        "is_active": True,
+    }
+    assert "queue_depth" not in now["alert_rules"]
+    own = now["organizations"][str(organization)]["alert_rules"]
+    assert own == {
+        "oldest_wait": now["alert_rules"]["oldest_wait"] | {"for_at_least": "01:00:00"},
+        "connection_lost": shipped["connection_lost"],
+    }, "an own rule is as the common one will be, but for what it says"
+    assert house.value("select count(*) from crm_sync.changes where what = 'alert_rule' and name = 'old_ones'") == 1
+    for prune in (False, True):
+        assert difference(house, now, prune=prune) == []
+    only_one = {"version": 1, "organizations": {str(organization): {"alert_rules": {"oldest_wait": {}}}}}
+    assert [row[0] for row in apply(house, only_one, prune=True)] == [f"{path}.connection_lost"]
+    apply(house, {"version": 1, "alert_rules": shipped}, prune=True)
+    assert exported(house)["alert_rules"] == shipped
+
+
+@common
+@pytest.mark.parametrize(
+    ("name", "rule", "words"),
+    [
+        ("oldest_wait", {"threshold": 0}, "the threshold must be more than 0"),
+        ("oldest_wait", {"for_at_least": "8 days"}, "for_at_least is from 0 up to 7 days"),
+        ("oldest_wait", {"clear_after": "8 days"}, "clear_after is from 0 up to 1 day"),
+        ("oldest_wait", {"severity": "bad"}, "the severity is info, warning or critical"),
+        ("oldest_wait", {"remedy": " "}, "the remedy says what to do"),
+        ("budget_nearly_spent", {"threshold": 101}, "it would never alarm, as its threshold is in percent"),
+        ("failures_per_hour", {"threshold": 5000}, "failures are counted to 1000"),
+        ("mine", {"condition": "oldest_wait"}, "a new one needs a condition, a threshold, a severity and a remedy"),
+        ("mine", {"threshold": 1, "severity": "info", "remedy": "x"}, 'the condition is "mine", which is not measured'),
+        ("My Own", {"condition": "oldest_wait", "threshold": 1, "severity": "info", "remedy": "x"}, "small letters"),
+    ],
+)
+def test_a_rule_of_an_alert_that_makes_no_sense_is_refused_in_the_words_of_set_alert_rule(
+    house: House, name: str, rule: dict[str, Any], words: str
+) -> None:
+    state, message, hint = refused(house, {"version": 1, "alert_rules": {name: rule}})
+    assert (state, words in message) == ("CS071", True), message
+    assert message.startswith("alert_rules." + (name if name.islower() else f'"{name}"'))
+    assert "stays" in hint or "Nothing was changed" in hint
+
+
+@common
+def test_what_concerns_all_daemons_is_no_organizations_own_rule(house: House, organization: UUID) -> None:
+    document = {"version": 1, "organizations": {str(organization): {"alert_rules": {"no_worker_alive": {}}}}}
+    state, message, _ = refused(house, document)
+    assert (state, "there is only the common rule" in message) == ("CS071", True)
+    with house.as_role("crm_sync_reader"):
+        assert len(difference(house, document)) == 1
 
 
 @common
@@ -329,6 +433,15 @@ RULES = st.dictionaries(
     ),
     max_size=3,
 )
+ALERTS = st.dictionaries(
+    st.sampled_from(["oldest_wait", "queue_depth", "mine"]),
+    st.tuples(
+        st.integers(1, 10**12) | st.decimals("0.001", 10**6, places=4),
+        st.integers(0, 86400),
+        (TEXT | ODD).map(lambda text: "Look: " + text),
+    ),
+    max_size=2,
+)
 
 
 @common
@@ -338,9 +451,9 @@ RULES = st.dictionaries(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(known=KNOWN, free=FREE, filters=FILTERS, mappings=MAPPINGS, rules=RULES, name=TEXT, label=TEXT)
+@given(known=KNOWN, free=FREE, filters=FILTERS, mappings=MAPPINGS, rules=RULES, alerts=ALERTS, name=TEXT, label=TEXT)
 def test_whatever_is_set_goes_out_to_a_file_and_comes_back_as_it_was(
-    house: House, known: Any, free: Any, filters: Any, mappings: Any, rules: Any, name: str, label: str
+    house: House, known: Any, free: Any, filters: Any, mappings: Any, rules: Any, alerts: Any, name: str, label: str
 ) -> None:
     with house.connection.transaction(force_rollback=True):
         organization = house.organization(name)
@@ -356,6 +469,13 @@ def test_whatever_is_set_goes_out_to_a_file_and_comes_back_as_it_was(
                 "insert into crm_sync.intent_rules (organization_id, intent, contact_status) values (%s, %s, %s)",
                 [organization, intent, rule["contact_status"]],
             )
+        for rule, (threshold, seconds, remedy) in alerts.items():
+            house.connection.execute(
+                "insert into crm_sync.alert_rules "
+                "(organization_id, name, condition, threshold, for_at_least, severity, remedy) "
+                "values (%s, %s, 'oldest_wait', %s, make_interval(secs => %s), 'info', %s)",
+                [organization, rule, threshold, seconds, remedy],
+            )
         document = house.value("select crm_sync.configuration()::text")
         file = render(document)
         back = parse(file)
@@ -369,6 +489,7 @@ def test_whatever_is_set_goes_out_to_a_file_and_comes_back_as_it_was(
             "update public.user_integrations set sync_settings = '{}', sync_filters = '{}', field_mappings = '{}'"
         )
         house.connection.execute("delete from crm_sync.intent_rules where organization_id is not null")
+        house.connection.execute("delete from crm_sync.alert_rules where organization_id is not null")
         house.rows("select * from crm_sync.apply_configuration(%s::jsonb)", back)
         assert house.value("select crm_sync.configuration() = %s::jsonb", document)
         assert house.rows("select * from crm_sync.apply_configuration(%s::jsonb)", back) == []
