@@ -128,7 +128,7 @@ class _Commands(click.Group):
 def main() -> None:
     """Carries classified replies from Postgres to CRMs.
 
-    DATABASE_URL says which database; without it, run and migrate use an embedded Postgres, and the others refuse.
+    DATABASE_URL says which database; without it, the commands that work with one use an embedded Postgres, and say so.
 
     It exits with 0 when all is well, 1 when the answer is no (nothing found that should be, differences, or the
     database refuses what makes no sense), 2 for a wrong use, 69 when something cannot be reached, 70 when it is a fault

@@ -18,28 +18,18 @@ NOT_A_URL = (
     "DATABASE_URL is not a connection string. Write it as postgresql://user:password@host:5432/database, with reserved "
     "characters of the password percent-encoded."
 )
-NO_URL = (
-    "DATABASE_URL is not set: it says which database, as postgresql://user:password@host:5432/database.\n"
-    "The embedded Postgres, on which run and migrate work without it, is asked while nothing else uses it: "
-    "python -m sandbox.postgres -- crm-sync status"
-)
 MIGRATED = """"$0" -m listener.cli migrate >&2 && exec "$0" -m listener.cli "$@\""""
 """The embedded database is this user's own: it is brought up to date before anything is asked of it."""
 
 
-def require_database(*, or_embedded: bool = False) -> str:
-    """DATABASE_URL; without one the command ends, or, with `or_embedded`, starts again under an embedded Postgres.
-
-    That is for the daemon and for setting up alone: an answer about an empty database that was made just now would be
-    taken for one about the real one.
-    """
+def require_database() -> str:
+    """DATABASE_URL; without one the same command starts again under an embedded Postgres."""
     try:
         url = database_url()
     except Refusal as refusal:
         fail(str(refusal), refusal.exit_status)
-    if url is None and not or_embedded:
-        fail(NO_URL, EX_CONFIG)
     if url is None:
+        click.echo("crm-sync: DATABASE_URL is not set: this is about the embedded Postgres", err=True)
         replace_by("sandbox.postgres", "--", "sh", "-c", MIGRATED, sys.executable, *sys.argv[1:])
     try:
         for each in urls_of(url):

@@ -83,7 +83,7 @@ def connect(
         )
     if token_stdin and login_host:
         raise click.UsageError("--login-host is for the consent page; a token needs --instance-url.")
-    require_database()  # before the token is read
+    require_database()  # before the token is read: it may start this command again
     given = _token(instance_url, provider) if token_stdin else None
 
     async def work() -> Connected:

@@ -18,7 +18,7 @@ def run() -> None:
 
     Example: INTEGRATION_ENCRYPTION_KEY_FILE=/etc/crm-sync/key crm-sync run
     """
-    require_database(or_embedded=True)
+    require_database()
     try:
         asyncio.run(service.run(Settings.from_environment()))
     except Refusal as refusal:

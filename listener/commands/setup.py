@@ -22,7 +22,7 @@ def migrate(check: bool) -> None:
 
     Example: DATABASE_URL=postgresql://postgres@localhost/app crm-sync migrate
     """
-    url = require_database(or_embedded=True)
+    url = require_database()
     with clear_words():
         if check:
             names = list(pending(url))
