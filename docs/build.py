@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from docs import commands, errors, readme, schema
-from docs.outputs import with_outputs
+from docs.outputs import shape, with_outputs
 from docs.questions import PAGE as QUESTIONS
 from docs.scene import GIVEN, scene
 from sandbox.postgres import EmbeddedPostgres, embedded
@@ -53,6 +53,8 @@ def main(arguments: list[str]) -> int:
         return 1
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
     if "--check" in arguments:
+        # a night is never quite the same: of the page that tells of one, what is asked and answered counts
+        stale = [path for path in stale if path != QUESTIONS or shape(path.read_text()) != shape(pages[path])]
         for path in stale:
             print(f"{path.relative_to(ROOT)} is stale; run: make docs", file=sys.stderr)  # noqa: T201
         return 1 if stale else 0

@@ -20,6 +20,8 @@ LONGEST = 90
 JSON = (114, 3802)
 UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 NUMBER = re.compile(r"\d+([.,:]\d+)*")
+EXPANDED = re.compile(r"-\[ \d+ \]")
+RULE = re.compile(r"[-+]+(\n|$)")
 BLANKS = re.compile(r"[ \t+|-]+")
 
 
@@ -43,6 +45,18 @@ def with_outputs(
         return f"```sql\n{shown['query']}```\n\n```text\n{output}```\n"
 
     return SHOWN.sub(block, text)
+
+
+def shape(text: str) -> str:
+    """A page with nothing of its outputs but what their columns are called: what is the same however a night went."""
+    return SHOWN.sub(lambda shown: f"{shown['query']}{_columns(shown['output'])}", text)
+
+
+def _columns(output: str) -> str:
+    first, _, rest = output.partition("\n")
+    if EXPANDED.match(first) or not RULE.match(rest):
+        return " ".join(dict.fromkeys(line.partition(" |")[0].strip() for line in output.splitlines() if " |" in line))
+    return " ".join(BLANKS.split(first.strip()))
 
 
 def masked(output: str) -> str:

@@ -55,7 +55,8 @@ begin
     from (
       select array_agg(u.organization_id) as organization_ids, array_agg(u.id) as ids
       from unnest(v_due.organization_ids, v_due.ids, v_due.integration_ids) as u (organization_id, id, integration_id)
-      where u.integration_id = any (v_alive)
+      where u.integration_id is null or u.integration_id = any (v_alive)
+        or not exists (select from public.user_integrations as i where i.id = u.integration_id)
     ) as u
     cross join lateral crm_sync.delete_finished(u.organization_ids, u.ids, v_alive, v_before) as d
   ),

@@ -217,6 +217,7 @@ def be_cleared(walk: Walk) -> None:
     one_of_each()
     walk.contact(organization)
     walk.fail(integration, "contended")
+    house.connection.execute("update public.sync_queue set next_attempt_at = 'infinity' where status = 'retry'")
     walk.contact(organization)
     walk.daemon.claim(limit=1, integration=integration)
     walk.contact(organization)
