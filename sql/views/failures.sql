@@ -1,4 +1,15 @@
 create or replace view crm_sync.failures with (security_invoker = true) as
+with meanings as materialized (
+  -- many connections fail for the same few reasons: each is looked up once
+  select d.provider_id, d.kind, d.code, m.*
+  from (
+    select distinct i.provider_id, c.kind, c.code
+    from crm_sync.lane_causes() as c
+    join public.user_integrations as i on i.organization_id = c.organization_id and i.id = c.integration_id
+  ) as d
+  join public.integration_providers as p on p.id = d.provider_id
+  cross join lateral crm_sync.failure_meaning(p.name, d.kind, d.code) as m
+)
 select
   f.organization_id,
   f.integration_id,
@@ -8,8 +19,8 @@ select
   f.code,
   f.field,
   f.message,
-  m.meaning,
-  m.remedy,
+  f.meaning,
+  f.remedy,
   array(select o.option ->> 'value' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) as allowed_values,
   array(select o.option ->> 'label' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) as allowed_labels,
   f.count,
@@ -19,23 +30,27 @@ select
   f.example_queue_id,
   f.example_contact_id,
   f.example_message_id,
-  m.who_must_act,
-  m.is_known,
+  f.who_must_act,
+  f.is_known,
   f.counted_at,
   f.is_rest
 from (
   -- rows that failed or are being tried again, by what stopped them
   select c.organization_id, c.integration_id, c.kind, c.queue_type, c.code, c.field, c.message, c.count, c.retrying, c.first_at, c.last_at,
     c.newest_id as example_queue_id, c.contact_id as example_contact_id, c.message_id as example_message_id, null::jsonb as options,
-    c.counted_at, c.is_rest
+    c.counted_at, c.is_rest, m.meaning, m.remedy, m.who_must_act, m.is_known
   from crm_sync.lane_causes() as c
+  join public.user_integrations as i on i.organization_id = c.organization_id and i.id = c.integration_id
+  left join meanings as m on m.provider_id = i.provider_id and m.kind = c.kind and coalesce(m.code, '') = coalesce(c.code, '')
   union all
   -- rules and settings that the CRM does not honour any more
-  select i.organization_id, i.id, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options, now(), false
+  select i.organization_id, i.id, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options, now(), false,
+    m.meaning, m.remedy, m.who_must_act, m.is_known
   from public.user_integrations as i
   join public.integration_providers as p on p.id = i.provider_id
   join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
   cross join lateral crm_sync.mapping_faults(i.organization_id, i.id, p.display_name, p.config, i.sync_settings, i.field_mappings) as f
+  cross join lateral crm_sync.failure_meaning(p.name, 'mapping', f.setting) as m
   where i.status <> 'disconnected'
     -- who has chosen nothing has nothing that could be at fault: most connections
     and (
@@ -46,9 +61,12 @@ from (
     and f.setting is distinct from 'lead_source' -- left out where the CRM does not know it
   union all
   -- connections that wait for a person
-  select i.organization_id, i.id, 'connection', null, l.parked_kind, null, i.last_error, 1, 0, l.last_failure_at, l.last_failure_at, null, null, null, null, now(), false
+  select i.organization_id, i.id, 'connection', null, l.parked_kind, null, i.last_error, 1, 0, l.last_failure_at, l.last_failure_at, null, null, null, null, now(), false,
+    m.meaning, m.remedy, m.who_must_act, m.is_known
   from public.user_integrations as i
   join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
+  join public.integration_providers as p on p.id = i.provider_id
+  cross join lateral crm_sync.failure_meaning(p.name, 'connection', l.parked_kind) as m
   where i.status = 'error'
 ) as f
 join public.user_integrations as i on i.organization_id = f.organization_id and i.id = f.integration_id
@@ -60,8 +78,7 @@ left join lateral (
     and d.object = any (case f.queue_type when 'contact_sync' then array['contact', 'lead', 'company'] when 'deal_sync' then array['deal'] end)
   order by d.object = coalesce(i.sync_settings ->> 'contact_object', 'contact') desc, d.object desc
   limit 1
-) as c on true
-cross join lateral crm_sync.failure_meaning(p.name, f.kind, f.code) as m;
+) as c on true;
 comment on view crm_sync.failures is 'Reader: what does not arrive in a CRM and why: rows by what stopped them, mappings that the CRM does not honour, connections that wait for a person.';
 comment on column crm_sync.failures.organization_id is 'Whose connection it is.';
 comment on column crm_sync.failures.integration_id is 'The connection.';

@@ -12,7 +12,7 @@ with relations as materialized (
   where n.nspname in ('crm_sync', 'public') and c.relkind in ('r', 'p', 'v') and not c.relispartition
     and (n.nspname = 'crm_sync' or pg_catalog.pg_get_userbyid(c.relowner) = 'crm_sync_owner')
 ),
-objects as materialized (
+objects as not materialized ( -- whoever asks for one object does not have all described
   select n.nspname::text as object, 'schema' as kind, 'Reader' as mark, null::text as arguments, null::text as returns,
     obj_description(n.oid, 'pg_namespace') as comment, n.nspacl as rights, 1 as place
   from pg_catalog.pg_namespace as n

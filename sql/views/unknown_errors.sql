@@ -1,11 +1,18 @@
+-- Of each code once, whatever many connections met it: what it means is looked up for few then.
 create or replace view crm_sync.unknown_errors with (security_invoker = true) as
-select f.provider, f.code, sum(f.count)::bigint as count, min(f.first_at) as first_at, max(f.last_at) as last_at,
-  (array_agg(f.message order by f.last_at desc nulls last, f.example_queue_id desc))[1] as example,
-  (array_agg(f.example_queue_id order by f.last_at desc nulls last, f.example_queue_id desc))[1] as example_queue_id,
-  f.kind
-from crm_sync.failures as f
-where not f.is_known
-group by f.provider, f.code, f.kind;
+select g.provider, g.code, g.count, g.first_at, g.last_at, g.example, g.example_queue_id, g.kind
+from (
+  select p.name as provider, c.code, c.kind, sum(c.count)::bigint as count, min(c.first_at) as first_at, max(c.last_at) as last_at,
+    (array_agg(c.message order by c.last_at desc nulls last, c.newest_id desc))[1] as example,
+    (array_agg(c.newest_id order by c.last_at desc nulls last, c.newest_id desc))[1] as example_queue_id
+  from crm_sync.lane_causes() as c
+  join public.user_integrations as i on i.organization_id = c.organization_id and i.id = c.integration_id
+  join public.integration_providers as p on p.id = i.provider_id
+  where c.code is not null
+  group by p.name, c.code, c.kind
+) as g
+cross join lateral crm_sync.failure_meaning(g.provider, g.kind, g.code) as m
+where not m.is_known;
 comment on view crm_sync.unknown_errors is 'Reader: codes that CRMs gave for what does not arrive and that crm_sync.errors does not know: add a row there, or update.';
 comment on column crm_sync.unknown_errors.provider is 'Which CRM.';
 comment on column crm_sync.unknown_errors.code is 'The CRM''s own code.';
