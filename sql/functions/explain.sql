@@ -47,7 +47,7 @@ begin
         else 'Nothing was enqueued: its message does not exist, or belongs to no organization, and is not waited for any more.'
       end,
       c.intent::text, null::text, null::text, null::jsonb, null::jsonb, null::integer, null::integer, null::text, null::text, null::text,
-      'it was classified before its message was there', 'developer', 'Insert the message with its organization.',
+      'it was classified before its message was there', 'operator', 'Insert the message with its organization.',
       null::timestamptz, null::text, null::text, o.seen_at, null::timestamptz, null::text, c.id
     from public.message_classifications as c
     left join crm_sync.orphans as o on o.classification_id = c.id

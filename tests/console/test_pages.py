@@ -109,7 +109,7 @@ async def test_the_pages_tell_how_it_goes(ada: Member, scene: Scene) -> None:
     assert "INVALID_OPTION" in failures
     assert f'href="/integrations/{scene.integration}#mappings"' in failures
     assert "crm_sync." not in failures, "people with buttons are not told to write SQL"
-    assert "whoever runs this installation" in failures, "who must act"
+    assert "whoever connected the CRM" in failures, "who must act"
     assert "Unknown code" not in failures
     activity = (await ada.browser.get("/activity")).text
     assert "Contact failed" in activity

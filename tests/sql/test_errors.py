@@ -93,7 +93,7 @@ def test_every_code_that_salesforce_is_judged_by_has_a_row(house: House) -> None
         ("salesforce", "rejected", "CANNOT_UPDATE_THE_MOON", "may not do this", "crm_admin"),
         ("hubspot", "rejected", "DUPLICATE_SOMETHING", "holds this record already", "crm_admin"),
         ("hubspot", "connection", "other_account", "another account", "operator"),
-        ("hubspot", "mapping", None, "leads to what", "operator"),
+        ("hubspot", "mapping", None, "leads to what", "connection_owner"),
     ],
 )
 def test_a_code_is_found_by_itself_by_its_crm_or_by_how_it_begins(
