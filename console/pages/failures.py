@@ -30,10 +30,10 @@ ACTORS = {
 }
 """Who must act, in words for people, behind those words."""
 SQL_WORDS = (
-    (re.compile(r"; then crm_sync\.retry_failed\(\)\.?$"), ", then retry."),
-    (re.compile(r"crm_sync\.retry_failed\(\) is enough"), "Retry is enough"),
-    (re.compile(r"after that, crm_sync\.retry_failed\(\)"), "after that, retry"),
-    (re.compile(r"crm_sync\.retry_failed\(\)"), "retry"),
+    (re.compile(r"; then crm_sync\.retry_failed\(\d*\)\.?$"), ", then retry."),
+    (re.compile(r"crm_sync\.retry_failed\(\d*\) is enough"), "Retry is enough"),
+    (re.compile(r"after that, crm_sync\.retry_failed\(\d*\)"), "after that, retry"),
+    (re.compile(r"crm_sync\.retry_failed\(\d*\)"), "retry"),
     (re.compile(r"crm_sync\.manual_sync\(\)"), "“Sync now” on the contact"),
     (re.compile(r"\ballowed_values\b"), "the allowed values"),
     (re.compile(r"\bin field_mappings\b"), "in the field mappings"),

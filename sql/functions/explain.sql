@@ -244,7 +244,7 @@ begin
         end if;
         if v_kind is not null then
           -- the one place that asks what a failure means
-          select f.meaning, f.remedy, f.who_must_act into meaning, remedy, who_must_act
+          select f.meaning, replace(f.remedy, 'crm_sync.retry_failed()', format('crm_sync.retry_failed(%s)', v_connection.id)), f.who_must_act into meaning, remedy, who_must_act
           from crm_sync.failure_meaning(v_connection.provider, v_kind, code) as f;
         end if;
 

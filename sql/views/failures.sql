@@ -20,7 +20,7 @@ select
   f.field,
   f.message,
   f.meaning,
-  f.remedy,
+  replace(f.remedy, 'crm_sync.retry_failed()', format('crm_sync.retry_failed(%s)', f.integration_id)) as remedy, -- of this connection, not of all
   array(select o.option ->> 'value' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) as allowed_values,
   array(select o.option ->> 'label' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) as allowed_labels,
   f.count,

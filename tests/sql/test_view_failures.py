@@ -62,7 +62,7 @@ def test_rows_are_grouped_by_what_stopped_them(
     assert contact in contacts
     assert message is not None
     assert "takes only certain values" in meaning
-    assert "retry_failed" in remedy
+    assert f"crm_sync.retry_failed({integration})" in remedy
     assert in_time is True
 
 
