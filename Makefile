@@ -11,7 +11,7 @@ SQL    := $(wildcard sql/*.sql sql/*/*.sql)
 LOCK   := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service uninstall-service deb demo up run migrate test check bench docs screenshots install-sql format lock clean
+.PHONY: help install install-service uninstall-service deb demo up run migrate test prove test-versions test-failovers postgres-versions check audit bench docs screenshots install-sql format lock clean
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,13 +42,29 @@ migrate: $(BIN)/.sandbox ## bring the database up to this version
 test: $(BIN)/.dev ## run every test, in three processes
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
-check: $(BIN)/.dev ## ruff, mypy, import rules, SQL lint, stale generated files
+postgres-versions: $(BIN)/.sandbox ## install PostgreSQL 15, 16 and 18 to test on below .state/postgres, with npm
+	@$(BIN)/python -m tests.versions install
+
+test-versions: $(BIN)/.dev postgres-versions ## run tests/sql and an end-to-end of each CRM on PostgreSQL 15 to 18, 20 minutes
+	@$(BIN)/python -m tests.versions run $(ARGS)
+
+test-failovers: $(BIN)/.dev ## fail over again and again under load, also with asynchronous replication, 4 minutes
+	@CRM_SYNC_TEST_FAILOVERS=1 $(BIN)/python -m pytest tests/test_failover.py -s $(ARGS)
+
+check: $(BIN)/.dev ## ruff, mypy, import rules, SQL lint, stale generated files, dependencies
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/squawk --config .squawk.toml sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql sql/views/*.sql
 	@$(BIN)/python -m docs.build --check
+	@$(BIN)/python deploy/requirements.py
+
+audit: $(BIN)/.dev ## ask the advisory databases about every pinned dependency (pip-audit; needs the network)
+	@$(BIN)/python deploy/requirements.py --online
+
+prove: $(BIN)/.dev ## play 320 random schedules of faults and prove that nothing is lost or doubled, 14 minutes at most
+	@$(BIN)/python -m tests.prove $(ARGS)
 
 bench: $(BIN)/.sandbox ## measure beside the peers and write docs/benchmarks.md, 16 minutes (ARGS="NAME --json" for one)
 ifdef ARGS

@@ -11,7 +11,7 @@ from bench.cluster import KEY, Cluster, furnish
 from bench.load import INDEXES
 
 ORGANIZATIONS = 50
-CONTACTS = 6_000
+CONTACTS = 14_000
 """Of each organization: those whose rows are carried while the questions are asked."""
 WAITING = 1_000_000
 FINISHED = 10_000_000

@@ -54,6 +54,10 @@ class Workers:
         """Jobs handled by all of them until their latest reports."""
         return sum(worker.count for worker in self._workers)
 
+    def reported_at(self) -> float:
+        """When the latest report was heard, in seconds of the monotonic clock."""
+        return max(worker.reported_at for worker in self._workers)
+
     def wait_for(self, jobs: int, seconds: float) -> None:
         """Return once so many jobs were handled.
 
@@ -95,6 +99,7 @@ class _Worker:
         self.ready = False
         self.ended = False
         self.count = 0
+        self.reported_at = time.monotonic()
         self._command = command
         self._changed = changed
         self._starts = starts
@@ -144,4 +149,5 @@ class _Worker:
             with self._changed:
                 self.ready = True
                 self.count = int(number)
+                self.reported_at = time.monotonic()
                 self._changed.notify_all()

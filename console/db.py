@@ -10,9 +10,11 @@ from typing import Any, Self
 import asyncpg
 
 from console.identity import Identity
+from listener.dialer import dial
 from listener.errors import DatabaseTrouble, InvalidSettings, Refusal
-from listener.pool import TROUBLE, attempt_seconds, dial, leave_as_it_is, refusal_behind, trouble_behind
+from listener.pool import SESSION, TROUBLE, attempt_seconds, leave_as_it_is, refusal_behind, trouble_behind
 from listener.settings import Settings
+from sql.quiet import QUIET
 
 POOL_SIZE = 10
 STATEMENT_TIMEOUT_MILLISECONDS = 15_000
@@ -55,6 +57,7 @@ class Members:
                 connect=dial,
                 timeout=attempt_seconds(settings),
                 server_settings={
+                    **SESSION,
                     "application_name": "crm-sync console",
                     "role": "authenticated",
                     "statement_timeout": str(STATEMENT_TIMEOUT_MILLISECONDS),
@@ -100,10 +103,7 @@ def refusal_or_trouble(error: BaseException) -> Refusal | DatabaseTrouble:
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    try:
-        # claims hold an address, searches a name: the server's log gets neither; one transaction, so all or nothing
-        await connection.execute("set role crm_sync_console; set log_parameter_max_length = 0; set role authenticated")
-    except asyncpg.InsufficientPrivilegeError:
-        pass  # the migrator could not grant it, and said so
+    # claims hold an address, searches a name: the server's log gets neither
+    await connection.execute(f"set role crm_sync_console; {QUIET}; set role authenticated")
     for name in ("json", "jsonb"):
         await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

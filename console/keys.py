@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
+from typing import Any
+from urllib.request import HTTPRedirectHandler, build_opener
 
 import jwt
 
@@ -12,13 +15,36 @@ FRESH_SECONDS = 300.0
 AGAIN_SECONDS = 10.0
 """So far apart are fetches for keys that nobody knows: any token may name one."""
 TIMEOUT_SECONDS = 5
+LONGEST_SET = 1024 * 1024
+
+
+class _Straight(HTTPRedirectHandler):
+    """Keys come from the address that the operator gave: who leads elsewhere decides who may sign in."""
+
+    def redirect_request(self, *_given: Any) -> None:
+        return None
+
+
+class _Fetching(jwt.PyJWKClient):
+    """Reads no more than a key set can be, and no longer than that may take."""
+
+    def fetch_data(self) -> Any:
+        ends_at = time.monotonic() + 2 * self.timeout
+        body = bytearray()
+        # the settings have seen to it that it is https, or this machine
+        with build_opener(_Straight).open(self.uri, timeout=self.timeout) as response:
+            while chunk := response.read1(65_536):
+                body += chunk
+                if len(body) > LONGEST_SET or time.monotonic() > ends_at:
+                    raise jwt.PyJWKClientConnectionError("too long to be keys")
+        return json.loads(body)
 
 
 class PublishedKeys:
     """Keys by their id; those that were known go on counting while the application does not answer."""
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client = jwt.PyJWKClient(url, cache_keys=False, cache_jwk_set=False, timeout=TIMEOUT_SECONDS)
+        self._client = _Fetching(url, cache_keys=False, cache_jwk_set=False, timeout=TIMEOUT_SECONDS)
         self._clock = clock
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")

@@ -156,9 +156,10 @@ async def try_again(session: Session, integration_id: int) -> bool:
     return bool(await session.value("select crm_sync.try_again($1)", integration_id))
 
 
-async def sync_now(session: Session, integration_id: int) -> int:
-    """How many rows were brought forward."""
-    return int(await session.value("select crm_sync.sync_now($1)", integration_id))
+async def sync_now(session: Session, integration_id: int) -> tuple[int, bool]:
+    """How many rows were brought forward, and whether those were as many as one call takes."""
+    count = int(await session.value("select crm_sync.sync_now($1)", integration_id))
+    return count, count >= int(await session.value("select crm_sync.rows_at_once()"))
 
 
 async def adopt_account(session: Session, integration_id: int, keeps_ids: bool) -> str:

@@ -103,7 +103,8 @@ class ConsoleSettings(BaseModel):
     def _url_is_safe(cls, url: str | None) -> str | None:
         if url is not None:
             parts = urlsplit(url)
-            if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+            is_local = parts.scheme == "http" and parts.hostname in LOOPBACK
+            if not is_local and (parts.scheme != "https" or not parts.hostname):
                 raise ValueError("it must begin with https://")
         return url
 

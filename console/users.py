@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 
 from listener.errors import DatabaseUnreachable, Refusal
+from sql.quiet import QUIET
 
 
 class User(NamedTuple):
@@ -24,6 +25,7 @@ def find(url: str, user: str) -> User:
     """
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
+            connection.execute(QUIET)
             rows = connection.execute(
                 "select id, email from public.users where lower(email) = lower(%s) or id::text = lower(%s) limit 2",
                 [user, user],

@@ -60,3 +60,9 @@ def iso(moment: datetime) -> str:
 
 
 FILTERS = {"number": number, "duration": duration, "ago": ago, "iso": iso, "counted": counted, "account": account}
+
+
+def brought_forward(count: int, is_all_at_once: bool) -> str:
+    """What "Sync now" did, in words; none where there was nothing to do."""
+    more = ", as many as go at once: there may be more, press it again" if is_all_at_once else ""
+    return f"{counted(count, 'waiting sync')} now on the way{more}." if count else ""

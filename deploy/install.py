@@ -97,7 +97,7 @@ def uninstall(layout: Layout) -> None:
     """Everything that `install` has put there but /etc/crm-sync, whose key opens what the database keeps."""
     if not layout.destdir and shutil.which("systemctl"):
         active = subprocess.run(
-            ["systemctl", "list-units", "--plain", "--no-legend", "--state=active", "crm-sync*.service"],  # noqa: S607
+            ["systemctl", "list-units", "--plain", "--no-legend", "--state=active", "crm-sync*.service"],  # noqa: S607 - the system's own
             capture_output=True,
             text=True,
             check=False,

@@ -32,7 +32,7 @@ def main() -> None:
     tree.mkdir(parents=True)
     tree.chmod(0o755)
     install(Layout(str(tree), "/usr"))
-    architecture = subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()  # noqa: S607
+    architecture = subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()  # noqa: S607 - the system's own
     (tree / "DEBIAN").mkdir(mode=0o755)
     for each in sorted(DEBIAN.iterdir()):
         text = each.read_text()

@@ -1,4 +1,4 @@
-"""Writes what is generated of the documentation: schema.md, errors.md, commands.md, and the outputs that pages show.
+"""Writes what is generated of the documentation: whole pages (schema, access, errors, commands), and outputs on others.
 
 python -m docs.build            write them
 python -m docs.build --check    exit with 1 when they are stale
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from docs import commands, errors, readme, schema
+from docs import access, commands, errors, readme, schema
 from docs.outputs import shape, with_outputs
 from docs.questions import PAGE as QUESTIONS
 from docs.scene import GIVEN, scene
@@ -27,6 +27,7 @@ def build() -> dict[Path, str]:
         migrate(server.url)
         with psycopg.connect(server.url, autocommit=True) as connection:
             pages = {ROOT / "docs" / "schema.md": schema.page(connection)}
+            pages[ROOT / "docs" / "access.md"] = access.page(connection)
             pages[ROOT / "docs" / "errors.md"] = errors.page(connection)
         pages[QUESTIONS] = _answered(server)
         pages[ROOT / "docs" / "commands.md"] = commands.page()

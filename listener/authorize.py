@@ -21,8 +21,9 @@ from listener.db import Authorization, Database
 from listener.errors import DatabaseTrouble, Refusal
 from listener.settings import OAuthApp
 from providers import oauth
+from providers.addresses import origin_of
 from providers.base import Http
-from providers.credentials import login_at, origin_of
+from providers.credentials import login_at
 from providers.errors import ProviderError, Unauthorized
 from providers.models import ProviderConfig
 

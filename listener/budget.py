@@ -133,10 +133,13 @@ class IntegrationBudget:
         except TimeoutError:
             if seconds < LONG_WAIT_SECONDS and monotonic() < started + seconds + OVERSLEPT_SECONDS:
                 return
-            # others may have taken over meanwhile, or paused it: a call that costs nothing tells
-            _refuse_if_void(await self._database.spend_budget(self._integration_id, {}, 0.0, _batch_id.get(), None))
+            await self.confirm()
             return
         raise Stopping
+
+    async def confirm(self) -> None:
+        """Others may have taken over meanwhile, or paused it: a call that costs nothing tells."""
+        _refuse_if_void(await self._database.spend_budget(self._integration_id, {}, 0.0, _batch_id.get(), None))
 
     def _take_heard(self, costs: Mapping[str, int]) -> dict[str, dict[str, float]] | None:
         """What was heard of the limits of this call and not passed on yet, with its age in seconds."""

@@ -123,6 +123,10 @@ class Carrier:
         if any(outcome.failure is not None and _complains_of_field(outcome.failure) for outcome in outcomes):
             self._describe_afterwards(batch.integration_id)
 
+    def forget(self) -> None:
+        """Know nothing more of connections and their tokens; what is under way goes on with what it has."""
+        self._connections.clear()
+
     def opening_of(self, integration_id: int) -> Mapping[str, int] | None:
         """What the first call of this integration's next batch will cost of which limits, as far as we know."""
         connection = self._connections.get(integration_id)

@@ -106,6 +106,9 @@ class _Given:
 class _Unlimited:
     """For a call or two before there is a connection, which would have a budget."""
 
+    async def confirm(self) -> None:
+        """Nobody else works on this."""
+
     async def spend(self, costs: Mapping[str, int]) -> None:
         return
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -62,6 +62,19 @@ class Authorization:
     login_url: str | None = None
 
 
+EXACT_ROUND_TRIP = timedelta(seconds=1)
+
+
+class Beat(NamedTuple):
+    """What a sign of life brought back: whether the database knows us, and by how much our clock is ahead of its.
+
+    `clock_offset` is None where the round trip took too long to say.
+    """
+
+    is_known: bool
+    clock_offset: timedelta | None
+
+
 class Database(Pool):
     """The worker's functions, and the console's: what they raise is a `Refusal` of ours or `DatabaseTrouble`."""
 
@@ -82,9 +95,16 @@ class Database(Pool):
     async def unregister(self, worker_id: UUID) -> None:
         await self._value("select crm_sync.unregister_worker($1)", worker_id)
 
-    async def beat(self, worker_id: UUID) -> bool:
-        answer: bool = await self._value("select crm_sync.beat($1)", worker_id)
-        return answer
+    async def beat(self, worker_id: UUID, clock_offset: timedelta | None = None) -> Beat:
+        """Give a sign of life, with the offset that the beat before has measured, and measure it anew."""
+        sent = datetime.now(UTC)
+        row = await self._row(
+            "select crm_sync.beat($1, $2) as is_known, clock_timestamp() as at", worker_id, clock_offset
+        )
+        took = datetime.now(UTC) - sent
+        # the database looked at its clock somewhere between: the middle is wrong by half of the way at most
+        is_exact = timedelta(0) <= took <= EXACT_ROUND_TRIP
+        return Beat(row["is_known"], sent + took / 2 - row["at"] if is_exact else None)
 
     async def arm(self, worker_id: UUID) -> None:
         await self._value("select crm_sync.arm_worker($1)", worker_id)
@@ -113,7 +133,7 @@ class Database(Pool):
         `opening` is what its first call will cost of which limits; it is taken along if there is room at once.
         """
         row = await self._row(
-            "select * from crm_sync.claim_batch($1, $2, $3, $4, $5)",
+            "select *, clock_timestamp() as now from crm_sync.claim_batch($1, $2, $3, $4, $5)",
             worker_id,
             limit,
             None if integration_ids is None else list(integration_ids),
@@ -123,7 +143,8 @@ class Database(Pool):
         return claim_of(
             row["batch"],
             due=tuple(row["due"] or ()),
-            next_due_at=row["next_due_at"],
+            # by our clock, which may be another one than the database's
+            next_due_at=None if row["next_due_at"] is None else datetime.now(UTC) + (row["next_due_at"] - row["now"]),
             look_seconds=row["look_seconds"],
             is_prepaid=row["is_prepaid"],
         )
@@ -196,10 +217,13 @@ class Database(Pool):
 
     async def store_credentials(self, integration_id: int, seen_version: int, credentials: str) -> int | None:
         """Store refreshed credentials (JSON text); returns their version, None when newer ones were there."""
-        answer: int | None = await self._value(
-            "select crm_sync.store_credentials($1, $2, $3)", integration_id, seen_version, credentials
+        row = await self._row_with(
+            credentials,
+            "select crm_sync.store_credentials($1, $2, current_setting('crm_sync.letter')) as version",
+            *(integration_id, seen_version),
         )
-        return answer
+        version: int | None = row["version"]
+        return version
 
     async def idle_connections(self) -> list[IdleConnection]:
         """Connections whose token nobody has refreshed for long; they are ours for two minutes."""
@@ -298,9 +322,10 @@ class Database(Pool):
         login_url: str | None,
     ) -> None:
         """Remember who is sent to consent; raises `NotYours`, and `InvalidSettings` in words for the user."""
-        await self._value(
-            "select crm_sync.begin_authorization($1, $2, $3, $4, $5, $6, $7, $8)",
-            *(organization_id, provider, name, state_hash, session_hash, verifier, redirect_uri, login_url),
+        await self._row_with(
+            verifier,
+            "select crm_sync.begin_authorization($1, $2, $3, $4, $5, current_setting('crm_sync.letter'), $6, $7)",
+            *(organization_id, provider, name, state_hash, session_hash, redirect_uri, login_url),
         )
 
     async def take_authorization(self, state_hash: bytes, session_hash: bytes, provider: str) -> Authorization:
@@ -315,9 +340,10 @@ class Database(Pool):
         self, organization_id: UUID, provider: str, name: str, credentials: str, account: str | None
     ) -> tuple[int, bool, bool]:
         """Make or renew a connection (JSON texts): its id, whether it is new, whether it leads to another account."""
-        row = await self._row(
-            "select * from crm_sync.connect_integration($1, $2, $3, $4, $5)",
-            *(organization_id, provider, name, credentials, account),
+        row = await self._row_with(
+            credentials,
+            "select * from crm_sync.connect_integration($1, $2, $3, current_setting('crm_sync.letter'), $4)",
+            *(organization_id, provider, name, account),
         )
         return row["integration_id"], row["is_new"], row["is_other_account"]
 

@@ -152,7 +152,8 @@ def _unreadable(text: str, error: ValidationError) -> Unreadable:
         document["id"],
         [
             Outcome(rows=tuple(each["rows"]), status="failed", failure=failure, uncertain=bool(each.get("uncertain")))
-            for each in (*document["contacts"], *document["deals"], *document["activities"], *document["tasks"])
+            for kind in ("erasures", "contacts", "deals", "activities", "tasks")
+            for each in document.get(kind, ())
         ],
         [".".join(map(str, detail["loc"])) for detail in error.errors(include_input=False, include_context=False)],
     )

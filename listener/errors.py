@@ -101,6 +101,10 @@ REFUSAL_BY_SQLSTATE: dict[str, type[Refusal]] = {
     "CS074": InvalidSettings,
     "CS075": InvalidSettings,
     "CS090": SchemaTooOld,
+    "CS091": InvalidSettings,
+    "CS092": InvalidSettings,
+    "CS093": InvalidSettings,
+    "CS094": InvalidSettings,
     "3F000": SchemaTooOld,
     "42883": SchemaTooOld,
 }

@@ -29,3 +29,8 @@ def is_journal(stream: TextIO) -> bool:
 def prefixed(level: str, line: str) -> str:
     """The line as the journal takes it with `SyslogLevelPrefix=yes`, systemd's default."""
     return f"<{PRIORITIES.get(level, 6)}>{line}"
+
+
+def visible(text: str) -> str:
+    """The text without what steers a terminal or turns its direction: some of it are a stranger's words."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from listener.journal import is_journal, prefixed
+from listener.journal import is_journal, prefixed, visible
 from listener.settings import Settings
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -45,7 +45,7 @@ def _renderers(log_format: str) -> list[structlog.typing.Processor]:
     if log_format == "auto":
         log_format = "text" if sys.stderr.isatty() else "journal" if is_journal(sys.stderr) else "json"
     if log_format == "text":
-        return [structlog.dev.ConsoleRenderer()]
+        return [_without_signs, structlog.dev.ConsoleRenderer()]
     if log_format == "journal":
         as_json = structlog.processors.JSONRenderer()
 
@@ -54,6 +54,11 @@ def _renderers(log_format: str) -> list[structlog.typing.Processor]:
 
         return [line]
     return [structlog.processors.JSONRenderer()]
+
+
+def _without_signs(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """JSON escapes what steers a terminal, the words for people do not."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def places(error: BaseException) -> list[str]:

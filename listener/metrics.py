@@ -10,7 +10,16 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from listener.observer import Observer
 from listener.settings import PROVIDERS
 from providers.errors import FailureKind
-from providers.models import ActivityDocument, AnyDocument, Batch, ContactDocument, DealDocument, Outcome, TaskDocument
+from providers.models import (
+    ActivityDocument,
+    AnyDocument,
+    Batch,
+    ContactDocument,
+    DealDocument,
+    ErasureDocument,
+    Outcome,
+    TaskDocument,
+)
 
 LATENCY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
@@ -22,6 +31,7 @@ OBJECTS: dict[type[AnyDocument], str] = {
     DealDocument: "deal",
     ActivityDocument: "activity",
     TaskDocument: "task",
+    ErasureDocument: "erasure",
 }
 OUTCOMES = (("synced", ""), ("released", ""), *(("failed", kind.value) for kind in FailureKind))
 REFRESHES = ("refreshed", "failed", *(kind.value for kind in FailureKind))

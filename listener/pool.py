@@ -9,9 +9,11 @@ from typing import Any, Literal, Self
 
 import asyncpg
 
+from listener.dialer import dial
 from listener.errors import EX_UNAVAILABLE, REFUSAL_BY_SQLSTATE, DatabaseTrouble, DatabaseUnreachable, Refusal
 from listener.observer import SILENT, Observer
-from listener.settings import Settings, urls_of
+from listener.settings import Settings
+from sql.quiet import QUIET
 
 LOST = (
     OSError,
@@ -33,9 +35,12 @@ ROLE_REFUSED = (
 )
 """What the start-up packet's `role` meets when the role is not there, or not ours to be."""
 
-
-NEXT_HOST = (OSError, asyncpg.TargetServerAttributeNotMatched, asyncpg.CannotConnectNowError)
-"""What a host says that another one of the same URL may do without; a silent one raises `TimeoutError`, an OSError."""
+POOLER = (
+    asyncpg.ProtocolViolationError,
+    asyncpg.DuplicatePreparedStatementError,
+    asyncpg.InvalidSQLStatementNameError,
+)
+"""What a pooler says to a start-up packet with more than a name in it, and to statements prepared on another server."""
 ATTEMPT_SECONDS = 10.0
 
 
@@ -58,28 +63,29 @@ async def connect(settings: Settings) -> asyncpg.Connection:
     return connection
 
 
-async def dial(url: str, *, timeout: float, **options: Any) -> asyncpg.Connection:  # noqa: ASYNC109 - asyncpg's own
-    """Connect to the first of the URL's hosts that will do; `timeout` is each host's.
-
-    asyncpg has one deadline for all of them, which a first host that is dead and silent would use up.
-    """
-    *others, last = urls_of(url)
-    for each in others:
-        try:
-            return await asyncpg.connect(each, timeout=timeout, **options)
-        except NEXT_HOST:
-            continue
-    return await asyncpg.connect(last, timeout=timeout, **options)
-
-
 def attempt_seconds(settings: Settings) -> float:
     """How long one host may take: waiting for a database is a matter of many tries, not of a long one."""
     return min(settings.connect_timeout_seconds, ATTEMPT_SECONDS)
 
 
+SESSION = {
+    "row_security": "on",
+    "default_transaction_isolation": "read committed",
+    "lock_timeout": "0",
+    "idle_session_timeout": "0",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+}
+"""What our calls rely on, whatever an operator has set for the role or the database."""
+
+
 def _server_settings(settings: Settings, role: Role = "crm_sync_daemon") -> dict[str, str]:
     old_keys = settings.old_encryption_keys.get_secret_value()
     return {
+        **SESSION,
         **({"crm_sync.old_encryption_keys": old_keys} if old_keys else {}),
         "application_name": "crm-sync" if role == "crm_sync_daemon" else "crm-sync console",
         "role": role,
@@ -90,10 +96,34 @@ def _server_settings(settings: Settings, role: Role = "crm_sync_daemon") -> dict
 
 
 async def _silence(connection: asyncpg.Connection) -> None:
+    if await connection.fetchval("select pg_catalog.current_setting('role')") == "none":
+        raise _behind_a_pooler("the role that we work in did not arrive")
+    if connection.get_server_version().major >= 17:  # those before do not know it
+        await connection.execute("set transaction_timeout = 0")
+    await connection.execute(QUIET)
+
+
+async def _letter(secret: str) -> AsyncIterator[bytes]:
+    """One row of one column, as COPY's binary format has it."""
+    text = secret.encode()
+    yield b"PGCOPY\n\xff\r\n\0" + bytes(8) + (1).to_bytes(2) + len(text).to_bytes(4) + text + b"\xff\xff"
+
+
+def _behind_a_pooler(words: str) -> DatabaseUnreachable:
+    return DatabaseUnreachable(
+        f"DATABASE_URL leads through a pooler that keeps no session for us: {words}",
+        "The daemon and the console need Postgres itself: their role and key are a session's, and LISTEN is. Name its "
+        "host and port. Producers may go on through the pooler.",
+    )
+
+
+async def _enter(connection: asyncpg.Connection) -> None:
+    """Before anything is claimed on it: where it leads to may lack what a daemon last said elsewhere."""
+    await _silence(connection)
     try:
-        await connection.execute("set log_parameter_max_length = 0")  # bind parameters carry tokens
-    except asyncpg.InsufficientPrivilegeError:
-        pass  # the migrator could not grant it either, and said so
+        await connection.execute("select crm_sync.note_timeline()")
+    except (asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError):
+        pass  # a database of before; the check at the start says so, where that matters
 
 
 async def leave_as_it_is(_connection: asyncpg.Connection) -> None:
@@ -157,11 +187,20 @@ class Pool:
                         command_timeout=70,
                         max_inactive_connection_lifetime=300,
                         server_settings=_server_settings(settings, role),
-                        init=_silence,
+                        init=_enter if role == "crm_sync_daemon" else _silence,
                         reset=leave_as_it_is,
                     )
                 )
-            except (*NEXT_HOST, asyncpg.TooManyConnectionsError) as error:
+            except ValueError as error:
+                # the words of this one quote pieces of the string, and a password may be among them
+                raise DatabaseUnreachable(
+                    f"DATABASE_URL is not a connection string ({type(error).__name__})",
+                    "Write it as postgresql://user:password@host:5432/database, with reserved characters of the "
+                    "password percent-encoded.",
+                ) from None
+            except LOST as error:
+                if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error):
+                    raise _behind_a_pooler(str(error).partition("\n")[0]) from None
                 if asyncio.get_running_loop().time() >= deadline:
                     raise DatabaseUnreachable(
                         f"the database cannot be reached: {error or type(error).__name__}",
@@ -176,16 +215,11 @@ class Pool:
                     f"Migrate it first (crm-sync migrate); then, as its owner: grant {role} to <the role in "
                     "DATABASE_URL>.",
                 ) from None
+            except POOLER as error:
+                raise _behind_a_pooler(str(error).partition("\n")[0]) from None
             except asyncpg.PostgresError as error:
                 raise DatabaseUnreachable(
                     f"the database does not let us in: {error}", "Check DATABASE_URL and the rights of its role."
-                ) from None
-            except (ValueError, asyncpg.InterfaceError) as error:
-                # the words of this one quote pieces of the string, and a password may be among them
-                raise DatabaseUnreachable(
-                    f"DATABASE_URL is not a connection string ({type(error).__name__})",
-                    "Write it as postgresql://user:password@host:5432/database, with reserved characters of the "
-                    "password percent-encoded.",
                 ) from None
 
     async def close(self) -> None:
@@ -213,6 +247,21 @@ class Pool:
     async def _row(self, query: str, *arguments: object) -> Any:
         try:
             async with self._asking() as connection:
+                return await connection.fetchrow(query, *arguments)
+        except TROUBLE as error:
+            raise self._named(error) from None
+
+    async def _row_with(self, secret: str, query: str, *arguments: object) -> Any:
+        """As `_row`, for a query that reads the secret as `current_setting('crm_sync.letter')`.
+
+        What is bound to a statement or stands in it may be logged by the server in many ways, the rows of a COPY in
+        none: not even by an error, as long as they are binary.
+        """
+        try:
+            async with self._asking() as connection, connection.transaction():
+                await connection.copy_to_table(
+                    "letterbox", schema_name="crm_sync", columns=["secret"], source=_letter(secret), format="binary"
+                )
                 return await connection.fetchrow(query, *arguments)
         except TROUBLE as error:
             raise self._named(error) from None

@@ -12,7 +12,7 @@ import structlog
 from listener import __version__, logs
 from listener.carrier import Carrier
 from listener.db import Database
-from listener.errors import EX_SOFTWARE, DatabaseTrouble, DatabaseUnreachable, Refusal, SchemaTooOld
+from listener.errors import EX_SOFTWARE, EX_UNAVAILABLE, DatabaseTrouble, DatabaseUnreachable, Refusal, SchemaTooOld
 from listener.observer import SILENT
 from listener.settings import REQUIRED_SCHEMA, Settings
 from listener.supervisor import Supervisor
@@ -106,6 +106,12 @@ async def check(database: Database, *, sends: bool = True) -> None:
             await database.check_fence(None)
             await database.verify_key()
     except DatabaseTrouble as trouble:
+        if trouble.is_lost:
+            raise DatabaseUnreachable(
+                f"the database went away while we started: {trouble}",
+                "Check that Postgres is running.",
+                EX_UNAVAILABLE,
+            ) from None
         raise DatabaseUnreachable(
             f"the database does not let us look: {trouble}",
             "Run: crm-sync migrate, which also renews the rights of crm_sync_daemon.",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from listener.errors import DatabaseTrouble, Refusal
+from listener.journal import visible
 from listener.settings import notify_socket, watchdog
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Supervisor:
 
     def ready(self, status: str) -> None:
         self._is_ready, self._status = True, status
-        self._send(f"READY=1\nSTATUS={status}", seconds=WORD_SECONDS)
+        self._send(f"READY=1\nSTATUS={_one_line(status)}", seconds=WORD_SECONDS)
         self._feed()
 
     def stopping(self) -> None:
@@ -80,7 +81,7 @@ class Supervisor:
         self.say(words.partition("\n")[0])
 
     def say(self, status: str) -> None:
-        self._send(f"STATUS={status}")
+        self._send(f"STATUS={_one_line(status)}")
 
     def looked(self) -> None:
         """The database has answered."""
@@ -157,6 +158,11 @@ def words_of(headline: Headline) -> str:
         return words
     verb = "needs" if headline.need_person == 1 else "need"
     return f"{words}; {_count(headline.need_person, 'connection')} {verb} a person"
+
+
+def _one_line(words: str) -> str:
+    """What comes after a line end would be another message to systemd."""
+    return visible(words).replace("\n", " ")
 
 
 def _count(number: int, noun: str) -> str:

@@ -193,7 +193,7 @@ class IntegrationTokens:
         if self._app is None:
             raise Unauthorized(
                 f"the token has expired, and without {self._provider.upper()}_CLIENT_ID it cannot be refreshed: "
-                "set it for the daemon, restart it, and connect the CRM again",
+                "set it for the daemon, restart it, and let the connection try again",
                 provider=self._provider,
                 code=OwnCode.NO_APP,
             )

@@ -58,12 +58,14 @@ class Upkeep:
         """
         every = min(BEAT_SECONDS, self._settings.lease_seconds / 3)
         pause = every
+        offset = None
         while True:
             await asyncio.sleep(pause)
             try:
                 await self._check_fence()
                 await self._renew_leases()
-                if not await self._database.beat(self._worker_id):
+                is_known, offset = await self._database.beat(self._worker_id, offset)
+                if not is_known:
                     await self._announce()
                 pause = every
             except DatabaseTrouble as trouble:

@@ -152,6 +152,8 @@ class Worker:
                 log.warning("database_trouble", error=str(trouble), retry_in_seconds=pause)
                 self._supervisor.tried(is_lost=trouble.is_lost)
                 self._is_armed = False
+                if trouble.is_lost:
+                    self._is_announced = False  # what answers next may be another server: its fence goes before a claim
                 await self._stop_or(min(pause, self._supervisor.look_seconds))
                 pause = min(pause * 2, LONGEST_TROUBLE_SECONDS)
 
@@ -323,9 +325,11 @@ class Worker:
     async def _announce(self) -> None:
         """Say that we are here and whether we listen; a server that has forgotten us has forgotten that we sleep.
 
-        It may also be another one, which is not ours to work for: raises `Fenced`.
+        It may also be another one, which is not ours to work for: raises `Fenced`; or one that lacks what the former
+        said last, so what we know of connections is read anew.
         """
         await self._check_fence()
+        self._carrier.forget()
         await self._database.register(
             self.id, socket.gethostname(), os.getpid(), __version__, self._doorbell.is_listening
         )

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 import httpx
 
+from providers.answers import ENCODING, MAX_RESPONSE_BYTES, TooLargeError, decode_json, read_bounded, with_body
 from providers.codes import OwnCode, of_network
-from providers.credentials import Credentials, SharedTokens, Tokens
-from providers.errors import ProviderError, Unavailable, Unexpected
+from providers.credentials import Credentials, SharedTokens, Tokens, is_sendable
+from providers.errors import ProviderError, Unauthorized, Unavailable, Unexpected
 from providers.models import AccountFacts, Batch, CrmField, ProviderConfig
 from providers.report import Report
 
-MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 Http = httpx.AsyncClient
 """What carries the calls of all clients of a process."""
 
@@ -32,7 +32,14 @@ def open_http(connections: int) -> Http:
     return httpx.AsyncClient(limits=limits, follow_redirects=False, trust_env=False)
 
 
-ENCODING_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+SHORTEST_TOKEN = 8
+"""What is shorter is no CRM's token, and might be a word of its answers."""
+
+
+STALE_SECONDS = 1.0
+"""A grant that was asked for longer ago is confirmed before the call: a process that stood still, or heard of the grant
+late, may have lost its work to another one meanwhile. A last word: what is on the wire cannot be taken back."""
+HEADERS_EVENT = "http11.send_request_headers.started"
 
 
 class Budget(Protocol):
@@ -42,6 +49,13 @@ class Budget(Protocol):
         """Wait for room for one call that costs so much of each named limit.
 
         Raises `RateLimited` when that is too far away, `Stopping` on shutdown, and when the claim this is for was lost.
+        """
+        ...
+
+    async def confirm(self) -> None:
+        """Ask once more whether a call that was granted a while ago may still be made, at no cost.
+
+        Raises `Stopping` where it may not.
         """
         ...
 
@@ -126,7 +140,9 @@ class Client(ABC):
         Raises a `ProviderError` for every other answer, with `uncertain` set where the effect may have happened.
         """
         credentials = await self._tokens.current()
+        shown = [credentials]
         for is_last in (False, True):
+            asked_at = time.monotonic()
             spending = asyncio.create_task(self._budget.spend(self.costs_of(limit, cost, credentials)))
             try:
                 await asyncio.sleep(0)  # the budget is being asked; the request is made meanwhile
@@ -134,14 +150,15 @@ class Client(ABC):
                 await spending
             finally:
                 spending.cancel()
-            response = await self._send(request)
+            response = _without_tokens(await self._send(request, asked_at), shown)
             self.observe(response)
             if response.is_success:
                 return self._decode(response)
-            error = self._redacted(self.error_of(response), credentials)
+            error = self.error_of(response)
             if is_last or response.status_code != httpx.codes.UNAUTHORIZED:
                 raise error
             credentials = await self._tokens.refresh(credentials)
+            shown.append(credentials)
         raise AssertionError("unreachable")
 
     def costs_of(self, limit: str, cost: int, credentials: Credentials) -> Mapping[str, int]:
@@ -158,25 +175,43 @@ class Client(ABC):
     def _request(
         self, method: str, path: str, credentials: Credentials, json: Any, params: Mapping[str, str] | None
     ) -> httpx.Request:
-        return self._http.build_request(
-            method,
-            self.base_url(credentials).rstrip("/") + path,
-            json=json,
-            params=params,
-            headers={"accept": "application/json", **self.authorize(credentials)},
-            timeout=self.config.timeout_seconds,
-        )
+        if not is_sendable(credentials.access_token.get_secret_value()):
+            raise Unauthorized(
+                "this connection's token holds characters that no header can: connect it again",
+                provider=self.name,
+                code=OwnCode.CREDENTIALS_DAMAGED,
+            )
+        try:
+            return self._http.build_request(
+                method,
+                self.base_url(credentials).rstrip("/") + path,
+                json=json,
+                params=params,
+                headers={"accept": "application/json", "accept-encoding": ENCODING, **self.authorize(credentials)},
+                timeout=self.config.timeout_seconds,
+            )
+        except (httpx.InvalidURL, UnicodeError):  # its words may quote what was asked for
+            raise Unexpected(f"what was to be asked of {self.name} makes no address", provider=self.name) from None
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def _send(self, request: httpx.Request, asked_at: float) -> httpx.Response:
+        """Send what was granted after `asked_at`, by `time.monotonic`."""
+
+        async def confirm_late(event: str, _details: object) -> None:
+            if event == HEADERS_EVENT and time.monotonic() > asked_at + STALE_SECONDS:
+                await self._budget.confirm()
+
         started = time.monotonic()
         answer = "Cancelled"
+        request.extensions["trace"] = confirm_late
         try:
             # httpx bounds each read; a body that drips in is bounded here.
             async with asyncio.timeout(2 * self.config.timeout_seconds):
                 response = await self._http.send(request, stream=True)
                 answer = str(response.status_code)
                 try:
-                    return await self._read_bounded(response)
+                    return await read_bounded(response)
+                except TooLargeError:
+                    raise self._too_large(response) from None
                 finally:
                     await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -203,34 +238,23 @@ class Client(ABC):
         finally:
             self.observer.called(self.name, answer, time.monotonic() - started)
 
-    async def _read_bounded(self, response: httpx.Response) -> httpx.Response:
-        """The same answer with its whole body, decoded; raises `Unexpected` when that is too large to be one."""
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > MAX_RESPONSE_BYTES:
-                raise Unexpected(
-                    f"{self.name} answered with more than {MAX_RESPONSE_BYTES} bytes",
-                    provider=self.name,
-                    status=response.status_code,
-                    code=OwnCode.TOO_LARGE,
-                    uncertain=True,
-                )
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in ENCODING_HEADERS]
-        return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
-
-    def _redacted(self, error: ProviderError, credentials: Credentials) -> ProviderError:
-        """An answer may repeat the request; the token must not travel on in its words."""
-        error.message = error.message.replace(credentials.access_token.get_secret_value(), "[token]")
-        error.args = (error.message,)
-        return error
+    def _too_large(self, response: httpx.Response) -> Unexpected:
+        return Unexpected(
+            f"{self.name} answered with more than {MAX_RESPONSE_BYTES} bytes, or more values than can be worked on",
+            provider=self.name,
+            status=response.status_code,
+            code=OwnCode.TOO_LARGE,
+            uncertain=True,
+        )
 
     def _decode(self, response: httpx.Response) -> Any:
         if not response.content:
             return None
         try:
-            return response.json()
-        except (ValueError, RecursionError):
+            return decode_json(response.content)
+        except TooLargeError:
+            raise self._too_large(response) from None
+        except ValueError:
             raise Unavailable(
                 f"{self.name} answered with something other than JSON (HTTP {response.status_code}, "
                 f"{response.headers.get('content-type', 'no content type')})",
@@ -239,3 +263,15 @@ class Client(ABC):
                 code=OwnCode.NOT_JSON,
                 uncertain=True,
             ) from None
+
+
+def _without_tokens(response: httpx.Response, shown: Iterable[Credentials]) -> httpx.Response:
+    """The same answer without our tokens, should it repeat them: its words travel on, into logs and tables."""
+    held = [token for each in shown for token in (each.access_token, each.refresh_token) if token is not None]
+    tokens = [token.get_secret_value().encode() for token in held if len(token) >= SHORTEST_TOKEN]
+    if not any(token in response.content for token in tokens):
+        return response
+    content = response.content
+    for token in tokens:
+        content = content.replace(token, b"[token]")
+    return with_body(response, content)

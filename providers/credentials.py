@@ -7,9 +7,9 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
+from providers.addresses import is_at, origin_of, parts_of
 from providers.codes import OwnCode
 from providers.errors import Unauthorized
 from providers.models import ProviderConfig
@@ -100,7 +100,9 @@ class SharedTokens:
                 raise
 
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+def is_sendable(token: str) -> bool:
+    """Whether a token can stand in a header at all."""
+    return token != "" and token.isascii() and token.isprintable() and " " not in token
 
 
 def host_of(url: str, config: ProviderConfig, provider: str) -> str:
@@ -109,8 +111,8 @@ def host_of(url: str, config: ProviderConfig, provider: str) -> str:
     A token goes only to where the provider's config points: a host of `api_hosts` by https, the host of one of its own
     URLs, or, where the config itself is of this machine, this machine. Raises `Unauthorized` for any other.
     """
-    parts = _parts(url)
-    if not _is_at(parts, config.api_hosts, config, is_loopback_ours=True):
+    parts = parts_of(url)
+    if not is_at(parts, config.api_hosts, config, is_loopback_ours=True):
         raise Unauthorized(
             f"this connection names {parts.host.lower() or 'no host'} as the place of its API, which is not one of "
             f"{provider}'s: connect it again, or add the host to api_hosts in the provider's config",
@@ -142,10 +144,10 @@ def login_at(config: ProviderConfig, login_url: str | None, provider: str) -> Pr
     if login_url is None or not login_url.strip():
         return config
     given = login_url.strip()
-    parts = _parts(given if "://" in given else f"https://{given}")
+    parts = parts_of(given if "://" in given else f"https://{given}")
     if parts.host.endswith(PAGES_HOST):
         parts = parts.copy_with(host=parts.host.removesuffix(PAGES_HOST) + ACCOUNT_HOST)
-    is_allowed = bool(config.login_hosts) and _is_at(parts, config.login_hosts, config, is_loopback_ours=False)
+    is_allowed = bool(config.login_hosts) and is_at(parts, config.login_hosts, config, is_loopback_ours=False)
     if not is_allowed or len(given) > LONGEST_URL:
         raise Unauthorized(
             f"{provider} has no login at {parts.host.lower() or 'this address'}: give the host that the address bar "
@@ -154,34 +156,8 @@ def login_at(config: ProviderConfig, login_url: str | None, provider: str) -> Pr
             code=OwnCode.FOREIGN_HOST,
         )
     moved = {
-        name: origin_of(str(parts)) + _parts(url).path
+        name: origin_of(str(parts)) + parts_of(url).path
         for name in ("auth_url", "token_url", "revoke_url")
         if (url := getattr(config, name)) is not None
     }
     return config.model_copy(update=moved)
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of an address."""
-    parts = _parts(url)
-    return f"{parts.scheme}://{parts.netloc.decode()}"
-
-
-def _parts(url: str) -> httpx.URL:
-    try:
-        return httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
-        return httpx.URL("")
-
-
-def _is_at(parts: httpx.URL, hosts: tuple[str, ...], config: ProviderConfig, *, is_loopback_ours: bool) -> bool:
-    """Whether an address is of one of these hosts by https, or as the provider's config itself has it."""
-    host = parts.host.lower()
-    own = [_parts(each) for each in (config.api_base_url, config.token_url, config.auth_url)]
-    is_allowed = parts.scheme == "https" and any(
-        host.endswith(each[1:]) if each.startswith("*.") else host == each for each in hosts
-    )
-    is_own = any((parts.scheme, parts.netloc) == (each.scheme, each.netloc) for each in own)
-    is_local = is_loopback_ours and host in LOOPBACK and any(each.host in LOOPBACK for each in own)
-    is_web = parts.scheme in ("http", "https")
-    return is_web and (is_allowed or is_own or is_local) and not parts.userinfo

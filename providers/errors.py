@@ -5,6 +5,7 @@ The five kinds and what they cost a row are decided in ``crm_sync.finish_batch``
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import ClassVar
 
@@ -13,6 +14,9 @@ from providers.codes import OwnCode, of_status
 CONTACT_GONE: str = OwnCode.CONTACT_GONE.value
 """The code of a rejection that is about the contact a deal, activity or task hangs on: it is no longer in the CRM.
 The database then has the contact synced again, and this row after it."""
+
+
+NAME = re.compile(r"[A-Za-z0-9_.:*-]{1,100}")
 
 
 class FailureKind(StrEnum):
@@ -69,8 +73,8 @@ class ProviderError(Exception):
         self.message = message
         self.provider = provider
         self.status = status
-        self.code = str(code or (self.unnamed if status is None else of_status(status)))
-        self.correlation_id = correlation_id
+        self.code = str(_as_name(code) or (self.unnamed if status is None else of_status(status)))
+        self.correlation_id = _as_name(correlation_id)
         self.field = field
         self.retry_after = retry_after
         self.uncertain = uncertain
@@ -123,3 +127,8 @@ class Stopping(Exception):
 
 class Paused(Stopping):
     """An operator has paused the connection: no call is made, and what was not sent is handed back."""
+
+
+def _as_name(said: str | None) -> str | None:
+    """A code or an id of the CRM's; None for what can only be words, which may be about a person: these are logged."""
+    return said if said is not None and NAME.fullmatch(said) else None

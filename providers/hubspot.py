@@ -65,6 +65,10 @@ class Client(base.Client):
     async def push(self, batch: Batch, report: Report) -> None:
         """Contacts with their companies, then deals, notes and tasks: each settled in `report` as it is confirmed."""
         wire = Wire(self.call, self.config.api_version, report, self.ensure_schema)
+        if batch.erasures:
+            from providers.hubspot_erasures import Erasures  # noqa: PLC0415 - seldom needed, and memory is
+
+            await Erasures(wire, batch.erasures, self.call, self.config.api_version).push()
         if batch.contacts:
             await Contacts(wire, batch.contacts).push()
         if batch.deals:

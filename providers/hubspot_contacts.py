@@ -159,6 +159,7 @@ class Contacts:
     async def _adopt(self, held_elsewhere: Sequence[tuple[ContactDocument, str]]) -> None:
         found = await self._wire.read("contacts", [holder for _, holder in held_elsewhere], self._properties)
         by_id = {record.id: record for record in found.records}
+        holders = {document.rows: holder for document, holder in held_elsewhere}
         lost = [document for document, holder in held_elsewhere if holder not in by_id]
         lost += await self._update(
             [(document, by_id[holder]) for document, holder in held_elsewhere if holder in by_id]
@@ -167,9 +168,11 @@ class Contacts:
             self._report.failed(
                 document,
                 Rejected(
-                    "another contact holds this e-mail address, and it cannot be read",
+                    f"HubSpot's contact {holders[document.rows]} holds this e-mail address, and this connection cannot "
+                    "read it",
                     provider="hubspot",
                     code=OwnCode.ADDRESS_TAKEN,
+                    field=EMAIL,
                 ),
             )
 

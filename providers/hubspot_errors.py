@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from providers.answers import json_object
+from providers.answers import entries_of, json_object
 from providers.codes import PAGES_OF_OTHERS, OwnCode
 from providers.errors import (
     CONTACT_GONE,
@@ -91,7 +91,7 @@ def row_error(item: Mapping[str, Any]) -> ProviderError:
     facts = _facts(item, None)
     words = facts.pop("message")
     match item.get("category"):
-        case "CONFLICT":
+        case "CONFLICT" | "OBJECT_ALREADY_EXISTS" | "LOCKED":
             return Contended(words, **facts)
         case "RATE_LIMITS":
             return RateLimited(words, retry_after=policy_wait(None), **facts)
@@ -135,13 +135,13 @@ def context_values(item: Mapping[str, Any], *names: str) -> Iterator[str]:
 
 
 def _names_object(body: Mapping[str, Any]) -> bool:
-    return body.get("category") in GONE and str(body.get("message")).lower() != "resource not found"
+    return _text(body.get("category")) in GONE and str(body.get("message")).lower() != "resource not found"
 
 
 def _facts(body: Mapping[str, Any], status: int | None) -> dict[str, Any]:
     """The arguments that all errors share, `message` among them."""
     message = _text(body.get("message")) or "HubSpot gave no reason"
-    details = [detail for detail in body.get("errors") or () if isinstance(detail, Mapping)]
+    details = [detail for detail in entries_of(body.get("errors")) if isinstance(detail, Mapping)]
     first = details[0] if details else {}
     embedded_code = EMBEDDED_CODE.search(message)
     embedded_field = EMBEDDED_FIELD.search(message)
@@ -151,7 +151,7 @@ def _facts(body: Mapping[str, Any], status: int | None) -> dict[str, Any]:
     elif detail_words and detail_words not in message:
         message = f"{message} ({detail_words})"
     code = (
-        (_text(body.get("category")) if body.get("category") in GONE else None)
+        (category if (category := _text(body.get("category"))) in GONE else None)
         or _text(first.get("code"))
         or (embedded_code.group(1) if embedded_code else None)
         or _text(body.get("policyName"))
@@ -197,7 +197,7 @@ def _listed_options(found: re.Match[str]) -> str:
 def _missing_scopes(body: Mapping[str, Any], words: str) -> str:
     """The refusal, with the scopes that would lift it where HubSpot names them."""
     names: list[str] = []
-    for item in (body, *(detail for detail in body.get("errors") or () if isinstance(detail, Mapping))):
+    for item in (body, *(detail for detail in entries_of(body.get("errors")) if isinstance(detail, Mapping))):
         names += context_values(item, "requiredScopes", "requiredGranularScopes", "scopes", "missingScopes")
     if not names:
         return f"HubSpot does not allow this connection to do that: {words}"

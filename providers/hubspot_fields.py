@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from providers.answers import entries_of, id_in, order_of
 from providers.errors import Unexpected
 from providers.hubspot_errors import NAME
 from providers.models import CrmField, Option
@@ -32,7 +33,9 @@ STAGE = "dealstage"
 def fields_of(kind: Literal["contact", "company", "deal"], answer: Any) -> list[CrmField]:
     """From the answer of `GET /crm/properties/{version}/{object}`; raises `Unexpected` when it is another."""
     results = answer.get("results") if isinstance(answer, dict) else None
-    if not isinstance(results, list) or not all(isinstance(each, dict) and each.get("name") for each in results):
+    if not isinstance(results, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) for each in results
+    ):
         raise Unexpected("HubSpot's answer does not list properties", provider=NAME)
     return [_field(kind, each) for each in results if not each.get("archived")]
 
@@ -43,7 +46,7 @@ def with_pipelines(fields: Sequence[CrmField], pipelines: Any) -> Iterator[CrmFi
     if not isinstance(found, list):
         raise Unexpected("HubSpot's answer does not list pipelines", provider=NAME)
     alive = _alive(found)
-    stages = [(pipeline, stage) for pipeline in alive for stage in _alive(pipeline.get("stages") or ())]
+    stages = [(pipeline, stage) for pipeline in alive for stage in _alive(entries_of(pipeline.get("stages")))]
     options = {
         PIPELINE: tuple(Option(value=str(each["id"]), label=_label(each)) for each in alive),
         STAGE: tuple(
@@ -65,11 +68,12 @@ def with_pipelines(fields: Sequence[CrmField], pipelines: Any) -> Iterator[CrmFi
 def _field(kind: Literal["contact", "company", "deal"], entry: Mapping[str, Any]) -> CrmField:
     options = tuple(
         Option(value=str(each.get("value", "")), label=str(each.get("label") or each.get("value", "")))
-        for each in entry.get("options") or ()
+        for each in entries_of(entry.get("options"))
         if isinstance(each, dict) and not each.get("hidden")
     )
     is_choice = entry.get("type") == "enumeration"
-    metadata = entry.get("modificationMetadata") or {}
+    metadata = entry.get("modificationMetadata")
+    is_read_only = isinstance(metadata, dict) and metadata.get("readOnlyValue")
     return CrmField(
         object=kind,
         name=entry["name"],
@@ -77,7 +81,7 @@ def _field(kind: Literal["contact", "company", "deal"], entry: Mapping[str, Any]
         type="multi_enum"
         if is_choice and entry.get("fieldType") == "checkbox"
         else TYPES.get(str(entry.get("type")), "other"),
-        is_writable=not (metadata.get("readOnlyValue") or entry.get("calculated")),
+        is_writable=not (is_read_only or entry.get("calculated")),
         options=options,
         # Owners and teams are kept elsewhere: a choice of which HubSpot names no value is not closed for us.
         is_closed=is_choice and bool(options),
@@ -85,8 +89,12 @@ def _field(kind: Literal["contact", "company", "deal"], entry: Mapping[str, Any]
 
 
 def _alive(entries: Sequence[Any]) -> list[Mapping[str, Any]]:
-    alive = [each for each in entries if isinstance(each, dict) and each.get("id") and not each.get("archived")]
-    return sorted(alive, key=lambda each: (each.get("displayOrder") or 0, _label(each)))
+    alive = [each for each in entries if isinstance(each, dict) and id_in(each.get("id")) and not each.get("archived")]
+    return sorted(alive, key=lambda each: (order_of(each.get("displayOrder")), _label(each)))
+
+
+def _is_named(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("name"), str) and entry["name"] != ""
 
 
 def _label(entry: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from providers.answers import order_of
 from providers.codes import OwnCode
 from providers.errors import Rejected, Unexpected
 from providers.hubspot_errors import NAME
@@ -39,7 +40,7 @@ class Pipelines:
         """From the answer of `GET /crm/pipelines/{version}/deals`; raises `Unexpected` when it is another."""
         try:
             pipelines = [
-                Pipeline(str(entry["id"]), entry["label"], tuple(map(_stage, _ordered(entry["stages"]))))
+                Pipeline(str(entry["id"]), str(entry["label"]), tuple(map(_stage, _ordered(entry["stages"]))))
                 for entry in _ordered(answer["results"])
             ]
         except (TypeError, KeyError, AttributeError):
@@ -120,11 +121,11 @@ def _listed(entries: Sequence[Pipeline] | Sequence[Stage]) -> str:
 
 def _ordered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     alive = [entry for entry in entries if not entry.get("archived")]
-    return sorted(alive, key=lambda entry: (entry.get("displayOrder") or 0, entry["label"]))
+    return sorted(alive, key=lambda entry: (order_of(entry.get("displayOrder")), str(entry["label"])))
 
 
 def _stage(entry: dict[str, Any]) -> Stage:
     metadata = entry.get("metadata") or {}
     is_closed = str(metadata.get("isClosed", "")).lower() == "true"
     is_decided = str(metadata.get("probability")) in ("0", "0.0", "1", "1.0")
-    return Stage(str(entry["id"]), entry["label"], not (is_closed or is_decided))
+    return Stage(str(entry["id"]), str(entry["label"]), not (is_closed or is_decided))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from providers.answers import entries_of, id_in
 from providers.codes import OwnCode
 from providers.errors import ProviderError, Unexpected
 from providers.hubspot_errors import NAME, context_values, row_error
@@ -127,7 +128,7 @@ def lists_of(answer: Any) -> Lists:
     results = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
         raise Unexpected("HubSpot's answer has no list of results", provider=NAME, uncertain=True)
-    errors = [item for item in answer.get("errors") or () if isinstance(item, dict)]
+    errors = [item for item in entries_of(answer.get("errors")) if isinstance(item, dict)]
     return results, [(row_error(item), item) for item in errors]
 
 
@@ -139,8 +140,8 @@ def record_of(result: Mapping[str, Any]) -> Record:
 
 def id_of(result: Any) -> str:
     """An object's id; raises `Unexpected` where there is none, since nothing could be joined to it."""
-    if isinstance(result, dict) and result.get("id"):
-        return str(result["id"])
+    if isinstance(result, dict) and (found := id_in(result.get("id"))):
+        return found
     raise Unexpected("HubSpot's answer has an entry without an id", provider=NAME, uncertain=True)
 
 
@@ -152,9 +153,9 @@ def silence() -> ProviderError:
 
 def target_ids(result: Mapping[str, Any]) -> Iterator[str]:
     """The ids at the far ends of one record's associations."""
-    for entry in result.get("to") or ():
-        if isinstance(entry, dict) and entry.get("toObjectId"):
-            yield str(entry["toObjectId"])
+    for entry in entries_of(result.get("to")):
+        if isinstance(entry, dict) and (found := id_in(entry.get("toObjectId"))):
+            yield found
 
 
 def _by_echo(rows: Sequence[Row], records: Sequence[Record]) -> Iterator[tuple[Row, Record]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from providers.answers import inner
 from providers.batches import send_all
 from providers.errors import ProviderError, Rejected, Stopping
-from providers.hubspot_errors import contact_gone, context_values, is_gone
+from providers.hubspot_errors import NAME, contact_gone, context_values, is_gone
 from providers.hubspot_rows import (
     Found,
     Lists,
@@ -23,6 +24,7 @@ from providers.hubspot_rows import (
     target_ids,
 )
 from providers.models import ActivityDocument, DealDocument, TaskDocument
+from providers.paging import Pages
 from providers.report import Report
 
 MAX_OBJECTS = 100
@@ -154,6 +156,7 @@ class Wire:
 
         linked: dict[str, list[str]] = {}
         found = Found()
+        turned = Pages(NAME)
         inputs: list[Mapping[str, str]] = [{"id": value} for value in dict.fromkeys(ids)]
         while inputs:
             pages: list[Mapping[str, str]] = []
@@ -167,8 +170,9 @@ class Wire:
                 for result in results:
                     source_id = id_of(result.get("from"))
                     linked.setdefault(source_id, []).extend(target_ids(result))
-                    after = ((result.get("paging") or {}).get("next") or {}).get("after")
+                    after = inner(result, "paging", "next", "after")
                     if after is not None:
+                        turned.turn_to((source_id, after))
                         pages.append({"id": source_id, "after": str(after)})
                 for error, item in errors:
                     if not is_gone(error):

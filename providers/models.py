@@ -171,7 +171,28 @@ class TaskDocument(Document):
     is_urgent: bool = False
 
 
-AnyDocument = ContactDocument | DealDocument | ActivityDocument | TaskDocument
+class ErasureDocument(Document):
+    """A person who was erased: what is to be deleted in the CRM, by its ids, and nothing that tells who it was.
+
+    Attributes:
+        contacts: the CRM's ids of the person's records: contacts, leads or persons.
+        deals, activities, tasks: the CRM's ids of what we made for them.
+        deal_keys: our keys of deals that nobody has confirmed.
+    """
+
+    contacts: tuple[str, ...] = ()
+    deals: tuple[str, ...] = ()
+    activities: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    deal_keys: tuple[str, ...] = ()
+
+    def ids_of(self, kind: Literal["contacts", "deals", "activities", "tasks"]) -> tuple[str, ...]:
+        """The known ids of one kind."""
+        ids: tuple[str, ...] = getattr(self, kind)
+        return ids
+
+
+AnyDocument = ContactDocument | DealDocument | ActivityDocument | TaskDocument | ErasureDocument
 
 
 class Option(Frozen):
@@ -301,10 +322,11 @@ class Batch(Frozen):
     deals: tuple[DealDocument, ...] = ()
     activities: tuple[ActivityDocument, ...] = ()
     tasks: tuple[TaskDocument, ...] = ()
+    erasures: tuple[ErasureDocument, ...] = ()
 
     @property
     def documents(self) -> tuple[AnyDocument, ...]:
-        return (*self.contacts, *self.deals, *self.activities, *self.tasks)
+        return (*self.erasures, *self.contacts, *self.deals, *self.activities, *self.tasks)
 
 
 class Failure(Frozen):

@@ -11,11 +11,12 @@ LONGEST_EXCERPT = 10_000
 """Characters of a message's body: enough to read what it says; the whole message stays where it came from."""
 LONGEST_SUBJECT = 300
 LONGEST_FACT = 120
+MARKER_START = "[crm-sync "
 
 
 def marker_of(key: str) -> str:
     """The line by which a record is found again; closed on both sides, so that no key is the beginning of another."""
-    return f"[crm-sync {key}]"
+    return f"{MARKER_START}{key}]"
 
 
 def note_html(document: ActivityDocument, longest: int) -> str:

@@ -5,6 +5,7 @@ Nothing but HTTP: who may refresh when, and where tokens are kept, is decided el
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -15,9 +16,9 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from providers.answers import json_object
-from providers.base import MAX_RESPONSE_BYTES
+from providers.answers import ENCODING, TooLargeError, json_object, read_bounded
 from providers.codes import OwnCode, of_network, of_status
+from providers.credentials import is_sendable
 from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable, Unexpected
 from providers.models import ProviderConfig
 from providers.ratelimit import policy_wait, retry_after
@@ -39,7 +40,8 @@ DEAD = frozenset(
 )
 IDENTITY = re.compile(r"/id/(00D[0-9A-Za-z]{12,15})/")
 """Salesforce names the user who consented, and the organization, by a URL."""
-LONGEST_ANSWER = min(MAX_RESPONSE_BYTES, 1024 * 1024)
+LONGEST_ANSWER = 1024 * 1024
+LONGEST_LIFE = 10**10
 
 
 class TokenAnswer(BaseModel):
@@ -154,21 +156,21 @@ async def _post(
     provider: str,
 ) -> dict[str, Any]:
     """The JSON object of a successful answer ({} for none); secrets travel in the body or in Basic, not in the URL."""
-    headers = {"accept": "application/json"}
+    headers = {"accept": "application/json", "accept-encoding": ENCODING}
     if client_auth == "basic":
         pair = f"{client_id}:{client_secret.get_secret_value()}".encode()
         headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
     else:
         form = {**form, "client_id": client_id, "client_secret": client_secret.get_secret_value()}
     try:
-        response = await http.post(url, data=form, headers=headers, timeout=config.timeout_seconds)
-    except httpx.HTTPError as error:
+        response = await _answered(http, url, form, headers, config.timeout_seconds)
+    except (httpx.HTTPError, TimeoutError) as error:
         raise Unavailable(
             f"the token endpoint of {provider} gave no answer ({type(error).__name__})",
             provider=provider,
             code=of_network(error),
         ) from None
-    body = _object(response)
+    body = json_object(response)
     if response.is_success:
         if body is None and response.content:
             raise Unavailable(
@@ -242,13 +244,34 @@ def _code(body: dict[str, Any]) -> str | None:
     return found
 
 
-def _object(response: httpx.Response) -> dict[str, Any] | None:
-    return json_object(response) if len(response.content) <= LONGEST_ANSWER else None
+def _end_of(lasts: object) -> float | None:
+    """The moment at which a life of so many seconds ends; raises `ValueError` for none that is a time."""
+    if not isinstance(lasts, int | float | str) or lasts == "":
+        return None
+    seconds = float(lasts)
+    if not abs(seconds) < LONGEST_LIFE:
+        raise ValueError("no life of a token")
+    return time.time() + seconds
+
+
+async def _answered(
+    http: httpx.AsyncClient, url: str, form: dict[str, str], headers: dict[str, str], seconds: float
+) -> httpx.Response:
+    """The answer with its body, of which nothing is kept where it is too large to be one; raises what httpx raises."""
+    # httpx bounds each read; a body that drips in is bounded here.
+    async with (
+        asyncio.timeout(2 * seconds),
+        http.stream("POST", url, data=form, headers=headers, timeout=seconds) as came,
+    ):
+        try:
+            return await read_bounded(came, LONGEST_ANSWER)
+        except TooLargeError:
+            return httpx.Response(came.status_code, content=b"too large", request=came.request)
 
 
 def _answer(body: dict[str, Any], provider: str, kept: SecretStr | None) -> TokenAnswer:
     access = body.get("access_token")
-    if not isinstance(access, str) or not access:
+    if not isinstance(access, str) or not is_sendable(access):
         raise Unexpected(
             f"the token endpoint of {provider} answered without an access token",
             provider=provider,
@@ -264,7 +287,7 @@ def _answer(body: dict[str, Any], provider: str, kept: SecretStr | None) -> Toke
         return TokenAnswer(
             access_token=SecretStr(access),
             refresh_token=SecretStr(newer) if isinstance(newer, str) and newer else kept,
-            expires_at=time.time() + float(lasts) if isinstance(lasts, int | float | str) and lasts != "" else None,
+            expires_at=_end_of(lasts),
             scopes=tuple(str(scope) for scope in scopes),
             instance_url=body.get("instance_url"),
             api_domain=body.get("api_domain"),

@@ -44,6 +44,10 @@ class Client(base.Client):
         wire = Wire(self.call, report, self._schema)
         if batch.deals or not all(is_unchanged(document) for document in batch.contacts):
             await self._schema.know(batch.account)
+        if batch.erasures:
+            from providers.pipedrive_erasures import Erasures  # noqa: PLC0415 - seldom needed, and memory is
+
+            await Erasures(wire, batch.erasures, self.call).push()
         if batch.contacts:
             organizations = Organizations(wire, self._sizes, self._making_organizations)
             await Persons(wire, batch.contacts, organizations, self._sizes).push()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from providers.errors import Contended, ProviderError, Rejected, Unauthorized, Unexpected
+from providers.paging import Pages
 from providers.pipedrive_errors import NAME
 from providers.pipedrive_values import CUSTOM, Definition
 
@@ -112,7 +113,9 @@ class Schema:
         """All entries of one of the account's short lists: fields, pipelines, stages."""
         entries: list[dict[str, Any]] = []
         cursor: str | None = None
+        pages = Pages(NAME)
         while True:
+            pages.turn_to(cursor)
             params = {"limit": "500"} if cursor is None else {"limit": "500", "cursor": cursor}
             answer = await self._call("GET", path, limit="core", cost=LIST, params=params)
             data = answer.get("data") if isinstance(answer, Mapping) else False

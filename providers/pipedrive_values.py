@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from providers.answers import entries_of
 from providers.codes import OwnCode
 from providers.errors import Rejected
 from providers.models import Field
@@ -92,8 +93,7 @@ def canonical(value: Any) -> str | None:
 
 def addresses(record: Record, name: str) -> list[dict[str, Any]]:
     """A person's e-mail addresses or phone numbers, as they may be sent back."""
-    entries = record.get(LISTS[name]) or []
-    entries = [each if isinstance(each, dict) else {"value": each} for each in entries]
+    entries = [each if isinstance(each, dict) else {"value": each} for each in entries_of(record.get(LISTS[name]))]
     return [
         {part: each[part] for part in ("value", "primary", "label") if each.get(part) is not None}
         for each in entries

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
+from providers.answers import id_in
 from providers.batches import chunks
 from providers.errors import ProviderError, Rejected, Stopping, Unexpected
 from providers.models import AnyDocument
+from providers.paging import Pages
 from providers.pipedrive_errors import NAME
 from providers.pipedrive_schema import Caller, Kind, Schema
 from providers.pipedrive_values import CUSTOM, Record
@@ -46,7 +48,9 @@ class Wire:
         """
         paging: dict[str, str] | None = {"limit": str(PAGE)}
         count = 0
+        turned = Pages(NAME)
         while paging is not None and (room is None or count < room):
+            turned.turn_to(paging.get("cursor"))
             answer = await self._read(kind, names, {**params, **paging})
             count += 1
             paging = _next_page(answer)
@@ -60,21 +64,23 @@ class Wire:
             found.update({str(record["id"]): record for record in _alive(answer)})
         return found
 
-    async def search(self, kind: Kind, term: str) -> list[str]:
+    async def search(self, kind: Kind, term: str, *, field: str | None = None) -> list[str]:
         """The ids of records that the search index has under exactly this term."""
-        params = {"term": term, "fields": kind.search_field, "exact_match": "true", "limit": "100"}
+        params = {"term": term, "fields": field or kind.search_field, "exact_match": "true", "limit": "100"}
         answer = await self._call("GET", f"{kind.path}/search", limit="search", cost=SEARCH, params=params)
         data = answer.get("data", ()) if isinstance(answer, Mapping) else ()
         items = data.get("items") if isinstance(data, Mapping) else [] if data in (None, []) else None
         if not isinstance(items, list):
             raise Unexpected("Pipedrive's answer to a search has no items", provider=NAME)
         found = [entry.get("item") for entry in items if isinstance(entry, Mapping)]
-        return [str(item["id"]) for item in found if isinstance(item, Mapping) and item.get("id")]
+        return [str(item["id"]) for item in found if isinstance(item, Mapping) and is_numbered(item)]
 
     async def list_tasks(self, params: Mapping[str, str]) -> AsyncIterator[list[Record]]:
         """Activities by the page."""
         paging: dict[str, str] | None = {"limit": str(PAGE)}
+        turned = Pages(NAME)
         while paging is not None:
+            turned.turn_to(paging.get("cursor"))
             answer = await self._call("GET", TASKS_PATH, limit="core", cost=LIST, params={**params, **paging})
             paging = _next_page(answer)
             yield _alive(answer)
@@ -82,7 +88,9 @@ class Wire:
     async def list_notes(self, params: Mapping[str, str]) -> AsyncIterator[list[Record]]:
         """Notes by the page; v1 counts where v2 has cursors."""
         start = 0
+        turned = Pages(NAME)
         while True:
+            turned.turn_to(start)
             answer = await self._call(
                 "GET",
                 NOTES_PATH,
@@ -91,10 +99,12 @@ class Wire:
                 params={**params, "start": str(start), "limit": str(PAGE)},
             )
             yield [record for record in _alive(answer) if record.get("active_flag") is not False]
-            paging = (answer.get("additional_data") or {}).get("pagination") or {}
-            if not paging.get("more_items_in_collection"):
+            additional = answer.get("additional_data")
+            paging = additional.get("pagination") if isinstance(additional, Mapping) else None
+            if not isinstance(paging, Mapping) or not paging.get("more_items_in_collection"):
                 return
-            start = int(paging.get("next_start") or start + PAGE)
+            named = paging.get("next_start")
+            start = named if isinstance(named, int) and named else start + PAGE
 
     async def write(
         self,
@@ -128,7 +138,7 @@ class Wire:
         try:
             answer = await self._call(method, path, limit="core", cost=cost, json=dict(body))
             data = answer.get("data") if isinstance(answer, Mapping) else None
-            if not isinstance(data, Mapping) or not data.get("id"):
+            if not isinstance(data, Mapping) or not is_numbered(data):
                 raise Unexpected("Pipedrive's answer does not tell the record's id", provider=NAME, uncertain=True)
         except (ProviderError, Stopping) as error:
             if not getattr(error, "uncertain", False):
@@ -174,9 +184,15 @@ def _alive(answer: Any) -> list[Record]:
     data = answer.get("data") if isinstance(answer, Mapping) else False
     if data is None:
         return []
-    if not isinstance(data, list) or not all(isinstance(record, dict) and record.get("id") for record in data):
+    if not isinstance(data, list) or not all(isinstance(record, dict) and is_numbered(record) for record in data):
         raise Unexpected("Pipedrive's answer is no list of records", provider=NAME)
     return [record for record in data if not record.get("is_deleted")]
+
+
+def is_numbered(record: Record) -> bool:
+    """Whether a record says its number: without, it is none."""
+    found = id_in(record.get("id"))
+    return found is not None and found.isdecimal()
 
 
 def _speaks_of(error: ProviderError, key: str) -> bool:

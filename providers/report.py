@@ -64,6 +64,10 @@ class Report:
             )
         )
 
+    def erased(self, document: AnyDocument) -> None:
+        """The CRM has nothing of this person any more that was made by us; no id of it is kept."""
+        self._settle(Outcome(rows=document.rows, echo=document.echo, status="synced", duration_ms=self._elapsed_ms()))
+
     def failed(self, document: AnyDocument, error: ProviderError) -> None:
         """This document did not arrive, and why."""
         self._fail(document, error, uncertain=error.uncertain)

@@ -39,6 +39,10 @@ class Client(base.Client):
             return
         wire = Wire(self.call, self.config.api_version, report)
         facts = await self._known(batch.account)
+        if batch.erasures:
+            from providers.salesforce_erasures import Erasures  # noqa: PLC0415 - seldom needed, and memory is
+
+            await Erasures(wire, batch.erasures, self.call, facts).push()
         if batch.contacts:
             await push_people(wire, batch.contacts, facts, self._schema)
         if batch.deals:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from providers.answers import json_value
 from providers.codes import PAGES_OF_OTHERS, OwnCode
 from providers.errors import (
     CONTACT_GONE,
@@ -192,10 +193,7 @@ def _by_code(facts: dict[str, Any], wait: float | None) -> ProviderError | None:
 
 
 def _items(response: httpx.Response) -> list[Mapping[str, Any]]:
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        return []
+    body = json_value(response)
     return [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, Mapping) and item]
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from providers.answers import id_in
 from providers.errors import ProviderError, Unexpected
 from providers.models import AnyDocument
 from providers.salesforce_errors import KEY, NAME, row_error, silence
@@ -16,6 +17,8 @@ from providers.salesforce_errors import KEY, NAME, row_error, silence
 Types = Mapping[str, str]
 """The types of an object's fields that are not text, by their names: number, boolean, date or datetime."""
 
+MOST_DIGITS = 60
+"""No field of Salesforce's holds a longer number; 1e999999999 would take the daemon's whole memory to write out."""
 LEAD = "00Q"
 CONTACT = "003"
 # Known without asking, for an account that was described before these were mapped.
@@ -89,8 +92,8 @@ def joined(part: Sequence[Row], answer: Any) -> Iterator[tuple[Row, Written | Pr
         return
     for row, result in zip(part, answer, strict=True):
         if result.get("success") is True:
-            record_id = result.get("id")
-            yield row, Written(str(record_id), result.get("created") is True) if record_id else None
+            record_id = id_in(result.get("id"))
+            yield row, Written(record_id, result.get("created") is True) if record_id else None
         elif result.get("success") is False:
             # an id may be here all the same: it is of a record that was never written, or is somebody's
             errors = result.get("errors")
@@ -101,10 +104,10 @@ def joined(part: Sequence[Row], answer: Any) -> Iterator[tuple[Row, Written | Pr
 
 def record_of(entry: Any) -> Record:
     """A record of a query or a retrieval; raises `Unexpected` where there is no id."""
-    record_id = entry.get("Id") or entry.get("id") if isinstance(entry, Mapping) else None
-    if not record_id:
+    record_id = id_in(entry.get("Id") or entry.get("id")) if isinstance(entry, Mapping) else None
+    if record_id is None:
         raise Unexpected("Salesforce's answer has a record without an id", provider=NAME, uncertain=True)
-    return Record(str(record_id), entry)
+    return Record(record_id, entry)
 
 
 def typed(name: str, text: str, types: Types) -> Any:
@@ -146,7 +149,7 @@ def _number(text: str) -> Any:
         number = Decimal(text.strip())
     except InvalidOperation:
         return text
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
         return text
     return int(number) if number == number.to_integral_value() else float(number)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from providers.answers import entries_of
 from providers.errors import ProviderError, Unauthorized, Unexpected
 from providers.models import CrmField, Option
 from providers.salesforce_errors import KEY, NAME, fields_missing
@@ -199,15 +200,14 @@ def _is_required(field: Mapping[str, Any]) -> bool:
     """Whether a new record must be given a value."""
     has_default = field.get("defaultedOnCreate") or any(
         isinstance(each, Mapping) and each.get("active") and each.get("defaultValue")
-        for each in field.get("picklistValues") or ()
+        for each in entries_of(field.get("picklistValues"))
     )
     return bool(field.get("createable") and not field.get("nillable") and not has_default)
 
 
 def _options(field: Mapping[str, Any]) -> tuple[Option, ...]:
-    values = field.get("picklistValues")
     return tuple(
         Option(value=str(each["value"]), label=str(each.get("label") or each["value"]))
-        for each in (values if isinstance(values, list) else ())
+        for each in entries_of(field.get("picklistValues"))
         if isinstance(each, Mapping) and each.get("active") and each.get("value")
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from providers.batches import send_all
 from providers.errors import ProviderError, Rejected, Stopping, Unauthorized, Unexpected
 from providers.models import ActivityDocument, DealDocument, TaskDocument
+from providers.paging import Pages
 from providers.report import Report
 from providers.salesforce_errors import KEY, NAME, RECORD_ID, is_overloaded, silence
 from providers.salesforce_rows import Found, Record, Row, Written, joined, record_of
@@ -155,7 +156,9 @@ class Wire:
 
     async def _pages(self, path: str | None) -> list[Record]:
         records: list[Record] = []
+        pages = Pages(NAME)
         while path is not None:
+            pages.turn_to(path)
             page = await self._call("GET", path, limit="core")
             entries = page.get("records") if isinstance(page, dict) else None
             if not isinstance(entries, list):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -133,8 +134,9 @@ class _CuttableProtocol(H11Protocol):
             scope["extensions"] = {**scope.get("extensions", {}), "sandbox.cut": self._cut}
             try:
                 await served(scope, receive, send)
-            except asyncio.CancelledError:
-                # The server is stopping: whoever still waits for an answer sees the connection close.
+            except (asyncio.CancelledError, ClientDisconnect):
+                # The server is stopping: whoever still waits for an answer sees the connection close. Or nobody waits:
+                # the client went away before it had said all.
                 self._cut()
 
         self.app = with_cut

@@ -42,7 +42,8 @@ begin
   end loop;
 end;
 $$;
-alter default privileges for role crm_sync_owner in schema crm_sync revoke execute on functions from public;
+-- for all schemas: what is given by default cannot be taken away for one schema alone
+alter default privileges for role crm_sync_owner revoke execute on functions from public;
 revoke all on schema crm_sync from public, anon;
 
 -- the owner's functions: what they read of the host application, and the log partitions they make
@@ -69,7 +70,7 @@ grant execute on function
   crm_sync.verify_key(),
   crm_sync.register_worker(uuid, text, integer, text, boolean),
   crm_sync.unregister_worker(uuid),
-  crm_sync.beat(uuid),
+  crm_sync.beat(uuid, interval),
   crm_sync.arm_worker(uuid),
   crm_sync.disarm_worker(uuid),
   crm_sync.ring_worker(uuid),
@@ -108,6 +109,7 @@ grant execute on function
   crm_sync.retry_failed(bigint, text, interval, timestamptz),
   crm_sync.retry_cause(bigint, text, text, text, text, text),
   crm_sync.sync_now(bigint),
+  crm_sync.rows_at_once(),
   crm_sync.manual_sync(uuid, uuid[]),
   crm_sync.pause_all(text, text, text),
   crm_sync.resume_all(text, text),
@@ -115,7 +117,9 @@ grant execute on function
   crm_sync.reprioritize(integer, bigint, uuid, bigint[]),
   crm_sync.backfill(bigint, jsonb, integer, uuid),
   crm_sync.resync(uuid, bigint),
-  crm_sync.purge_now(interval, bigint, integer)
+  crm_sync.purge_now(interval, bigint, integer),
+  crm_sync.erase_contact(uuid, boolean, text, text[]),
+  crm_sync.lift_erasure(uuid)
 to crm_sync_daemon;
 -- the life of a token, keys, the fence
 grant execute on function
@@ -128,6 +132,7 @@ grant execute on function
   crm_sync.reseal(bigint, integer),
   crm_sync.count_seals(),
   crm_sync.check_fence(bigint),
+  crm_sync.note_timeline(),
   crm_sync.claim_database()
 to crm_sync_daemon;
 -- alerts: whoever is there looks and tells, and a console is there when no daemon is
@@ -144,7 +149,11 @@ to crm_sync_daemon, authenticated;
 grant execute on function crm_sync.current_conditions() to crm_sync_reader, authenticated;
 grant select on crm_sync.alerts, crm_sync.alert_rules, crm_sync.conditions to crm_sync_reader, authenticated;
 grant select on crm_sync.alert_suspects, crm_sync.alert_checks, crm_sync.webhooks, crm_sync.deliveries to crm_sync_reader;
-grant insert, update, delete on crm_sync.alert_rules to authenticated;
+-- by column, and deleting by a function: whoever may UPDATE or DELETE a whole table may LOCK it, and hold up everybody
+grant insert on crm_sync.alert_rules to authenticated;
+grant update (organization_id, name, condition, threshold, for_at_least, clear_after, severity, remedy, is_active)
+on crm_sync.alert_rules to authenticated;
+grant execute on function crm_sync.delete_alert_rule(bigint) to crm_sync_daemon, authenticated;
 
 -- whoever connects: the console for the user who asks, an operator by the command
 grant usage on schema crm_sync to crm_sync_console;
@@ -185,15 +194,17 @@ grant execute on function
   crm_sync.mapping_faults(uuid, bigint, text, jsonb, jsonb, jsonb), crm_sync.lane_counts(bigint), crm_sync.lane_causes(bigint),
   crm_sync.count_open(uuid, bigint, bigint[]), crm_sync.first_open(bigint, bigint[]), crm_sync.floors_of(crm_sync.lanes),
   crm_sync.failed_causes(uuid, bigint), crm_sync.retrying_causes(uuid, bigint), crm_sync.row_of(uuid, bigint), crm_sync.oldest_rows(bigint),
-  crm_sync.lag_bounds(), crm_sync.is_running(), crm_sync.standstill(uuid, bigint)
+  crm_sync.lag_bounds(), crm_sync.is_running(), crm_sync.is_alive(timestamptz), crm_sync.standstill(uuid, bigint), crm_sync.who_words(text)
 to crm_sync_reader, authenticated;
 grant select on crm_sync.tallies, crm_sync.tally_clock, crm_sync.lag_samples, crm_sync.counter_baselines to crm_sync_reader;
 grant select on crm_sync.tallies, crm_sync.lag_samples, crm_sync.counter_baselines to authenticated;
 grant select (organization_id, integration_id, row_ids) on crm_sync.batches to authenticated; -- how many rows run
 -- questions about one row or contact: each asks whose it is
 grant execute on function
-  crm_sync.explain(uuid), crm_sync.plan(uuid, bigint), crm_sync.wait_for(uuid, interval), crm_sync.believed(uuid, timestamptz),
-  crm_sync.stuck_rows(bigint), crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer)
+  crm_sync.explain(uuid), crm_sync.explained_steps(uuid), crm_sync.explained_mapping(uuid, bigint, text),
+  crm_sync.explained_payload(uuid, bigint, uuid, text, bigint, text), crm_sync.plan(uuid, bigint), crm_sync.wait_for(uuid, interval),
+  crm_sync.believed(uuid, timestamptz), crm_sync.stuck_rows(bigint), crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer),
+  crm_sync.personal_data(uuid, boolean)
 to crm_sync_reader, crm_sync_daemon, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
   crm_sync.orphans, crm_sync.routes, crm_sync.samples, crm_sync.fence, crm_sync.pauses, crm_sync.errors
@@ -221,11 +232,13 @@ to authenticated;
 grant select on crm_sync.lanes, crm_sync.routes, crm_sync.effects, crm_sync.budgets, crm_sync.crm_fields, crm_sync.samples, crm_sync.pauses,
   crm_sync.errors
 to authenticated;
-grant select, insert, update, delete on crm_sync.intent_rules to authenticated;
+grant select, insert on crm_sync.intent_rules to authenticated;
+grant update (organization_id, intent, contact_status, create_deal) on crm_sync.intent_rules to authenticated;
+grant execute on function crm_sync.delete_intent_rule(bigint) to crm_sync_daemon, authenticated;
 grant select on public.integration_providers, public.contact_sync_mappings, public.sync_queue, public.sync_activity_logs to authenticated;
 grant insert (organization_id, provider_id, name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
 grant update (name, sync_settings, field_mappings, sync_filters, sync_frequency) on public.user_integrations to authenticated;
-grant delete on public.user_integrations to authenticated;
+grant execute on function crm_sync.delete_connection(bigint) to crm_sync_daemon, authenticated;
 grant execute on function
   crm_sync.pause(bigint),
   crm_sync.disconnect(bigint),
@@ -236,14 +249,18 @@ grant execute on function
   crm_sync.retry_cause(bigint, text, text, text, text, text),
   crm_sync.reset_counters(bigint),
   crm_sync.sync_now(bigint),
+  crm_sync.rows_at_once(),
   crm_sync.manual_sync(uuid, uuid[]),
   crm_sync.pause_all(text, text, text),
   crm_sync.resume_all(text, text),
   crm_sync.cancel(bigint, uuid, bigint[], text, boolean),
   crm_sync.reprioritize(integer, bigint, uuid, bigint[]),
   crm_sync.backfill(bigint, jsonb, integer, uuid),
-  crm_sync.resync(uuid, bigint)
+  crm_sync.resync(uuid, bigint),
+  crm_sync.erase_contact(uuid, boolean, text, text[]),
+  crm_sync.lift_erasure(uuid)
 to authenticated;
+grant select on crm_sync.erasures, crm_sync.erasure_progress to crm_sync_reader, authenticated;
 do $$
 declare
   v_table text;
@@ -260,12 +277,16 @@ begin
 end;
 $$;
 
--- bind parameters carry tokens: the daemon and the console keep them out of the server's log
+-- the way in for secrets
+grant insert on crm_sync.letterbox to crm_sync_daemon, crm_sync_console;
+
+-- bind parameters and the plans of statements carry addresses and messages: the daemon and the console keep them out of the server's log
 do $$
 begin
-  execute 'grant set on parameter log_parameter_max_length to crm_sync_daemon, crm_sync_console';
+  execute 'grant set on parameter log_parameter_max_length, auto_explain.log_min_duration to crm_sync_daemon, crm_sync_console';
 exception when insufficient_privilege then
-  raise notice 'not a superuser: the daemon cannot switch off log_parameter_max_length for itself; set it to 0 for its login role';
+  raise notice 'not a superuser: the daemon and the console cannot keep people out of the server''s log; as one, for each of their login roles: '
+    'alter role … set log_parameter_max_length = 0, and auto_explain.log_min_duration = -1 where auto_explain is loaded';
 end;
 $$;
 

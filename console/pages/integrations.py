@@ -20,7 +20,7 @@ from console.forms.inputs import Inputs, inputs_of
 from console.identity import Identity
 from console.pages import standing
 from console.words import account as account_words
-from console.words import counted
+from console.words import brought_forward
 from listener.connections import WORDS, NotConnected
 from listener.errors import NotYours
 
@@ -197,8 +197,8 @@ async def adopt(request: Request, identity: Identity, number: int) -> Done:
 
 async def sync_now(request: Request, identity: Identity, number: int) -> Done:
     async with console_of(request).members.asked_by(identity) as session:
-        count = await queries.sync_now(session, number)
-    return Done(f"{counted(count, 'waiting sync')} now on the way." if count else "Nothing waits for a later time.")
+        done = await queries.sync_now(session, number)
+    return Done(brought_forward(*done) or "Nothing waits for a later time.")
 
 
 def _outcome(request: Request, providers: list[Row], cards: list[Row]) -> dict[str, Any] | None:

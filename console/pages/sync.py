@@ -16,7 +16,7 @@ from console import parameters
 from console import queries_integrations as connections
 from console import queries_sync as ask
 from console.context import console_of, signed_in
-from console.words import counted, number
+from console.words import brought_forward, counted, number
 
 MOST_CONTACTS = 500
 PAGES = ("/dashboard", "/contacts", "/failures", "/integrations", "/activity")
@@ -26,13 +26,10 @@ async def integration(request: Request) -> Response:
     """Send now what a connection keeps for later."""
     console, identity = console_of(request), await signed_in(request)
     async with console.members.asked_by(identity) as session:
-        count = await connections.sync_now(session, parameters.path_number(request, "integration_id"))
-    words = (
-        f"{counted(count, 'waiting sync')} now on the way."
-        if count
-        else "Nothing was kept for later; what is new goes by itself."
+        done = await connections.sync_now(session, parameters.path_number(request, "integration_id"))
+    return await _done(
+        request, "ok", brought_forward(*done) or "Nothing was kept for later; what is new goes by itself."
     )
-    return await _done(request, "ok", words)
 
 
 async def contacts(request: Request) -> Response:

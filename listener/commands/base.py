@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from listener.errors import EX_CONFIG, Refusal
-from listener.journal import is_journal, prefixed
+from listener.journal import is_journal, prefixed, visible
 from listener.settings import database_url, urls_of
 
 NOT_A_URL = (
@@ -52,7 +52,7 @@ def replace_by(module: str, *arguments: str) -> NoReturn:
 
 def fail(message: str, status: int) -> NoReturn:
     """Say why, and end."""
-    words = f"crm-sync: {message}"
+    words = visible(f"crm-sync: {message}")
     if is_journal(sys.stderr):
         words = "\n".join(prefixed("error", line) for line in words.splitlines())
     click.echo(words, err=True)

@@ -13,14 +13,13 @@ import click
 
 from listener.commands.base import fail, require_database
 from listener.commands.document import parse, render, to_json
-from listener.commands.troubles import clear_words
+from listener.commands.troubles import EX_NO, clear_words
 from listener.errors import EX_CONFIG
+from listener.journal import visible
 from sql import configuration
 from sql.configuration import Change
 
 LONGEST_SHOWN = 300
-REFUSED = EX_CONFIG
-"""It is the file that must be changed; and 1 is how `diff` says that something differs."""
 
 file_argument = click.argument("file", type=click.File(encoding="utf-8"))
 prune_option = click.option(
@@ -48,10 +47,10 @@ def export(organization: UUID | None, output: Path | None) -> None:
     Example: crm-sync config export --output crm.yaml
     """
     url = require_database()
-    with clear_words(REFUSED):
+    with clear_words():
         found = configuration.read(url, organization)
         if organization is not None and str(organization) not in json.loads(found)["organizations"]:
-            fail(f"there is no organization {organization}", EX_CONFIG)
+            fail(f"there is no organization {organization}", EX_NO)
         text = render(found)
     if output is None:
         click.echo(text, nl=False)
@@ -64,19 +63,19 @@ def export(organization: UUID | None, output: Path | None) -> None:
 @prune_option
 @json_option
 def diff(file: IO[str], prune: bool, as_json: bool) -> None:
-    """Show what apply would change, path by path; exit with 1 if there is anything, with 2 or more in trouble.
+    """Show what apply would change, path by path; exits with 1 if there is anything, or if it would be refused.
 
     It needs a member of crm_sync_reader.
 
     Example: crm-sync config diff crm.yaml
     """
     url = require_database()
-    with clear_words(REFUSED):
+    with clear_words():
         changes = configuration.difference(url, parse(_text(file)), prune=prune)
     _tell(changes, as_json)
     if not changes and not as_json:
         click.echo("nothing differs")
-    sys.exit(1 if changes else 0)
+    sys.exit(EX_NO if changes else 0)
 
 
 @config.command()
@@ -92,7 +91,7 @@ def apply(file: IO[str], prune: bool, dry_run: bool, as_json: bool) -> None:
     Example: crm-sync config apply crm.yaml --dry-run && crm-sync config apply crm.yaml
     """
     url = require_database()
-    with clear_words(REFUSED):
+    with clear_words():
         changes = configuration.apply(url, parse(_text(file)), prune=prune, dry_run=dry_run)
     _tell(changes, as_json)
     if not as_json:
@@ -104,10 +103,10 @@ def apply(file: IO[str], prune: bool, dry_run: bool, as_json: bool) -> None:
 def line(change: Change) -> str:
     """A change for people: path, before, after; coloured where colours are seen."""
     sides = [
-        click.style("nothing", dim=True) if value is None else click.style(_short(value), fg=colour)
+        click.style("nothing", dim=True) if value is None else click.style(visible(_short(value)), fg=colour)
         for value, colour in ((change.before, "red"), (change.after, "green"))
     ]
-    return f"{change.path}: {' → '.join(sides)}"
+    return f"{visible(change.path)}: {' → '.join(sides)}"
 
 
 def _tell(changes: list[Change], as_json: bool) -> None:

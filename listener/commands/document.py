@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from io import StringIO
 from typing import Any, Literal
@@ -32,6 +33,8 @@ ORDER = ("version", "config", "providers", "intent_rules", "alert_rules", "organ
 CONNECTION_ORDER = ("sync_frequency", "sync_settings", "field_mappings", "sync_filters")
 ALERT_RULE_ORDER = ("condition", "threshold", "for_at_least", "clear_after", "severity", "is_active", "remedy")
 LARGEST_EXPONENT = 1000
+MOST_VALUES = 200_000
+DEEPEST = 50
 SECRET = re.compile(r"(^|_|-)(credentials?|token|secret|password|api_?key|key)$", re.I)
 
 
@@ -158,7 +161,8 @@ def parse(text: str) -> str:
         raise InvalidSettings("the file is too deep") from None
     if not isinstance(found, dict):
         raise InvalidSettings("the file has no settings; it begins with: version: 1")
-    _require_plain(found, "")
+    for path, value in _everything(found):
+        _require_plain(value, path)
     try:
         document = Document.model_validate(found)
     except ValidationError as error:
@@ -213,16 +217,34 @@ def _ordered(value: Any, order: tuple[str, ...] = ORDER) -> Any:
     return {key: _ordered(value[key]) for key in sorted(value, key=lambda key: (rank.get(key, len(known)), key))}
 
 
+def _everything(found: Any) -> Iterator[tuple[str, Any]]:
+    """All values with their paths, outermost first.
+
+    Aliases may make of a few lines more than memory holds, or a circle: raises `InvalidSettings` for either.
+    """
+    waiting, room = deque([(0, "", found)]), MOST_VALUES
+    while waiting:
+        depth, path, value = waiting.popleft()
+        yield path, value
+        inner: list[tuple[str, Any]] = []
+        if isinstance(value, dict):
+            inner = [(f"{path}.{key}" if path else str(key), each) for key, each in value.items()]
+        elif isinstance(value, list):
+            inner = [(f"{path}[{number}]", each) for number, each in enumerate(value, start=1)]
+        room -= len(inner)
+        if room < 0:
+            raise InvalidSettings(f"the file has more than {MOST_VALUES:,} values")
+        if inner and depth == DEEPEST:
+            raise InvalidSettings("the file is too deep")
+        waiting += [(depth + 1, *each) for each in inner]
+
+
 def _require_plain(value: Any, path: str) -> None:
     if isinstance(value, dict):
-        for key, each in value.items():
+        for key in value:
             if not isinstance(key, str):
                 raise InvalidSettings(f"{path or 'the file'}: the key {key} is not a text; put it in quotes")
-            _require_plain(each, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for number, each in enumerate(value, start=1):
-            _require_plain(each, f"{path}[{number}]")
-    elif value is not None and not isinstance(value, str | bool | int | Decimal):
+    elif not isinstance(value, list) and value is not None and not isinstance(value, str | bool | int | Decimal):
         raise InvalidSettings(f"{path}: a {type(value).__name__} cannot be a setting")
 
 

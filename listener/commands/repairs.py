@@ -98,6 +98,27 @@ def resync(contact: UUID, integration: int | None, dry_run: bool, as_json: bool)
     tell("enqueued", count, "rows enqueued", dry_run=dry_run, as_json=as_json)
 
 
+@click.command("sync-now")
+@click.argument("integration", type=CONNECTION)
+@dry_run_option
+@json_option
+def sync_now(integration: int, dry_run: bool, as_json: bool) -> None:
+    """Send now what a connection keeps for its next hour or day, or for a later attempt.
+
+    Example: crm-sync sync-now 7
+    """
+    total = 0
+    with acting(dry_run=dry_run) as session:
+        at_once = int(session.call("rows_at_once")["rows_at_once"])
+        while True:
+            count = int(session.call("sync_now", p_integration_id=integration)["sync_now"])
+            total += count
+            # not until there are none: what fails meanwhile is put off again, and has had its turn
+            if count < at_once or dry_run:
+                break
+    tell("brought_forward", total, "rows brought forward", dry_run=dry_run, as_json=as_json, at_least=AT_LEAST)
+
+
 @click.command()
 @click.option("--older-than", type=DURATION, required=True, help="What ended longer ago: 90d, 26w.")
 @click.option("--integration", type=CONNECTION, help="Only of this connection.")

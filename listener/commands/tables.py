@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from listener.commands.values import to_json, words_of
+from listener.journal import visible
 
 Row = Mapping[str, Any]
 
@@ -143,7 +144,7 @@ def cell(name: str, value: object, *, between: str = ", ", today: date | None = 
         is_today = value.astimezone(UTC).date() == today
         return Text(f"{value:%H:%M:%S}" if is_today else f"{value:%Y-%m-%d %H:%M}")
     words = words_of(name, value, between)
-    return Text("".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in words))
+    return Text(visible(words))
 
 
 def _joined(row: Row, hidden: frozenset[str], first: Sequence[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import psycopg
 
 from listener.commands.base import NOT_A_URL, fail, require_database
 from listener.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, Refusal
+from listener.journal import visible
 from sql import ask
 from sql.configuration import LacksRight
 
@@ -38,10 +39,10 @@ EX_NO = 1
 
 
 @contextmanager
-def clear_words(refused: int = EX_NO) -> Iterator[None]:
+def clear_words() -> Iterator[None]:
     """End the command with words and an exit status instead of a traceback, and never with a piece of the password.
 
-    `refused` for what crm_sync itself refuses (SQLSTATE CS…), 69 for what may work later, 70 for what nobody thought
+    1 for what crm_sync itself refuses (SQLSTATE CS…), 69 for what may work later, 70 for what nobody thought
     of, 78 for what a person must change.
     """
     try:
@@ -78,7 +79,7 @@ def clear_words(refused: int = EX_NO) -> Iterator[None]:
             fail(NOT_A_URL, EX_CONFIG)
         if error.sqlstate is None:
             raise
-        fail(_said(error), refused if error.sqlstate.startswith("CS") else EX_SOFTWARE)
+        fail(_said(error), EX_NO if error.sqlstate.startswith("CS") else EX_SOFTWARE)
 
 
 def require_known(
@@ -99,7 +100,7 @@ def acting(*, dry_run: bool) -> Iterator[ask.Session]:
 
     def hear(words: str) -> None:
         if CALL_AGAIN not in words:  # which is what we do
-            click.echo(FRACTION.sub("", words), err=True)
+            click.echo(visible(FRACTION.sub("", words)), err=True)
 
     url = require_database()
     with clear_words(), ask.acting(url, is_rehearsal=dry_run, heard=hear) as session:

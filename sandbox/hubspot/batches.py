@@ -60,7 +60,7 @@ def update(call: Call) -> Answer:
     _refuse_duplicates(rows, id_property)
 
     def plan(row: Row) -> Plan:
-        record = writer.store.find(id_property, row["id"])
+        record = writer.store.seen(id_property, row["id"])
         if record is None:
             raise missing_record(call.object_type.singular.upper(), row["id"])
         return writer.plan(record, row["properties"])
@@ -77,7 +77,7 @@ def upsert(call: Call) -> Answer:
     _refuse_duplicates(rows, id_property)
 
     def plan(row: Row) -> Plan:
-        record = writer.store.find(id_property, row["id"])
+        record = writer.store.seen(id_property, row["id"])
         if record is not None:
             return writer.plan(record, row["properties"])
         if id_property == "hs_object_id":
@@ -102,7 +102,7 @@ def read(call: Call) -> Answer:
     found: dict[str, Record] = {}
     missing: list[str] = []
     for each in dict.fromkeys(ids):
-        record = store.get_archived(each) if is_archived else store.find(id_property, each)
+        record = store.get_archived(each) if is_archived else store.seen(id_property, each)
         if record is None:
             missing.append(each)
         else:
@@ -218,6 +218,10 @@ def _write(
 
     A refused row refuses the whole request, and nothing is written, unless every row can be named by its trace id.
     """
+    locks = call.portal.locks
+    if locks.get(call.object_type.name, 0):
+        locks[call.object_type.name] -= 1
+        raise ApiError(423, "The resource is locked.", "LOCKED")
     is_traced = all(row.get("objectWriteTraceId") for row in rows)
     planned: list[tuple[Row, Plan]] = []
     errors: list[dict[str, Any]] = []

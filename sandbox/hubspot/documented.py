@@ -94,6 +94,7 @@ ERRORS: Mapping[str, Documented] = {
     "RESOURCE_NOT_FOUND": Documented(404, "The contact was not found.", "row"),
     "CONFLICT": Documented(409, "Another request changes this object."),
     "OBJECT_ALREADY_EXISTS": Documented(409, "The object exists already."),
+    "PROPERTY_EXISTS": Documented(409, "A property named 'crm_sync_key' already exists."),
     "HTTP_414": Documented(414, "URI Too Long", more={"category": None}),
     "LOCKED": Documented(423, "The resource is locked."),
     "HTTP_423": Documented(423, "The resource is locked.", more={"category": None}),

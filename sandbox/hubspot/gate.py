@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sandbox.hubspot.emulator import HubSpot
 
 VERSIONS = ("2026-03", "2026-09")
+MOVING_SECONDS = 3600
 
 Answer = tuple[int, dict[str, Any] | None]
 
@@ -88,10 +89,12 @@ def _answer(hubspot: HubSpot, endpoint: Endpoint, request: Request, raw: bytes) 
     try:
         check_version(request.path_params["version"])
         token = hubspot.grants.authenticate(bearer(request.headers) or _no_token())
+        _check_whereabouts(token.portal, headers)
         _spend(hubspot, endpoint, token, headers)
         any_of = endpoint.scopes(request.path_params)
         if any_of and not set(any_of) & set(token.portal.scopes):
             raise missing_scopes(any_of)
+        _check_permission(token.portal, request)
         call = Call(
             hubspot=hubspot,
             portal=token.portal,
@@ -120,6 +123,21 @@ def check_version(version: str) -> None:
     """Raises ApiError (404) for a version of the API that does not exist."""
     if version not in VERSIONS:
         raise not_found()
+
+
+def _check_whereabouts(portal: Portal, headers: dict[str, str]) -> None:
+    """Raises ApiError (477) while the account is moved to another data centre."""
+    if portal.is_moving:
+        headers["Retry-After"] = str(MOVING_SECONDS)
+        raise ApiError(477, "A migration is in progress for this account", None)
+
+
+def _check_permission(portal: Portal, request: Request) -> None:
+    """Raises ApiError (403) where HubSpot's own permissions keep whoever connected from such records."""
+    named = request.path_params.get("object_type") or request.path_params.get("from_type")
+    if named and object_type_of(named).name in portal.closed:
+        words = "User level OAuth token is not allowed to work with these objects."
+        raise ApiError(403, words, "CRM_PERMISSIONS_ENFORCEMENT")
 
 
 def _no_token() -> str:

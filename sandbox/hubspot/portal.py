@@ -32,6 +32,10 @@ class Portal:
         access_token, refresh_token: the first pair of the OAuth grant (None where there was no grant).
         static_token: a service key, which never expires.
         owners: ids that `hubspot_owner_id` accepts.
+        required: properties by object type that an admin's rules demand of each new record.
+        closed: object types that the permissions of whoever connected keep from the connection.
+        locks: how many of the next calls that write to an object type find it locked.
+        is_moving: the account is on its way to another data centre.
     """
 
     def __init__(
@@ -50,6 +54,10 @@ class Portal:
         self.groups = {each.name: set(each.groups) for each in OBJECT_TYPES.values()}
         self.pipelines = {DEFAULT_PIPELINE.id: DEFAULT_PIPELINE}
         self.owners: set[str] = {f"{hub_id}01"}
+        self.required: dict[str, set[str]] = {}
+        self.closed: set[str] = set()
+        self.locks: dict[str, int] = {}
+        self.is_moving = False
         self.links = Links()
         self.calls = Calls()
         self.effects: list[dict[str, Any]] = []
@@ -121,6 +129,12 @@ class Portal:
         record.remember(now, self.lag)
         self.links.remove_all(End(store.object_type.name, record.id))
         self.note_effect("archived", now, object_type=store.object_type.name, id=record.id)
+
+    def purge(self, store: Store, record: Record, now: float) -> None:
+        """Delete a record for good, with its associations."""
+        self.links.remove_all(End(store.object_type.name, record.id))
+        store.purge(record)
+        self.note_effect("purged", now, object_type=store.object_type.name, id=record.id)
 
     def ledger(self) -> dict[str, Any]:
         """What the portal contains now: live records, associations (each in both directions) and calls."""

@@ -54,6 +54,8 @@ class Store:
     def __init__(self, object_type: ObjectType) -> None:
         self.object_type = object_type
         self.definitions = dict(object_type.properties)
+        self.hidden: set[str] = set()
+        """Ids of records that the connection may not see, as those of another team."""
         self._records: dict[str, Record] = {}
         self._unique: dict[str, dict[str, Record]] = {
             each.name: {} for each in self.definitions.values() if each.unique
@@ -80,6 +82,11 @@ class Store:
         if name == "hs_object_id":
             return self.get(value)
         return self._unique[name].get(self.key(name, value))
+
+    def seen(self, name: str, value: str) -> Record | None:
+        """As `find`, of the records that the connection may see."""
+        record = self.find(name, value)
+        return None if record is None or record.id in self.hidden else record
 
     def is_unique(self, name: str) -> bool:
         return name in self._unique
@@ -114,6 +121,11 @@ class Store:
                 if index is not None:
                     index[self.key(name, value)] = record
         return changed
+
+    def purge(self, record: Record) -> None:
+        """Delete a record for good: not even as an archived one is it there any more."""
+        self.archive(record)
+        del self._records[record.id]
 
     def archive(self, record: Record) -> None:
         """Archive a record; its unique values are free again."""

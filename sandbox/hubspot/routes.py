@@ -50,6 +50,7 @@ ENDPOINTS = (
     Endpoint("POST", f"{_OBJECTS}/batch/upsert", batches.upsert, _WRITE),
     Endpoint("POST", f"{_OBJECTS}/batch/read", batches.read, _READ),
     Endpoint("POST", f"{_OBJECTS}/batch/archive", batches.archive, _WRITE),
+    Endpoint("POST", f"{_OBJECTS}/gdpr-delete", singles.purge, _WRITE),
     Endpoint("POST", f"{_OBJECTS}/search", search.search, _READ, limit="search"),
     Endpoint("GET", _OBJECTS, singles.page, _READ),
     Endpoint("POST", _OBJECTS, singles.create, _WRITE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.hubspot.batches import answered_names, check_id_property
-from sandbox.hubspot.errors import ApiError, not_found
+from sandbox.hubspot.errors import ApiError, missing_record, not_found
 from sandbox.hubspot.gate import Answer, Call
 from sandbox.hubspot.links import End
 from sandbox.hubspot.records import Record, Store
@@ -15,6 +15,7 @@ from sandbox.hubspot.writes import Writer, read_associations
 
 CREATE = Shape("SimplePublicObjectInputForCreate", {"properties": "object"}, {"associations": "array"})
 UPDATE = Shape("SimplePublicObjectInput", {"properties": "object"})
+PURGE = Shape("PublicGdprDeleteInput", {"objectId": "string"}, {"idProperty": "string"})
 MAX_PAGE = 100
 
 
@@ -67,6 +68,21 @@ def archive(call: Call) -> Answer:
     return 204, None
 
 
+def purge(call: Call) -> Answer:
+    """204: the contact of this id or address is deleted for good; an address that nobody has is no error."""
+    body = call.body()
+    document = body.check(body.document, PURGE)
+    store, id_property = _store(call), document.get("idProperty") or "hs_object_id"
+    if store.object_type.name != "contacts" or id_property not in ("hs_object_id", "email"):
+        raise not_found()
+    found = store.find(id_property, document["objectId"])
+    if found is not None:
+        call.portal.purge(store, found, call.now)
+    elif id_property == "hs_object_id":
+        raise missing_record(call.object_type.singular.upper(), document["objectId"])
+    return 204, None
+
+
 def page(call: Call) -> Answer:
     """A page of live records, oldest first; `?limit=&after=&properties=`."""
     limit, after = _number(call, "limit", 10), _number(call, "after", 0)
@@ -93,7 +109,7 @@ def _record(call: Call) -> Record:
     if call.query.get("archived") == "true":
         record = store.get_archived(call.params["record_id"])
     else:
-        record = store.find(id_property, call.params["record_id"])
+        record = store.seen(id_property, call.params["record_id"])
     if record is None:
         raise not_found()
     return record

@@ -130,6 +130,9 @@ class Writer:
                     f"Error creating {object_type.singular.upper()}. Some required properties were not set.",
                     context={"properties": list(any_of)},
                 )
+        demanded = sorted(self.portal.required.get(object_type.name, ()))
+        if problems := [_missing(object_type.singular, name) for name in demanded if not changes.get(name)]:
+            raise invalid_values(problems, self.portal.hub_id)
 
     def _keep_stage_forward(self, record: Record | None, changes: Changes) -> None:
         """A life cycle never moves backwards: HubSpot ignores such a value without a word."""
@@ -178,6 +181,11 @@ class Writer:
             stage = record.properties.get("dealstage")
             own["hs_is_closed"] = str(stage in closed).lower()
         return own
+
+
+def _missing(singular: str, name: str) -> InvalidValueError:
+    words = f"Error creating {singular.upper()}. Some required properties were not set."
+    return InvalidValueError(name, "REQUIRED_PROPERTY_MISSING", words)
 
 
 def missing_association_end(end: End, *, is_target: bool) -> ApiError:

@@ -61,6 +61,7 @@ class Company:
 
     Attributes:
         scopes: what its OAuth tokens may do; may be changed while it lives.
+        is_paid: an account that is not is closed for everybody.
         access_token, refresh_token: the first pair of the OAuth grant.
         api_token: the user's own token, which never expires and may do everything.
     """
@@ -81,6 +82,7 @@ class Company:
         self.number = number
         self.name = name
         self.scopes = tuple(scopes)
+        self.is_paid = True
         self.clock = clock
         self.lock = lock
         self.lag = lag

@@ -45,6 +45,7 @@ ERRORS: Mapping[str, Documented] = {
     ),
     "SCOPE_MISMATCH": Documented(403, "Scope and URL mismatch"),
     "HTTP_403": Documented(403, "You do not have permission to do this"),
+    "ERR_FORBIDDEN": Documented(403, "birthday: only available with contact sync or Campaigns"),
     "CLOUDFLARE_403": Documented(403, page=True, headers={"server": "cloudflare"}),
     "BURST_LIMIT": _limit(29_000),
     "DAILY_BUDGET": _limit(0),

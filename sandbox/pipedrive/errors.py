@@ -78,6 +78,11 @@ def unauthorized() -> ApiError:
     return ApiError(401, "unauthorized access")
 
 
+def unpaid() -> ApiError:
+    """The company's trial is over, or nobody pays for it."""
+    return ApiError(402, "Company account is not open (possible reason: trial expired, payment details not entered)")
+
+
 def missing_scope() -> ApiError:
     """The token is good but the app was not granted this."""
     return ApiError(403, "Scope and URL mismatch")

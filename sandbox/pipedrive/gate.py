@@ -18,6 +18,7 @@ from sandbox.pipedrive.errors import (
     rate_limited,
     throttled_by_cloudflare,
     unauthorized,
+    unpaid,
 )
 from sandbox.pipedrive.query import Query
 from sandbox.pipedrive.quotas import Burst
@@ -108,6 +109,8 @@ def _answer(pipedrive: Pipedrive, endpoint: Endpoint, request: Request, raw: byt
     headers: dict[str, str] = {}
     try:
         company, is_oauth = _authenticate(pipedrive, request.headers)
+        if not company.is_paid:
+            raise unpaid()
         _spend(pipedrive, endpoint, company, is_oauth, headers)
         if is_oauth and endpoint.scopes and not set(endpoint.scopes) & set(company.scopes):
             raise missing_scope()

@@ -43,6 +43,7 @@ class Grants:
         self.rotate = rotate
         self._access: dict[str, Held] = {}
         self._refresh: dict[str, Held] = {}
+        self._exchanged: set[str] = set()
         self._api: dict[str, Company] = {}
         self._codes: dict[str, Code] = {}
 
@@ -93,9 +94,12 @@ class Grants:
         """A new access token; raises OAuthError (400) when the grant is over."""
         held = self._refresh.get(token)
         now = self._clock()
+        if token in self._exchanged:
+            raise _invalid_grant("refresh_token is invalid, or it was already exchanged")
         if held is None or held.expires <= now:
             raise _invalid_grant("refresh_token is invalid")
         if self.rotate:
+            self._exchanged.add(token)
             del self._refresh[token]
             token = self._issue_refresh(held.company)
         else:

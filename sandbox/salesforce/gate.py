@@ -109,8 +109,11 @@ def admit(salesforce: Salesforce, endpoint: Endpoint) -> Callable[[Request], Awa
         request.scope.get("sandbox", {})["path"] = f"/services/data/v{{version}}{endpoint.path}".format_map(
             _Kept(request.path_params)
         )
-        if _head(request) > LONGEST_HEAD:
+        target = len(request.scope["raw_path"]) + len(request.scope["query_string"]) + 1
+        if target > LONGEST_HEAD:
             return HTMLResponse("<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>", 414)
+        if target + _headers(request) > LONGEST_HEAD:
+            return HTMLResponse("<h1>Bad Message 431</h1><pre>reason: Request Header Fields Too Large</pre>", 431)
         with salesforce.lock:
             return _answer(salesforce, endpoint, request, raw)
 
@@ -139,10 +142,12 @@ def _answer(salesforce: Salesforce, endpoint: Endpoint, request: Request, raw: b
     headers: dict[str, str] = {}
     try:
         version = check_version(request.path_params["version"])
-        approval = salesforce.grants.authenticate(bearer(request.headers))
+        approval = salesforce.grants.authenticate(_session(request))
         if not {"api", "full"} & set(approval.scopes):
             raise invalid_session("This session is not valid for use with the REST API", 403)
         org = approval.org
+        if (answer := org.standing.answer()) is not None:
+            return answer
         _spend(salesforce, org, headers)
         call = Call(
             salesforce=salesforce,
@@ -161,6 +166,14 @@ def _answer(salesforce: Salesforce, endpoint: Endpoint, request: Request, raw: b
     return respond(status, document, headers)
 
 
+def _session(request: Request) -> str:
+    """The token; raises ApiError (401) for one that is none of Salesforce's, which all name an org."""
+    token = bearer(request.headers)
+    if token and "!" not in token:
+        raise ApiError("INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE", status=401)
+    return token
+
+
 def _spend(salesforce: Salesforce, org: Org, headers: dict[str, str]) -> None:
     """Take the call from the org's 24 hours and tell what was used; raises ApiError (403)."""
     now = salesforce.clock()
@@ -171,10 +184,9 @@ def _spend(salesforce: Salesforce, org: Org, headers: dict[str, str]) -> None:
         raise ApiError("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", status=403)
 
 
-def _head(request: Request) -> int:
-    """Bytes of the request's target and headers."""
-    target = len(request.scope["raw_path"]) + len(request.scope["query_string"]) + 1
-    return target + sum(len(name) + len(value) + 4 for name, value in request.scope["headers"])
+def _headers(request: Request) -> int:
+    """Their bytes."""
+    return sum(len(name) + len(value) + 4 for name, value in request.scope["headers"])
 
 
 class _Kept(dict[str, str]):

@@ -99,6 +99,7 @@ class Grants:
         approval = self._by_refresh.get(token)
         if approval is None:
             raise OAuthError("invalid_grant", "expired access/refresh token")
+        approval.org.standing.refuse_refresh()
         if not approval.org.rotate:
             return self._answer(approval, base_url)
         del self._by_refresh[token]

@@ -23,6 +23,19 @@ def refuse_locked(org: Org, record: Record) -> None:
         )
 
 
+def refuse_unwritable(org: Org, record: Record) -> None:
+    """Raises ApiError where the user may not write, an approval holds the record, a flow fails, or nothing has room."""
+    standing, sobject = org.standing, record.sobject
+    if sobject in standing.read_only:
+        raise ApiError("INSUFFICIENT_ACCESS_OR_READONLY", f"insufficient access rights on object id: {record.id}", [])
+    if record.id in standing.approvals:
+        raise ApiError("ENTITY_IS_LOCKED", "the entity is locked for editing", [])
+    if standing.is_full and not record.values:
+        raise ApiError("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded", [])
+    if sobject in standing.flows:
+        raise ApiError("CANNOT_EXECUTE_FLOW_TRIGGER", standing.flows[sobject], [])
+
+
 def refuse_bad_references(org: Org, sobject: str, merged: Mapping[str, Any], changed: set[str]) -> None:
     """Raises ApiError for a reference to what is not there, not of the right type, or not to be referred to."""
     for name in changed:
@@ -44,10 +57,25 @@ def refuse_bad_references(org: Org, sobject: str, merged: Mapping[str, Any], cha
             raise deleted()
         if target.values.get("IsConverted"):
             raise ApiError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead", [])
+        _refuse_unreachable(org, sobject, name, target)
     if sobject == "Task" and str(merged.get("WhoId") or "").startswith("00Q") and merged.get("WhatId"):
         raise ApiError(
             "FIELD_INTEGRITY_EXCEPTION", "Related To ID: must be empty while Name ID refers to a lead", ["WhatId"]
         )
+
+
+def _refuse_unreachable(org: Org, sobject: str, name: str, target: Record) -> None:
+    """Raises ApiError for a record that may not stand in this field."""
+    if target.id in org.standing.hidden:
+        words = f"insufficient access rights on cross-reference id: {target.id}"
+        raise ApiError("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", words, [])
+    if name == "OwnerId" and target.values.get("IsActive") is False:
+        words = f"operation performed with inactive user [{target.id}] as owner of {sobject.lower()}"
+        raise ApiError("INACTIVE_OWNER_OR_USER", words, [name])
+    refuses = org.standing.filters.get((sobject, name))
+    if refuses is not None and refuses(target.values):
+        words = "Value does not exist or does not match filter criteria."
+        raise ApiError("FIELD_FILTER_VALIDATION_EXCEPTION", words, [name])
 
 
 def refuse_taken(org: Org, record: Record, merged: Mapping[str, Any], changed: set[str]) -> None:

@@ -18,6 +18,7 @@ from sandbox.salesforce.merging import merge
 from sandbox.salesforce.records import Record, Table, Undo
 from sandbox.salesforce.schema import Field, Option, options
 from sandbox.salesforce.standard import KEYED, computed, key_field, standard_objects
+from sandbox.salesforce.standing import Standing
 from sandbox.salesforce.values import moment
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Org:
             an admin has to switch on in older orgs).
         locks: by object, how many of the next rows find their record locked by somebody else.
         automation: by object, how many records of one call the org's own triggers can take.
+        standing: what holds for the whole org, or for the user who connected it.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Org:
         self.international_addresses = True
         self.locks: dict[str, int] = {}
         self.automation: dict[str, int] = {}
+        self.standing = Standing()
         self.cursors: dict[str, list[dict[str, Any]]] = {}
         self.calls = Calls()
         self.journal: list[dict[str, Any]] = []
@@ -88,7 +91,7 @@ class Org:
         self._grants: Grants | None = None
         self._ids = itertools.count(1)
         self.id = new_id("00D", number, 1)
-        self.user_id = self._open_user()
+        self.user_id = self.add_user("Integration User", f"integration@org-{number}.test")
         self._enter_organization()
 
     def bind(self, grants: Grants) -> None:
@@ -274,13 +277,15 @@ class Org:
         }
         self.tables["Organization"].add(record)
 
-    def _open_user(self) -> str:
-        user = Record(new_id("005", self.number, 1), "User")
+    def add_user(self, name: str, email: str, *, is_active: bool = True) -> str:
+        """A further user, perhaps one who was deactivated since; the id."""
+        users = sum(1 for _ in self.tables["User"])
+        user = Record(new_id("005", self.number, users + 1), "User")
         user.values = {
-            "Username": f"integration@org-{self.number}.test",
-            "Name": "Integration User",
-            "Email": f"integration@org-{self.number}.test",
-            "IsActive": True,
+            "Username": email,
+            "Name": name,
+            "Email": email,
+            "IsActive": is_active,
             **stamps(self, user.id),
         }
         self.tables["User"].add(user)

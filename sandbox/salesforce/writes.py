@@ -193,6 +193,7 @@ def _require(definition: SObject, values: Mapping[str, Any], among: Mapping[str,
 def _guard(writer: Writer, record: Record, merged: dict[str, Any], changed: set[str]) -> None:
     org = writer.org
     if writer.by == "api":
+        guards.refuse_unwritable(org, record)
         guards.refuse_locked(org, record)
         guards.refuse_person(record)
         guards.refuse_too_many(org, record.sobject, writer.records)

@@ -1,7 +1,7 @@
 create or replace function crm_sync.acknowledge(p_alert_id bigint, p_note text default null) returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_alert crm_sync.alerts;

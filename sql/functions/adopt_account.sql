@@ -2,7 +2,7 @@
 create or replace function crm_sync.adopt_account(p_integration_id bigint, p_keeps_ids boolean) returns text
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_integration public.user_integrations := crm_sync.require_integration(p_integration_id);
@@ -43,14 +43,17 @@ begin
     perform pg_catalog.pg_current_xact_id(); -- before ids are given out: see mark_lane
     with hanging as (
       update public.sync_queue as q
-      set status = 'skipped', last_error = 'the connection leads to another account now: done anew with its contact', failure = null, completed_at = now(), next_attempt_at = null
+      set status = 'skipped', last_error = case
+          when q.queue_type = 'contact_erasure' then 'the connection leads to another account now: delete what was made for this person in the former one by hand'
+          else 'the connection leads to another account now: done anew with its contact'
+        end, failure = null, completed_at = now(), next_attempt_at = null
       where q.integration_id = p_integration_id and q.completed_at is null and q.queue_type <> 'contact_sync'
       returning q.*
     )
     insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority)
     select h.organization_id, h.integration_id, h.contact_id, h.message_id, h.classification_id, 'contact_sync', min(h.priority)
     from hanging as h
-    where not exists (
+    where h.queue_type <> 'contact_erasure' and not exists (
       select from public.sync_queue as q
       where q.integration_id = p_integration_id and q.contact_id = h.contact_id and q.completed_at is null and q.queue_type = 'contact_sync'
         and q.classification_id is not distinct from h.classification_id

@@ -1,7 +1,7 @@
 create or replace function crm_sync.adopt_orphans(p_limit integer default 1000) returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_ids uuid[];

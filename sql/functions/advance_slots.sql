@@ -2,7 +2,7 @@
 create or replace function crm_sync.advance_slots() returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_count integer;

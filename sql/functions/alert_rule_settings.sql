@@ -1,6 +1,6 @@
 create or replace function crm_sync.alert_rule_settings(p_rule crm_sync.alert_rules) returns jsonb
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   -- a rule that is called as its condition need not name it
   select jsonb_object_agg(s.key, s.value)

@@ -1,7 +1,7 @@
 create or replace function crm_sync.alert_rules__limit() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if crm_sync.rules_at_most() < (

@@ -4,7 +4,7 @@ create or replace function crm_sync.apply_configuration(p_wanted jsonb, p_prune 
 returns table (path text, before jsonb, after jsonb)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v record;

@@ -4,12 +4,13 @@ create or replace function crm_sync.backfill(
 returns table (enqueued bigint, skipped bigint, last_contact_id uuid, is_complete boolean)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_bitmapscan = off
 set jit = off
+set lock_timeout = '5s' -- anybody with a session could hold the advisory lock below
 as $$
 declare
   v_integration public.user_integrations := crm_sync.require_integration(p_integration_id);
@@ -38,7 +39,10 @@ begin
   judged as materialized (
     select p.id, n.message_id, n.classification_id, n.intent,
       n.classification_id is not null
-      and btrim(k.email) <> '' and m.id is null and w.is_waiting is null as is_candidate
+      and btrim(k.email) <> '' and m.id is null and w.is_waiting is null
+      and not exists (
+        select from crm_sync.erasures as e where e.organization_id = v_integration.organization_id and e.contact_id = p.id and e.lifted_at is null
+      ) as is_candidate
     from page as p
     cross join lateral crm_sync.contact_of(v_integration.organization_id, p.id) as k
     left join lateral crm_sync.newest_classification(v_integration.organization_id, p.id) as n on true

@@ -5,12 +5,13 @@ create or replace function crm_sync.begin_authorization(
 ) returns void
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_user text := crm_sync.caller_name();
   v_provider_id bigint := (select p.id from public.integration_providers as p where p.name = p_provider and p.is_active);
   v_problem text;
+  v_sealed_verifier bytea;
 begin
   if crm_sync.caller_may_manage(p_organization_id) is not true or not exists (select from public.organizations as o where o.id = p_organization_id) then
     raise exception using errcode = 'CS021', message = 'this organization is not yours to connect',
@@ -27,9 +28,10 @@ begin
     raise exception using errcode = 'CS020', message = v_problem, hint = 'Nothing was begun.';
   end if;
 
+  v_sealed_verifier := crm_sync.encrypt_text(coalesce(p_verifier, ''), crm_sync.session_key()); -- not in the statement, whose plan would tell
   insert into crm_sync.authorizations (organization_id, state_hash, session_hash, provider_id, user_id, name, sealed_verifier, redirect_uri, login_url)
   values (p_organization_id, p_state_hash, p_session_hash, v_provider_id, v_user, p_name,
-    crm_sync.encrypt_text(coalesce(p_verifier, ''), crm_sync.session_key()), p_redirect_uri, p_login_url);
+    v_sealed_verifier, p_redirect_uri, p_login_url);
   delete from crm_sync.authorizations as a
   where a.organization_id = p_organization_id and a.state_hash in (
     select b.state_hash

@@ -2,7 +2,7 @@
 create or replace function crm_sync.begin_refresh(p_integration_id bigint, p_seen_version bigint, p_lease interval default '30 seconds') returns text
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_until timestamptz;

@@ -5,7 +5,7 @@ returns table (
 )
 language plpgsql stable strict
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off

@@ -1,6 +1,6 @@
 create or replace function crm_sync.blanked_settings(p_settings jsonb) returns jsonb
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_object_agg(c.key, case
       when crm_sync.holds_secret(c.key, case when jsonb_typeof(c.value) = 'object' then null else c.value end) then '"[secret]"'

@@ -1,6 +1,6 @@
 create or replace function crm_sync.caller_may_manage(p_organization_id uuid) returns boolean
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select case
     -- the console asks for somebody: it may what that user may

@@ -1,6 +1,6 @@
 create or replace function crm_sync.caller_name() returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select coalesce((select auth.uid())::text, crm_sync.caller_role())
 $$;

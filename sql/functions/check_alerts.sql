@@ -2,13 +2,14 @@
 create or replace function crm_sync.check_alerts(p_unless_within interval default '0 seconds') returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v record;
   v_alert crm_sync.alerts;
   v_since timestamptz;
   v_free bigint[];
+  v_is_inhibited boolean;
   v_is_running boolean := crm_sync.is_running();
   v_count integer := 0;
 begin
@@ -26,14 +27,17 @@ begin
     full join (select * from crm_sync.alerts as a where a.cleared_at is null) as a on a.rule = m.rule and a.subject = m.subject
     left join crm_sync.alert_suspects as s on s.rule = m.rule and s.subject = m.subject
     where m.is_raised or a.id is not null or s.rule is not null
-    order by m.rule, m.subject
+    order by coalesce(m.condition, a.condition) in ('no_worker_alive', 'connection_lost') desc, m.rule, m.subject -- causes first
   loop
     continue when v.alert_id is not null and v.alert_id <> all (v_free);
     continue when v.alert_id is not null and v.rule is null and v.alert_condition = 'unknown_error' and not v_is_running; -- not looked at
     if v.alert_id is null and v.is_raised then
-      -- where nobody has looked for a while, nobody knows whether it was true all the time
-      v_since := case when v.seen_at > now() - interval '5 minutes' then v.since else now() end;
-      if now() - v_since < v.for_at_least then
+      v_is_inhibited := exists (
+        select from crm_sync.inhibitions() as i where i.condition = v.condition and (i.integration_id is null or i.integration_id = v.integration_id)
+      );
+      -- where nobody has looked for a while, nobody knows whether it was true all the time; and when its cause has gone, it may go as well
+      v_since := case when v.seen_at > now() - interval '5 minutes' and not v_is_inhibited then v.since else now() end;
+      if v_is_inhibited or now() - v_since < v.for_at_least then
         insert into crm_sync.alert_suspects as s (rule, subject, since) values (v.rule, v.subject, v_since)
         on conflict (rule, subject) do update set since = excluded.since, seen_at = now();
         continue;

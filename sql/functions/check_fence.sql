@@ -1,7 +1,7 @@
 create or replace function crm_sync.check_fence(p_generation bigint default null) returns bigint
 language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_fence crm_sync.fence := (select f from crm_sync.fence as f);

@@ -8,7 +8,7 @@ create or replace function crm_sync.claim_batch(
 returns table (batch json, due bigint[], next_due_at timestamptz, is_prepaid boolean, look_seconds double precision)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 as $$
 declare

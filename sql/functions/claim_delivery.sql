@@ -2,7 +2,7 @@
 create or replace function crm_sync.claim_delivery(p_endpoint text) returns table (id uuid, type text, payload text, attempts integer)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_endpoint is null or p_endpoint !~ '^[0-9a-f]{64}$' then
@@ -18,7 +18,11 @@ begin
   end if;
   update crm_sync.deliveries as d
   set given_up_at = now()
-  where d.next_attempt_at <= now() and d.delivered_at is null and d.given_up_at is null and d.created_at < now() - interval '3 days';
+  where d.id = any (array(
+    select x.id from crm_sync.deliveries as x
+    where x.next_attempt_at <= now() and x.delivered_at is null and x.given_up_at is null and x.created_at < now() - interval '3 days'
+    for update skip locked -- nobody's open transaction holds up all messages
+  ));
   return query
   update crm_sync.deliveries as d
   set attempts = d.attempts + 1,

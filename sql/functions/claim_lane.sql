@@ -1,7 +1,7 @@
 -- The queue alone: what a row is about, and whether a CRM could take it, is no business of this function.
 create or replace function crm_sync.claim_lane(p_worker_id uuid, p_integration_id bigint, p_limit integer, p_lease interval) returns bigint
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
@@ -29,6 +29,7 @@ declare
   v_found record;
   v_contacts uuid[];
   v_batch_id bigint;
+  v_doubtful_before timestamptz := coalesce((select f.doubtful_before from crm_sync.fence as f), '-infinity');
 begin
   -- connection before lane, the order in which a connection is changed or deleted; the batch's foreign key takes this lock anyway
   perform from public.user_integrations as i where i.id = p_integration_id for key share skip locked;
@@ -125,12 +126,15 @@ begin
     if v_under_way.batches > 0 then
       v_contacts := crm_sync.withhold_shared_addresses(v_lane.organization_id, p_integration_id, v_contacts);
     end if;
-    v_batch_id := nextval('crm_sync.batches_id_seq');
+    -- a failover to a replica that was behind, or a crash without synchronous_commit, sets a sequence back: with chance in
+    -- it, a daemon that still holds a batch from before cannot settle somebody else's
+    v_batch_id := nextval('crm_sync.batches_id_seq') << 20 | floor(random() * 1048576)::bigint;
     -- whatever else waits for these contacts comes along: one order, and the newest state is sent once. Should that be
     -- too much, the oldest of a contact go first and the last contacts wait: looking behind finds again what was found above
     with claimed as (
       update public.sync_queue as q
-      set status = 'processing', batch_id = v_batch_id, attempts = q.attempts + 1, started_at = now(), next_attempt_at = null
+      set status = 'processing', batch_id = v_batch_id, attempts = q.attempts + 1, started_at = now(), next_attempt_at = null,
+        uncertain = q.uncertain or q.created_at < v_doubtful_before
       from (
         select r.*
         from unnest(v_contacts) as c (contact_id)

@@ -3,12 +3,11 @@ create or replace function crm_sync.claim_revocation()
 returns table (organization_id uuid, id bigint, attempts integer, integration_id bigint, provider text, config jsonb, credentials jsonb)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_due crm_sync.revocations;
   v_provider public.integration_providers;
-  v_credentials jsonb;
   v_problem text;
 begin
   for v_round in 1..50 loop
@@ -45,7 +44,7 @@ begin
 
     begin
       v_problem := null;
-      v_credentials := crm_sync.open_sealed(v_due.organization_id, v_due.integration_id, v_due.sealed_credentials);
+      credentials := crm_sync.open_sealed(v_due.organization_id, v_due.integration_id, v_due.sealed_credentials);
     exception
       when sqlstate 'CS004' then
         v_problem := 'the daemon does not have the encryption key that the token was sealed with';
@@ -60,7 +59,13 @@ begin
       last_error = coalesce(v_problem, r.last_error)
     where r.organization_id = v_due.organization_id and r.id = v_due.id;
     if v_problem is null then
-      return query select v_due.organization_id, v_due.id, v_due.attempts + 1, v_due.integration_id, v_provider.name, v_provider.config, v_credentials;
+      organization_id := v_due.organization_id;
+      id := v_due.id;
+      attempts := v_due.attempts + 1;
+      integration_id := v_due.integration_id;
+      provider := v_provider.name;
+      config := v_provider.config;
+      return next; -- no query, whose plan would tell the credentials
       return;
     end if;
   end loop;

@@ -1,7 +1,7 @@
 -- The settings hold for all that is called from here, where plans are made once for a session: see contact_of.
 create or replace function crm_sync.compose_batch(p_batch_id bigint) returns json
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -14,7 +14,8 @@ declare
 begin
   select array_agg(q) filter (where q.queue_type = 'contact_sync') as contacts, array_agg(q) filter (where q.queue_type = 'deal_sync') as deals,
     array_agg(q) filter (where q.queue_type = 'activity_sync' and q.payload ->> 'key' like 'message:%') as messages,
-    array_agg(q) filter (where q.queue_type = 'activity_sync' and q.payload ->> 'key' like 'task:%') as tasks
+    array_agg(q) filter (where q.queue_type = 'activity_sync' and q.payload ->> 'key' like 'task:%') as tasks,
+    array_agg(q) filter (where q.queue_type = 'contact_erasure') as erasures
   into v
   from crm_sync.batches as b
   cross join lateral unnest(b.row_ids) as u (id)
@@ -31,7 +32,8 @@ begin
       'contacts', coalesce(crm_sync.compose_contacts(b.organization_id, b.integration_id, v.contacts), '[]'),
       'deals', coalesce(crm_sync.compose_deals(b.organization_id, b.integration_id, v.deals), '[]'),
       'activities', coalesce(crm_sync.compose_activities(b.organization_id, b.integration_id, v.messages), '[]'),
-      'tasks', coalesce(crm_sync.compose_tasks(b.organization_id, b.integration_id, v.tasks), '[]')
+      'tasks', coalesce(crm_sync.compose_tasks(b.organization_id, b.integration_id, v.tasks), '[]'),
+      'erasures', coalesce(crm_sync.compose_erasures(v.erasures), '[]')
     )
     from crm_sync.batches as b
     join public.user_integrations as i on i.organization_id = b.organization_id and i.id = b.integration_id

@@ -1,6 +1,6 @@
 create or replace function crm_sync.compose_contacts(p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[]) returns json
 language plpgsql stable strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v record;

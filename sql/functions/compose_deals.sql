@@ -2,7 +2,7 @@ create or replace function crm_sync.compose_deals(
   p_organization_id uuid, p_integration_id bigint, p_rows public.sync_queue[], p_meant crm_sync.effects[] default '{}'
 ) returns json
 language plpgsql stable strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_rules crm_sync.mapping_rule[] := crm_sync.mapping_rules(p_organization_id, p_integration_id, 'deal');

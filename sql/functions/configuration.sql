@@ -1,7 +1,7 @@
 create or replace function crm_sync.configuration(p_organization_id uuid default null) returns jsonb
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set intervalstyle = 'postgres'
 as $$
   select jsonb_build_object('version', 1)

@@ -2,7 +2,7 @@ create or replace function crm_sync.configuration_difference(p_wanted jsonb, p_p
 returns table (path text, before jsonb, after jsonb)
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select concat_ws('.', w.path, nullif(d.path, '')), d.before, d.after
   from crm_sync.weigh_configuration(p_wanted, p_prune) as w

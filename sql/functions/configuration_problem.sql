@@ -1,6 +1,6 @@
 create or replace function crm_sync.configuration_problem(p_wanted jsonb) returns text
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v record;

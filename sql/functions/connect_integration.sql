@@ -2,13 +2,14 @@ create or replace function crm_sync.connect_integration(p_organization_id uuid, 
 returns table (integration_id bigint, is_new boolean, is_other_account boolean)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_provider_id bigint := (select p.id from public.integration_providers as p where p.name = p_provider and p.is_active);
   v_id bigint;
   v_is_new boolean := true;
   v_is_other boolean := false;
+  v_letter text;
 begin
   if crm_sync.caller_may_manage(p_organization_id) is not true or not exists (select from public.organizations as o where o.id = p_organization_id) then
     raise exception using errcode = 'CS021', message = 'this organization is not yours to connect',
@@ -21,8 +22,9 @@ begin
     raise exception using errcode = 'CS003', message = 'credentials must be a JSON object with an access_token', hint = 'The value is not shown here on purpose.';
   end if;
 
+  v_letter := set_config('crm_sync.letter', p_credentials, true); -- a variable's value would be in the statements' plans
   insert into public.user_integrations as i (organization_id, provider_id, name, credentials, status)
-  values (p_organization_id, v_provider_id, p_name, p_credentials, 'connected')
+  values (p_organization_id, v_provider_id, p_name, current_setting('crm_sync.letter'), 'connected')
   on conflict (organization_id, provider_id, name) do nothing
   returning i.id into v_id;
   if v_id is null then
@@ -33,7 +35,7 @@ begin
     for no key update;
     -- status too: a trigger takes that of an error or a disconnection back by itself, and wipes what is disconnected
     update public.user_integrations as i
-    set credentials = p_credentials, status = 'connected'
+    set credentials = current_setting('crm_sync.letter'), status = 'connected'
     where i.organization_id = p_organization_id and i.id = v_id;
   end if;
   insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)

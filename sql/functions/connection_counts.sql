@@ -2,7 +2,7 @@ create or replace function crm_sync.connection_counts()
 returns table (provider text, connection_state text, connections bigint)
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select p.name, s.state, count(*)
   from public.user_integrations as i

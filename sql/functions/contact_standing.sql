@@ -3,12 +3,16 @@ returns table (
   contact_id uuid, organization_id uuid, integration_id bigint, state text, reason text,
   external_contact_id text, external_company_id text, external_deal_id text, last_synced_at timestamptz, next_attempt_at timestamptz
 )
-language sql stable
+language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   select k.id, k.organization_id, i.id, v.state,
     case
       when v.state in ('failed', 'skipped') then s.last_error
@@ -69,7 +73,8 @@ as $$
     end as state
   ) as v
   left join lateral crm_sync.standstill(k.organization_id, i.id) as h on v.state in ('waiting', 'retrying')
-  where i.status <> 'disconnected' or m.id is not null or o.open > 0
+  where i.status <> 'disconnected' or m.id is not null or o.open > 0;
+end;
 $$;
 comment on function crm_sync.contact_standing(uuid[]) is
   'Reader: where contacts that the caller may see stand in each of their CRMs, and why they are not there; by keys alone, 200 at most.';

@@ -2,12 +2,16 @@ create or replace function crm_sync.contact_timeline(p_contact_id uuid, p_limit 
 returns table (
   happened_at timestamptz, kind text, status text, title text, detail text, integration_id bigint, message_id uuid, entry_id bigint, external_id text
 )
-language sql stable
+language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   with contact as (
     select k.id, k.organization_id from public.contacts as k
     where k.id = p_contact_id and crm_sync.caller_may_see(k.organization_id)
@@ -77,7 +81,8 @@ as $$
     ) as a
   ) as t (happened_at, kind, status, title, detail, integration_id, message_id, entry_id, external_id)
   order by t.happened_at desc, t.entry_id desc nulls last
-  limit least(p_limit, 500)
+  limit least(p_limit, 500);
+end;
 $$;
 comment on function crm_sync.contact_timeline(uuid, integer) is
   'Reader: what happened to a contact that the caller may see, newest first: replies, what they were taken for, what waits or was not sent, what the CRMs answered.';

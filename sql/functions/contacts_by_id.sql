@@ -2,7 +2,7 @@ create or replace function crm_sync.contacts_by_id(p_contact_ids uuid[])
 returns table (contact_id uuid, organization_id uuid, email text, first_name text, last_name text, company text, phone text)
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
   select k.id, k.organization_id, k.email::text, k.first_name::text, k.last_name::text, k.company::text, k.phone::text

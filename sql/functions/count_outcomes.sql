@@ -1,6 +1,6 @@
 create or replace function crm_sync.count_outcomes(p_batch crm_sync.batches, p_settled bigint[], p_error text, p_parked_kind text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v record;
@@ -85,4 +85,4 @@ begin
   end if;
 end;
 $$;
-comment on function crm_sync.count_outcomes(crm_sync.batches, bigint[], text, text) is 'Worker: adds the settled rows of a batch to the counters of its connection.';
+comment on function crm_sync.count_outcomes(crm_sync.batches, bigint[], text, text) is 'Worker: adds the rows of a batch that were tried to the counters of its connection.';

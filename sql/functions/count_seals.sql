@@ -1,7 +1,7 @@
 create or replace function crm_sync.count_seals() returns table (key_id text, is_current boolean, opens boolean, connections bigint, revocations bigint)
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select s.key_id, s.key_id = crm_sync.key_id(crm_sync.session_key()), s.key_id in (select k.key_id from crm_sync.session_keys() as k),
     count(*) filter (where s.is_connection), count(*) filter (where not s.is_connection)

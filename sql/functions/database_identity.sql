@@ -1,6 +1,6 @@
 create or replace function crm_sync.database_identity() returns table (system_identifier text, database_oid oid)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   select d.oid into database_oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database();

@@ -2,7 +2,7 @@ create or replace function crm_sync.day_budgets(p_most integer default 200)
 returns table (integration_id bigint, provider text, limit_name text, used double precision)
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select b.integration_id, p.name, b.name, u.used
   from crm_sync.budgets as b

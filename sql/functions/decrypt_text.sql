@@ -1,3 +1,4 @@
+-- In plpgsql for the reason of encrypt_text.
 do $$
 declare
   v_schema text;
@@ -8,9 +9,9 @@ begin
   where e.extname = 'pgcrypto';
   execute format($f$
     create or replace function crm_sync.decrypt_text(p_sealed bytea, p_key text) returns text
-    language sql immutable strict
-    set search_path = ''
-    as $body$ select %I.pgp_sym_decrypt(p_sealed, p_key) $body$
+    language plpgsql immutable strict
+    set search_path = pg_catalog, pg_temp
+    as $body$ begin return %I.pgp_sym_decrypt(p_sealed, p_key); end $body$
   $f$, v_schema);
 end;
 $$;

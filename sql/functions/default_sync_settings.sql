@@ -1,6 +1,6 @@
 create or replace function crm_sync.default_sync_settings(p_provider_id bigint) returns jsonb
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_build_object(
     'auto_sync_contacts', true, 'auto_create_deals', true, 'log_activities', true,

@@ -2,7 +2,7 @@
 create or replace function crm_sync.delete_disconnected(p_limit integer default 5000) returns table (integration_id bigint, provider text, is_gone boolean)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_doomed public.user_integrations;

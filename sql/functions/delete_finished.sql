@@ -1,7 +1,7 @@
 create or replace function crm_sync.delete_finished(p_organization_ids uuid[], p_ids bigint[], p_integration_ids bigint[], p_before timestamptz)
 returns table (organization_id uuid, integration_id bigint, rows bigint)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off

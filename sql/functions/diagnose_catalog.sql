@@ -1,11 +1,15 @@
 -- What the catalogs and the statistics tell: read, never counted.
 create or replace function crm_sync.diagnose_catalog()
 returns table (severity text, area text, subject text, finding text, what_to_do text, integration_id bigint, organization_id uuid)
-language sql stable
+language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   with indexes as (
     select e.schema_name, e.index_name, c.oid, i.indisvalid and i.indisready as is_valid
     from crm_sync.expected_indexes() as e
@@ -13,9 +17,9 @@ as $$
     left join pg_catalog.pg_index as i on i.indexrelid = c.oid
   ),
   tables as (
-    select c.oid, c.oid::regclass::text as name, c.reloptions, s.n_live_tup, s.n_dead_tup, greatest(s.last_autovacuum, s.last_vacuum) as vacuumed_at
+    select c.oid, c.oid::regclass::text as name, c.reloptions, pg_catalog.pg_stat_get_live_tuples(c.oid) as n_live_tup,
+      pg_catalog.pg_stat_get_dead_tuples(c.oid) as n_dead_tup
     from pg_catalog.pg_class as c
-    left join pg_catalog.pg_stat_all_tables as s on s.relid = c.oid
     where c.relkind = 'r' and (
       c.relnamespace = 'crm_sync'::regnamespace or c.oid in ('public.sync_queue'::regclass, 'public.contact_sync_mappings'::regclass, 'public.user_integrations'::regclass)
     )
@@ -29,7 +33,9 @@ as $$
   where x.is_valid is not true
   union all
   select 'warning', 'vacuum', t.name,
-    format('%s dead rows beside %s live ones; last vacuumed %s', t.n_dead_tup, t.n_live_tup, coalesce(to_char(t.vacuumed_at at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"'), 'never')),
+    format('%s dead rows beside %s live ones; last vacuumed %s', t.n_dead_tup, t.n_live_tup, coalesce(
+      to_char(greatest(pg_catalog.pg_stat_get_last_autovacuum_time(t.oid), pg_catalog.pg_stat_get_last_vacuum_time(t.oid)) at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"'),
+      'never')),
     'Look what holds the vacuum up (area sessions), then: vacuum (analyze) ' || t.name,
     null, null
   from tables as t
@@ -63,6 +69,7 @@ as $$
     format('alter extension %I update', e.extname), null, null
   from pg_catalog.pg_extension as e
   join pg_catalog.pg_available_extensions as a on a.name = e.extname and a.default_version <> e.extversion
-  where e.extname = 'pgcrypto'
+  where e.extname = 'pgcrypto';
+end;
 $$;
 comment on function crm_sync.diagnose_catalog() is 'Reader: the part of crm_sync.diagnose() about indexes, vacuum, the log''s partitions and extensions.';

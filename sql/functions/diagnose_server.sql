@@ -1,10 +1,14 @@
 -- With the rights of whoever asks: what other sessions do, the server shows to members of pg_read_all_stats only.
 create or replace function crm_sync.diagnose_server()
 returns table (severity text, area text, subject text, finding text, what_to_do text, integration_id bigint, organization_id uuid)
-language sql stable
-set search_path = ''
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   with sessions as materialized (
     select a.pid, a.usename, a.application_name, a.state, a.xact_start, a.state_change, a.backend_type, a.backend_xmin,
       a.datname = current_database() as is_here, a.backend_xmin is not null and pg_catalog.age(a.backend_xmin) > 0 as pins
@@ -59,6 +63,7 @@ as $$
   select case when v.major < 15 then 'error' else 'info' end, 'versions', 'PostgreSQL ' || current_setting('server_version'), 'this version of Postgres is not one that pg-crm-sync is tested on',
     case when v.major < 15 then 'Upgrade to 15 or newer.' else 'Nothing, if all works; 15 to 18 are tested.' end, null, null
   from (select current_setting('server_version_num')::integer / 10000 as major) as v
-  where v.major not between 15 and 18
+  where v.major not between 15 and 18;
+end;
 $$;
 comment on function crm_sync.diagnose_server() is 'Reader: the part of crm_sync.diagnose() about sessions, settings and the server''s version.';

@@ -1,24 +1,35 @@
 create or replace function crm_sync.diagnose_work()
 returns table (severity text, area text, subject text, finding text, what_to_do text, integration_id bigint, organization_id uuid)
-language sql stable
+language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   with moment as materialized (
     select clock_timestamp() as now, (select max(f.applied_at) from crm_sync.applied_files as f where f.name like 'migrations/%') as migrated_at,
       (select max(f.name) from crm_sync.applied_files as f where f.name like 'migrations/%') as newest
   ),
   daemons as materialized (
-    select d.*, d.last_seen_at > m.now - interval '2 minutes' as is_alive, d.host || ' pid ' || d.pid as name from crm_sync.daemons as d cross join moment as m
+    select d.*, crm_sync.is_alive(d.last_seen_at), d.host || ' pid ' || d.pid as name from crm_sync.daemons as d
+  ),
+  providers as materialized (
+    -- a document of a provider is opened once, not for each connection
+    select p.*, p.config -> 'default_settings' -> 'deal_pipeline' as deal_pipeline, p.config -> 'default_settings' -> 'deal_stage' as deal_stage
+    from public.integration_providers as p
   ),
   connections as materialized (
     select i.organization_id, i.id, i.name, i.status, i.last_error, i.updated_at, p.name as provider, p.display_name, p.is_active, p.config,
-      i.sync_settings, i.field_mappings, l as lane, p.name || ' ' || to_jsonb(i.name) as title
+      i.sync_settings, i.field_mappings, l as lane, p.name || ' ' || to_jsonb(i.name) as title,
+      i.field_mappings <> '{}' or i.sync_settings ? 'status_values'
+        or (i.sync_settings -> 'deal_pipeline', i.sync_settings -> 'deal_stage') is distinct from (p.deal_pipeline, p.deal_stage) as has_chosen
     from public.user_integrations as i
-    join public.integration_providers as p on p.id = i.provider_id
+    join providers as p on p.id = i.provider_id
     join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
   )
   -- workers
@@ -69,10 +80,19 @@ as $$
   ) as f
   cross join moment as m
   where f.at > m.now + interval '1 minute'
+  union all
+  select case when abs(extract(epoch from d.clock_offset)) < 60 then 'warning' else 'error' end, 'clock', d.name,
+    format('the clock of this daemon''s host is %s s %s the database''s: it refreshes tokens, wakes for slots and waits for the CRMs'' limits that much too %s',
+      round(abs(extract(epoch from d.clock_offset)), 1), case when d.clock_offset > interval '0' then 'ahead of' else 'behind' end,
+      case when d.clock_offset > interval '0' then 'early' else 'late' end),
+    'Have the clocks of ' || d.host || ' and of the database''s server set by NTP or chrony (timedatectl). If all daemons are off by the same, it is the database''s that is wrong.',
+    null, null
+  from daemons as d
+  where d.is_alive and abs(extract(epoch from d.clock_offset)) > 2
   -- connections
   union all
   select case when (c.lane).paused_scope = 'everything' or m.now - (c.lane).paused_at > interval '1 day' then 'warning' else 'info' end, 'connections', c.title,
-    format('paused since %s by %s (%s)%s', to_char((c.lane).paused_at at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"'), coalesce((c.lane).paused_by, 'somebody'),
+    format('paused since %s by %s (%s)%s', to_char((c.lane).paused_at at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"'), crm_sync.who_words((c.lane).paused_by),
       coalesce((c.lane).paused_scope, 'by hand'), coalesce(': ' || (c.lane).paused_reason, '')),
     case (c.lane).paused_scope
       when 'everything' then 'select crm_sync.resume_all(''everything'')'
@@ -110,9 +130,7 @@ as $$
     c.id, c.organization_id
   from connections as c
   cross join lateral crm_sync.mapping_faults(c.organization_id, c.id, c.display_name, c.config, c.sync_settings, c.field_mappings) as f
-  where c.status <> 'disconnected' and (c.field_mappings <> '{}' or c.sync_settings ? 'status_values'
-      or (c.sync_settings -> 'deal_pipeline', c.sync_settings -> 'deal_stage')
-        is distinct from (c.config -> 'default_settings' -> 'deal_pipeline', c.config -> 'default_settings' -> 'deal_stage'))
+  where c.status <> 'disconnected' and c.has_chosen
     and f.setting is distinct from 'lead_source' -- left out where the CRM does not know it
   union all
   select 'info', 'mappings', c.title, 'what fields the CRM has is not known, so mappings could not be held against them',
@@ -164,6 +182,7 @@ as $$
     'If the CRMs are to be written from here, and no daemon works on the original any more: crm-sync claim-database', null, null
   from crm_sync.database_identity() as h
   left join crm_sync.fence as f on true
-  where not pg_catalog.pg_is_in_recovery() and (f.system_identifier, f.database_oid) is distinct from (h.system_identifier, h.database_oid)
+  where not pg_catalog.pg_is_in_recovery() and (f.system_identifier, f.database_oid) is distinct from (h.system_identifier, h.database_oid);
+end;
 $$;
 comment on function crm_sync.diagnose_work() is 'Reader: the part of crm_sync.diagnose() about daemons, connections, mappings, rows, keys and the fence.';

@@ -1,7 +1,7 @@
 create or replace function crm_sync.disarm_worker(p_worker_id uuid) returns void
 language sql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select pg_catalog.set_config('synchronous_commit', 'off', true); -- must be seen, need not survive a crash
   update crm_sync.daemons as w set armed = false, last_seen_at = clock_timestamp() where w.id = p_worker_id

@@ -3,7 +3,7 @@
 create or replace function crm_sync.drop_log_partitions() returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms'
 as $$
 declare

@@ -2,7 +2,7 @@
 create or replace function crm_sync.due_lanes(p_now timestamptz default clock_timestamp())
 returns table (integration_id bigint, is_due boolean, due_at timestamptz, last_claimed_at timestamptz)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off

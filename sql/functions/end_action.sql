@@ -3,7 +3,7 @@ create or replace function crm_sync.end_action(
   p_integration public.user_integrations, p_title text, p_description text, p_ids bigint[] default null, p_priorities smallint[] default null
 ) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if cardinality(p_ids) > 0 then

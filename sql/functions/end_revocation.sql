@@ -1,6 +1,6 @@
 create or replace function crm_sync.end_revocation(p_revocation crm_sync.revocations, p_status text, p_title text, p_description text) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   delete from crm_sync.revocations as r where r.organization_id = p_revocation.organization_id and r.id = p_revocation.id;
   insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)

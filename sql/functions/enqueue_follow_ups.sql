@@ -1,12 +1,13 @@
 create or replace function crm_sync.enqueue_follow_ups(p_batch crm_sync.batches, p_outcomes jsonb) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_wants record;
 begin
   select i.sync_settings ->> 'auto_create_deals' = 'true' as deals, i.sync_settings ->> 'log_activities' = 'true' as activities,
-    i.sync_settings ->> 'attention_tasks' = 'true' as tasks
+    i.sync_settings ->> 'attention_tasks' = 'true' as tasks,
+    (select f.doubtful_before from crm_sync.fence as f) as doubtful_before
   into v_wants
   from public.user_integrations as i
   where i.organization_id = p_batch.organization_id and i.id = p_batch.integration_id;
@@ -25,6 +26,8 @@ begin
   ),
   synced as materialized (
     select q.id, q.contact_id, q.message_id, q.classification_id, q.priority, f.rule,
+      -- this may have been done already by a daemon of before
+      coalesce(q.created_at < v_wants.doubtful_before, false) as is_doubtful,
       v_wants.deals and q.takes_deals and f.create_deal as create_deal, v_wants.tasks and f.needs_person as create_task
     from done as q
     cross join lateral crm_sync.follow_ups_of(q.organization_id, q.message_id, q.classification_id) as f
@@ -54,11 +57,11 @@ begin
     on conflict do nothing -- people work with the task there is
     returning key
   )
-  insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority, payload)
-  select p_batch.organization_id, p_batch.integration_id, w.contact_id, w.message_id, w.classification_id, w.queue_type, w.priority, jsonb_build_object('key', w.key)
+  insert into public.sync_queue (organization_id, integration_id, contact_id, message_id, classification_id, queue_type, priority, uncertain, payload)
+  select p_batch.organization_id, p_batch.integration_id, w.contact_id, w.message_id, w.classification_id, w.queue_type, w.priority, w.is_doubtful, jsonb_build_object('key', w.key)
   from (
     select d.* from (
-      select distinct on (k.key) s.id, 1 as step, s.contact_id, s.message_id, s.classification_id, 'deal_sync' as queue_type, s.priority, k.key
+      select distinct on (k.key) s.id, 1 as step, s.contact_id, s.message_id, s.classification_id, 'deal_sync' as queue_type, s.priority, s.is_doubtful, k.key
       from synced as s
       cross join lateral (select 'deal:' || s.contact_id || ':' || s.rule as key) as k
       -- not a join: two lists of a batch's length would be held against each other, each with each
@@ -66,12 +69,12 @@ begin
       order by k.key, s.id
     ) as d
     union all
-    select s.id, 2, s.contact_id, s.message_id, s.classification_id, 'activity_sync', s.priority, 'message:' || s.message_id
+    select s.id, 2, s.contact_id, s.message_id, s.classification_id, 'activity_sync', s.priority, s.is_doubtful, 'message:' || s.message_id
     from synced as s
     where v_wants.activities
     union all
     select t.* from (
-      select distinct on (k.key) s.id, 3 as step, s.contact_id, s.message_id, s.classification_id, 'activity_sync' as queue_type, s.priority, k.key
+      select distinct on (k.key) s.id, 3 as step, s.contact_id, s.message_id, s.classification_id, 'activity_sync' as queue_type, s.priority, s.is_doubtful, k.key
       from synced as s
       cross join lateral (select 'task:' || s.message_id as key) as k
       where s.create_task and (k.key in (select t.key from tasks as t)) is true

@@ -1,6 +1,6 @@
 create or replace function crm_sync.excuse_gone_contacts(p_outcomes jsonb) returns jsonb
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_agg(
     case when o.outcome -> 'failure' ->> 'code' = 'CONTACT_GONE' then jsonb_set(o.outcome, '{failure,kind}', '"contended"') else o.outcome end

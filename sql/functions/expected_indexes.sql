@@ -1,6 +1,6 @@
+-- Without a SET clause: part of the query that asks.
 create or replace function crm_sync.expected_indexes() returns table (schema_name text, index_name text)
 language sql immutable
-set search_path = ''
 as $$
   select 'public', n
   from unnest(array[
@@ -21,7 +21,7 @@ as $$
     'authorizations_provider_id_idx', 'authorizations_state_idx', 'batches_integration_idx', 'batches_pkey', 'budgets_pkey',
     'changes_changed_at_idx', 'changes_key_idx', 'changes_organization_idx', 'changes_pkey', 'config_pkey', 'counter_baselines_pkey',
     'crm_fields_pkey', 'daemons_pkey', 'deliveries_alert_id_idx', 'deliveries_next_idx', 'deliveries_pkey', 'effects_one_deal_per_rule',
-    'effects_pkey', 'errors_families_idx', 'errors_pkey', 'fence_pkey', 'intent_rules_intent_key', 'intent_rules_pkey', 'lag_samples_pkey',
+    'effects_pkey', 'erasures_pkey', 'errors_families_idx', 'errors_pkey', 'fence_pkey', 'intent_rules_intent_key', 'intent_rules_pkey', 'lag_samples_pkey',
     'lag_samples_sampled_at_idx', 'lanes_integration_id_key', 'lanes_pkey', 'orphans_pkey', 'pauses_pkey', 'revocations_next_idx',
     'revocations_pkey', 'revocations_provider_id_idx', 'routes_integration_idx', 'routes_pkey', 'samples_pkey', 'samples_sampled_at_idx',
     'tallies_pkey', 'tally_clock_pkey', 'webhooks_pkey'

@@ -1,6 +1,6 @@
 create or replace function crm_sync.filter_facts(p_classification_id uuid, p_organization_id uuid, p_contact_id uuid) returns jsonb
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 as $$

@@ -1,6 +1,6 @@
 create or replace function crm_sync.filter_fault(p_filters jsonb) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select format('contacts has no column %s: there are %s', to_jsonb(c.name), array_to_string(o.names[:60], ', ')
     || case when cardinality(o.names) > 60 then format(' and %s more', cardinality(o.names) - 60) else '' end)

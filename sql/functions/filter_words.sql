@@ -1,7 +1,7 @@
 -- In plpgsql, where a plan is kept: it is asked for each row of an answer.
 create or replace function crm_sync.filter_words(p_filters jsonb, p_classification_id uuid, p_organization_id uuid, p_contact_id uuid) returns text
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (

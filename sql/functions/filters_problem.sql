@@ -2,7 +2,7 @@
 -- conditions are evaluated inside the producers' transactions.
 create or replace function crm_sync.filters_problem(p_filters jsonb) returns text
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_group text;

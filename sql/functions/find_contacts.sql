@@ -6,7 +6,7 @@ create or replace function crm_sync.find_contacts(
 returns table (contact_id uuid, organization_id uuid, email text, first_name text, last_name text, company text)
 language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 declare

@@ -1,6 +1,6 @@
 create or replace function crm_sync.find_pause(p_organization_id uuid, p_integration_id bigint, p_provider_id bigint) returns setof crm_sync.pauses
 language sql stable rows 1
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select p.*
   from unnest(array['everything', 'provider', 'organization', 'integration']) with ordinality as s (scope, place)

@@ -2,7 +2,7 @@
 -- time follow each other, and the second look is newer than the wait. A snapshot that cannot be newer takes the long way.
 create or replace function crm_sync.find_route(p_organization_id uuid) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_looks_anew boolean := current_setting('transaction_isolation') = 'read committed';

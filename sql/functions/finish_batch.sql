@@ -1,7 +1,7 @@
 create or replace function crm_sync.finish_batch(p_batch_id bigint, p_outcomes jsonb) returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -15,6 +15,7 @@ declare
   v_now timestamptz := clock_timestamp();
   v_park record;
   v_settled bigint[];
+  v_tried bigint[];
   v_has_gone boolean := false;
 begin
   -- one lock order everywhere: connection, lane, batch, rows, mappings
@@ -32,6 +33,9 @@ begin
   select * into v_batch from crm_sync.batches as b where b.id = p_batch_id for update;
   if v_batch.id is null then
     return 0; -- the lease ended and somebody else has taken over: what this worker says is void
+  end if;
+  if v_batch.erased is not null then
+    p_outcomes := crm_sync.excuse_erased(v_batch, p_outcomes);
   end if;
   if p_outcomes @? '$[*].failure.code ? (@ == "CONTACT_GONE")' then
     v_has_gone := true;
@@ -57,7 +61,18 @@ begin
   if v_park.kind is not null then
     perform crm_sync.park_lane(v_batch, v_lane, v_park.kind, v_park.message, v_park.retry_after);
   end if;
-  perform crm_sync.count_outcomes(v_batch, v_settled, (
+  v_tried := v_settled;
+  if p_outcomes @? '$[*].status ? (@ == "released")' then
+    v_tried := array( -- what was handed back has not failed, whatever it met before
+      select s.id from unnest(v_settled) as s (id)
+      except
+      select r.row_id::bigint
+      from jsonb_to_recordset(p_outcomes) as o (rows jsonb, status text)
+      cross join lateral jsonb_array_elements_text(o.rows) as r (row_id)
+      where o.status = 'released'
+    );
+  end if;
+  perform crm_sync.count_outcomes(v_batch, v_tried, (
     select o.failure ->> 'message' from jsonb_to_recordset(p_outcomes) as o (status text, failure jsonb) where o.status = 'failed' limit 1
   ), v_park.kind);
   return cardinality(v_settled);

@@ -4,7 +4,7 @@ create or replace function crm_sync.finish_delivery(
 ) returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_outcome is null or p_outcome not in ('delivered', 'later', 'gone') then

@@ -3,7 +3,7 @@ create or replace function crm_sync.finish_revocation(
 ) returns void
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_revocation crm_sync.revocations;

@@ -1,6 +1,6 @@
 create or replace function crm_sync.fold_counters(p_organization_id uuid, p_integration_id bigint) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- whoever changes the connection at this moment may be waiting for the lane that we hold: the next fold will do

@@ -3,7 +3,7 @@ create or replace function crm_sync.headline(p_most integer default 20000)
 returns table (connections bigint, need_person bigint, waiting bigint, oldest_seconds double precision)
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off

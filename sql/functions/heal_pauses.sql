@@ -1,7 +1,7 @@
 create or replace function crm_sync.heal_pauses() returns integer
 language sql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select cardinality(crm_sync.settle_pauses(array(
     select l.integration_id

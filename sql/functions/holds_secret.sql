@@ -2,7 +2,7 @@
 -- into a header.
 create or replace function crm_sync.holds_secret(p_name text, p_value jsonb) returns boolean
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with recursive parts as (
     select p_name as name, p_value as value

@@ -4,7 +4,7 @@ create or replace function crm_sync.idle_connections(p_limit integer default 20)
 returns table (integration_id bigint, provider text, config jsonb)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query

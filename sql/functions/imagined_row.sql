@@ -4,7 +4,7 @@ create or replace function crm_sync.imagined_row(
 )
 returns public.sync_queue
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (

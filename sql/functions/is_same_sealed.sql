@@ -1,6 +1,6 @@
 create or replace function crm_sync.is_same_sealed(p_organization_id uuid, p_integration_id bigint, p_sealed text, p_credentials jsonb) returns boolean
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return p_sealed is not null and crm_sync.open_sealed(p_organization_id, p_integration_id, p_sealed) = p_credentials;

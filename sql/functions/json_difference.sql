@@ -2,7 +2,7 @@
 -- another thing than a JSON null.
 create or replace function crm_sync.json_difference(p_before jsonb, p_after jsonb) returns table (path text, before jsonb, after jsonb)
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with recursive pairs as (
     select ''::text as path, p_before as before, p_after as after

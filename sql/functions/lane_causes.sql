@@ -1,11 +1,13 @@
--- As lane_counts: what is few is looked at now, what is much is taken from the last tally.
+-- As lane_counts: what is few is looked at now, what is much is taken from the last tally. As its owner, whoever asks: a plan under
+-- row level security is kept for one role only, and the view of failures and the rules of alerts ask by turns.
 create or replace function crm_sync.lane_causes(p_integration_id bigint default null)
 returns table (
   organization_id uuid, integration_id bigint, kind text, queue_type text, code text, field text, message text, count bigint, retrying bigint,
   first_at timestamptz, last_at timestamptz, newest_id bigint, contact_id uuid, message_id uuid, is_rest boolean, counted_at timestamptz
 )
 language plpgsql stable rows 100
-set search_path = ''
+security definer
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -13,6 +15,8 @@ set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
+declare
+  v_sees_all boolean := crm_sync.caller_may_see(null) is true;
 begin
   return query
   with lanes as materialized (
@@ -20,7 +24,8 @@ begin
     from crm_sync.lanes as l
     left join crm_sync.tallies as t
       on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
-    where p_integration_id is null or l.integration_id = p_integration_id
+    where (p_integration_id is null or l.integration_id = p_integration_id)
+      and (v_sees_all or l.organization_id in (select crm_sync.member_organizations()))
   ),
   found as (
     select l.organization_id, l.integration_id, l.counted_at, c.*
@@ -35,10 +40,7 @@ begin
     union all
     select l.organization_id, l.integration_id, l.counted_at, c.*
     from lanes as l
-    cross join lateral jsonb_to_recordset(coalesce(l.retrying_causes, '[]') || coalesce(l.failed_causes, '[]')) as c (
-      kind text, queue_type text, code text, field text, message text, count bigint, retrying bigint, first_at timestamptz, last_at timestamptz,
-      newest_id bigint, contact_id uuid, message_id uuid, is_rest boolean
-    )
+    cross join lateral unnest(l.retrying_causes || l.failed_causes) as c
   )
   select f.organization_id, f.integration_id, f.kind, f.queue_type, f.code, f.field, (array_agg(f.message order by f.newest_id desc))[1],
     sum(f.count)::bigint, sum(f.retrying)::bigint, min(f.first_at), max(f.last_at), max(f.newest_id),
@@ -49,4 +51,4 @@ begin
 end;
 $$;
 comment on function crm_sync.lane_causes(bigint) is
-  'Reader: why rows of each connection failed or are to be tried again, in groups of one cause; looked at now, or at the time that counted_at says where they are many.';
+  'Reader: why rows of each connection that the caller may see failed or are to be tried again, in groups of one cause; looked at now, or at the time that counted_at says where they are many.';

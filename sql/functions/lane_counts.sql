@@ -7,7 +7,7 @@ returns table (
   oldest_at timestamptz, due_at timestamptz, counted_at timestamptz
 )
 language plpgsql stable rows 100
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off

@@ -1,6 +1,6 @@
 create or replace function crm_sync.likely_fields(p_organization_id uuid, p_integration_id bigint, p_object text, p_name text) returns text[]
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select array_agg(n.name order by n.likeness desc, n.name)
   from (

@@ -1,7 +1,7 @@
 -- Pairs of letters that two names share, as a fraction of all of theirs: enough to find "firstname" for "first_nmae".
 create or replace function crm_sync.likeness(p_one text, p_other text) returns double precision
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with pairs as (
     select v.side, substr(w.word, n.place, 2) as pair

@@ -2,7 +2,7 @@
 -- ends: one tenant would hold up all others.
 create or replace function crm_sync.lock_lane(p_integration_id bigint) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms'
 as $$
 begin

@@ -1,6 +1,6 @@
 create or replace function crm_sync.log_outcomes(p_batch crm_sync.batches, p_outcomes jsonb) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   with outcomes as materialized (
@@ -17,8 +17,9 @@ begin
   select
     p_batch.organization_id, p_batch.integration_id, t.activity_type,
     case when o.status = 'failed' then case when q.status = 'failed' then 'error' else 'warning' end when o.remark is not null then 'warning' else 'success' end,
-    q.contact_id, q.message_id, m.id,
+    case when q.queue_type <> 'contact_erasure' then q.contact_id end, q.message_id, m.id,
     case
+      when o.status = 'synced' and q.queue_type = 'contact_erasure' then 'Person erased in the CRM'
       when o.status = 'synced' then t.noun || case when o.created then ' created' else ' brought up to date' end
       when q.status = 'failed' then t.noun || ' failed'
       else t.noun || ' will be tried again'
@@ -32,8 +33,8 @@ begin
   cross join lateral crm_sync.row_of(o.organization_id, (o.rows ->> -1)::bigint) as q
   cross join lateral (
     select
-      case q.queue_type when 'contact_sync' then 'sync_contact' when 'deal_sync' then 'sync_deal' else 'sync_activity' end as activity_type,
-      case when q.queue_type = 'contact_sync' then 'Contact' when q.queue_type = 'deal_sync' then 'Deal' when q.payload ->> 'key' like 'task:%' then 'Task' else 'Activity' end as noun
+      case q.queue_type when 'contact_sync' then 'sync_contact' when 'deal_sync' then 'sync_deal' when 'contact_erasure' then 'erase_contact' else 'sync_activity' end as activity_type,
+      case when q.queue_type = 'contact_sync' then 'Contact' when q.queue_type = 'deal_sync' then 'Deal' when q.queue_type = 'contact_erasure' then 'Erasure' when q.payload ->> 'key' like 'task:%' then 'Task' else 'Activity' end as noun
   ) as t
   left join lateral crm_sync.mapping_of(q.organization_id, q.integration_id, q.contact_id) as m on true;
 

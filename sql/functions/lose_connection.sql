@@ -1,7 +1,7 @@
 -- Whoever calls this holds the locks of connection and lane.
 create or replace function crm_sync.lose_connection(p_organization_id uuid, p_integration_id bigint, p_reason text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   update crm_sync.lanes as l

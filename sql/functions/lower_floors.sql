@@ -1,6 +1,6 @@
 create or replace function crm_sync.lower_floors(p_floors bigint[], p_ids bigint[], p_priorities smallint[]) returns bigint[]
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return array(
   select least(f.id, min(r.id) - 1)
   from unnest(p_floors) with ordinality as f (id, priority)

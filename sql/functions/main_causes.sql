@@ -1,21 +1,22 @@
-create or replace function crm_sync.main_causes(p_causes jsonb, p_most integer default 100) returns jsonb
+create or replace function crm_sync.main_causes(p_causes crm_sync.cause[], p_most integer default 100) returns crm_sync.cause[]
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with causes as materialized (
-    select c.value, row_number() over (order by (c.value ->> 'count')::bigint desc, (c.value ->> 'newest_id')::bigint desc) as place
-    from jsonb_array_elements(p_causes) as c
+    select c.*, row_number() over (order by c.count desc, c.newest_id desc) as place from unnest(p_causes) as c
   )
-  select coalesce(jsonb_agg(v.value order by v.place), '[]')
+  select coalesce(array_agg(v.cause order by v.place), '{}')
   from (
-    select c.value, c.place from causes as c where c.place <= p_most
+    select (c.kind, c.queue_type, c.code, c.field, c.message, c.count, c.retrying, c.first_at, c.last_at, c.newest_id, c.contact_id, c.message_id,
+      c.is_rest)::crm_sync.cause as cause, c.place
+    from causes as c
+    where c.place <= p_most
     union all
-    select jsonb_build_object('kind', 'other', 'message', 'other causes', 'count', sum((c.value ->> 'count')::bigint),
-      'retrying', sum((c.value ->> 'retrying')::bigint), 'first_at', min((c.value ->> 'first_at')::timestamptz),
-      'last_at', max((c.value ->> 'last_at')::timestamptz), 'newest_id', max((c.value ->> 'newest_id')::bigint), 'is_rest', true), p_most + 1
+    select ('other', null, null, null, 'other causes', sum(c.count), sum(c.retrying), min(c.first_at), max(c.last_at), max(c.newest_id), null, null,
+      true)::crm_sync.cause, p_most + 1
     from causes as c
     where c.place > p_most
     having count(*) > 0
   ) as v
 $$;
-comment on function crm_sync.main_causes(jsonb, integer) is 'Worker: of a list of causes those that stop most rows, and the others summed as one.';
+comment on function crm_sync.main_causes(crm_sync.cause[], integer) is 'Worker: of a list of causes those that stop most rows, and the others summed as one.';

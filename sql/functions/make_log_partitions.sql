@@ -5,7 +5,7 @@
 create or replace function crm_sync.make_log_partitions(p_ahead interval default '7 days') returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 set lock_timeout = '100ms'
 as $$

@@ -1,6 +1,6 @@
 create or replace function crm_sync.managed_integrations() returns setof bigint
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select i.id
   from public.user_integrations as i

@@ -2,7 +2,7 @@ create or replace function crm_sync.manual_sync(p_organization_id uuid, p_contac
 returns table (contact_id uuid, integration_id bigint, queue_id bigint, outcome text, reason text)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if not crm_sync.caller_may_manage(p_organization_id) then
@@ -25,6 +25,9 @@ begin
         when k.id is null then 'the organization has no such contact'
         when i.id is null then 'the organization has no connected CRM'
         when i.status = 'error' then 'the connection needs a person first: ' || coalesce(i.last_error, 'see its status')
+        when exists (
+          select from crm_sync.erasures as e where e.organization_id = p_organization_id and e.contact_id = a.contact_id and e.lifted_at is null
+        ) then 'this person was erased'
         when coalesce(btrim(k.email), '') = '' then 'the contact has no e-mail address'
         when exists (
           select from public.sync_queue as q

@@ -5,8 +5,8 @@ create or replace function crm_sync.mapping_faults(
   p_organization_id uuid, p_integration_id bigint, p_crm text, p_config jsonb, p_settings jsonb, p_mappings jsonb
 )
 returns table (setting text, object text, field text, value text, problem text, options jsonb)
-language sql stable rows 3
-set search_path = ''
+language sql stable rows 1
+set search_path = pg_catalog, pg_temp
 as $$
   with own as (
     select o.key as object, r.rule, r.rule ->> 'from' as source, r.rule ->> 'to' as field

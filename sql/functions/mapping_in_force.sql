@@ -1,6 +1,6 @@
 create or replace function crm_sync.mapping_in_force(p_organization_id uuid, p_integration_id bigint, p_object text) returns jsonb
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (

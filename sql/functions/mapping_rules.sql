@@ -2,7 +2,7 @@
 -- a rule that somebody chose stays as it is: what the CRM says of it is for them to read.
 create or replace function crm_sync.mapping_rules(p_organization_id uuid, p_integration_id bigint, p_object text) returns crm_sync.mapping_rule[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v record;

@@ -1,7 +1,7 @@
 -- Whatever a member may save is composed for each contact of each batch, so what is too much to compose is refused here.
 create or replace function crm_sync.mappings_problem(p_mappings jsonb) returns text
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_object text;

@@ -2,7 +2,7 @@
 -- it was the newest. A snapshot's xmax will not do as the mark, as some of those that are running may be newer.
 create or replace function crm_sync.mark_lane(p_lane crm_sync.lanes, p_newest_id bigint) returns crm_sync.lanes
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_snapshot pg_catalog.pg_snapshot := pg_catalog.pg_current_snapshot();

@@ -3,7 +3,7 @@ create or replace function crm_sync.mark_schema_ready(
 ) returns void
 language sql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   update crm_sync.lanes as l
   set schema_ready_at = case when p_is_ready then clock_timestamp() end,

@@ -1,7 +1,7 @@
 -- In plpgsql, where a plan is kept: it is asked for each row of an answer.
 create or replace function crm_sync.meant_effect(p_row public.sync_queue) returns crm_sync.effects
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (

@@ -4,21 +4,31 @@ returns table (
   organization_id uuid, integration_id bigint, provider text, rule text, condition text, subject text, severity text,
   value numeric, threshold numeric, unit text, is_raised boolean, is_over boolean, words text, remedy text, for_at_least interval, clear_after interval
 )
-language sql stable
-set search_path = ''
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   with rules as materialized (
     -- of an organization no more than it may have, should several transactions have made some at once
     select r.*
     from (select a.*, row_number() over (partition by a.organization_id order by a.id) as place from crm_sync.alert_rules as a) as r
     where r.organization_id is null or r.place <= crm_sync.rules_at_most()
   ),
+  day_limits as materialized (
+    select p.name as provider, l.key as name, l.value as terms
+    from public.integration_providers as p
+    cross join lateral jsonb_each(p.config -> 'limits') as l
+    where p.is_active and (l.value ->> 'seconds')::numeric >= 86400
+  ),
   connections as materialized (
     select i.organization_id, i.id, i.status, p.name as provider, p.display_name, format('%s (connection %s)', p.display_name, i.id) as label,
-      format('connection:%s', i.id) as subject, p.config -> 'limits' as limits,
+      format('connection:%s', i.id) as subject,
       crm_sync.floors_of(l) as floors, l.last_success_at, l.refresh_failures, l.parked_kind, l.parked_until > now() as is_parked,
       -- what waits for a person's word is not late
       i.status in ('connected', 'syncing') and l.paused_at is null as is_to_move
@@ -71,20 +81,19 @@ as $$
     union all
     select m.organization_id, m.id, m.provider, 'budget_nearly_spent', m.subject || '/' || b.name, u.used, m.label, b.name
     from measured as m
-    cross join lateral jsonb_each(m.limits) as l
-    join crm_sync.budgets as b on b.organization_id = m.organization_id and b.integration_id = m.id and b.name = l.key
-    cross join lateral (select coalesce(100 * crm_sync.day_use(b, l.value), 0)::numeric as used) as u
-    where (l.value ->> 'seconds')::numeric >= 86400
+    join crm_sync.budgets as b on b.organization_id = m.organization_id and b.integration_id = m.id
+    join day_limits as l on l.provider = m.provider and l.name = b.name
+    cross join lateral (select coalesce(100 * crm_sync.day_use(b, l.terms), 0)::numeric as used) as u
     union all
     select null, null, null, 'no_worker_alive', 'workers', d.alive, null, null
-    from (select count(*)::numeric as alive from crm_sync.daemons as d where d.last_seen_at > now() - interval '2 minutes') as d
+    from (select count(*)::numeric as alive from crm_sync.daemons as d where crm_sync.is_alive(d.last_seen_at)) as d
     where p_organization_ids is null and exists (select from connections)
     union all
     select null, null, null, 'worker_cannot_listen', format('worker:%s:%s', d.host, d.pid), case when d.listening then 0 else 1 end, d.host, d.pid::text
     from (
       -- in a container every daemon is process 1, also the one that ended a minute ago
       select distinct on (d.host, d.pid) d.* from crm_sync.daemons as d
-      where p_organization_ids is null and d.last_seen_at > now() - interval '2 minutes'
+      where p_organization_ids is null and crm_sync.is_alive(d.last_seen_at)
       order by d.host, d.pid, d.last_seen_at desc
     ) as d
     union all
@@ -130,7 +139,8 @@ as $$
     r.organization_id = f.organization_id
     or r.organization_id is null and not exists (select from rules as o where o.organization_id = f.organization_id and o.name = r.name)
   )
-  cross join lateral (select case f.condition when 'no_worker_alive' then f.value < r.threshold else f.value >= r.threshold end as is_raised) as s
+  cross join lateral (select case f.condition when 'no_worker_alive' then f.value < r.threshold else f.value >= r.threshold end as is_raised) as s;
+end;
 $$;
 comment on function crm_sync.measure_conditions(uuid[]) is
   'Worker: every rule of alert_rules with everything that it is about, measured now; of these organizations, or of all with what concerns everybody.';

@@ -2,7 +2,7 @@
 create or replace function crm_sync.member_organizations() returns setof uuid
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select u.organization_id
   from public.users as u

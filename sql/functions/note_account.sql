@@ -3,7 +3,7 @@
 create or replace function crm_sync.note_account(p_integration_id bigint, p_account jsonb, p_connected_version bigint default null) returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_integration public.user_integrations;

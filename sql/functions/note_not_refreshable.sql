@@ -1,7 +1,7 @@
 create or replace function crm_sync.note_not_refreshable(p_integration_id bigint, p_seen_version bigint) returns void
 language sql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   update public.user_integrations as i set is_refreshable = false where i.id = p_integration_id and i.credentials_version = p_seen_version
 $$;

@@ -1,7 +1,7 @@
 create or replace function crm_sync.oauth_provider(p_provider text) returns jsonb
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select p.config || jsonb_build_object('display_name', p.display_name)
   from public.integration_providers as p

@@ -1,7 +1,7 @@
 create or replace function crm_sync.oldest_rows(p_integration_id bigint default null)
 returns table (organization_id uuid, integration_id bigint, queue_id bigint, created_at timestamptz, status text, next_attempt_at timestamptz, last_error text)
 language plpgsql stable rows 100
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off

@@ -2,7 +2,7 @@ create or replace function crm_sync.open_credentials(p_integration_id bigint)
 returns table (credentials jsonb, version bigint, connected_version bigint)
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select crm_sync.open_sealed(i.organization_id, i.id, i.credentials), i.credentials_version, l.connected_version
   from public.user_integrations as i

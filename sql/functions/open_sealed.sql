@@ -1,11 +1,15 @@
 create or replace function crm_sync.open_sealed(p_organization_id uuid, p_integration_id bigint, p_sealed text) returns jsonb
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key text := (select k.key from crm_sync.session_keys() as k where k.key_id = split_part(p_sealed, ':', 3) limit 1);
   v_document jsonb;
 begin
+  if p_sealed not like 'sealed:1:%' then
+    raise exception using errcode = 'CS005', message = 'the sealed credentials are damaged',
+      hint = 'They were changed after they had been sealed. Connect the CRM again.';
+  end if;
   if v_key is null then
     raise exception using errcode = 'CS004', message = 'these credentials were sealed with another encryption key',
       detail = format('Sealed with key %s, this session has %s.', split_part(p_sealed, ':', 3),

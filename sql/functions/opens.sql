@@ -1,6 +1,6 @@
 create or replace function crm_sync.opens(p_sealed text) returns boolean
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select exists (select from crm_sync.session_keys() as k where k.key_id = split_part(p_sealed, ':', 3))
 $$;

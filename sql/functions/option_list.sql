@@ -1,6 +1,6 @@
 create or replace function crm_sync.option_list(p_options jsonb) returns text
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select string_agg(o.words, ', ' order by o.place) || case when jsonb_array_length(p_options) > 40 then format(' and %s more', jsonb_array_length(p_options) - 40) else '' end
   from (

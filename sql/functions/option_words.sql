@@ -1,6 +1,6 @@
 create or replace function crm_sync.option_words(p_options jsonb) returns jsonb
 language plpgsql immutable parallel safe strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (

@@ -1,6 +1,6 @@
 create or replace function crm_sync.our_fields(p_object text) returns text[]
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select array(
     select a.attname::text

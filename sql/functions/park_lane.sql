@@ -2,7 +2,7 @@ create or replace function crm_sync.park_lane(
   p_batch crm_sync.batches, p_lane crm_sync.lanes, p_kind text, p_reason text, p_retry_after double precision
 ) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- credentials that somebody gave it since are not those that were refused: the next batch tries them

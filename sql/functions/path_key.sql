@@ -1,6 +1,6 @@
 create or replace function crm_sync.path_key(p_key text) returns text
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select case when p_key ~ '^[A-Za-z0-9_/-]+$' then p_key else to_jsonb(p_key)::text end
 $$;

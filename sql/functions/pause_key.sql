@@ -1,6 +1,6 @@
 create or replace function crm_sync.pause_key(p_scope text, p_key text) returns text
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key text := btrim(coalesce(p_key, ''));

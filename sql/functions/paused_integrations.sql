@@ -1,6 +1,6 @@
 create or replace function crm_sync.paused_integrations(p_scope text, p_key text) returns setof bigint
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select i.id
   from public.user_integrations as i

@@ -1,7 +1,7 @@
 -- By the functions that compose what is sent; an effect that was never meant is meant here, in memory alone.
 create or replace function crm_sync.payload_of(p_row public.sync_queue) returns jsonb
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key text := p_row.payload ->> 'key';

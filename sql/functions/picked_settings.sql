@@ -1,6 +1,6 @@
 create or replace function crm_sync.picked_settings(p_row jsonb, p_columns text[]) returns jsonb
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_object_agg(c.key, case
       when c.key = 'status' and c.value in ('"syncing"', '"error"') then '"connected"' -- an error is nobody's setting: the log tells of it

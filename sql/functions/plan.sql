@@ -4,7 +4,7 @@ create or replace function crm_sync.plan(p_contact_id uuid, p_integration_id big
 returns table (object text, key text, field text, our_field text, value jsonb, last_sent jsonb, change text, reason text)
 language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -41,6 +41,13 @@ begin
   v_fault := crm_sync.address_fault(v_contact.email);
   if v_fault is not null then
     return query select v_connection.record, null::text, null::text, null::text, null::jsonb, null::jsonb, 'kept out', v_fault || ': nothing of it is sent';
+    return;
+  end if;
+
+  if exists (
+    select from crm_sync.erasures as e where e.organization_id = v_connection.organization_id and e.contact_id = p_contact_id and e.lifted_at is null
+  ) then
+    return query select v_connection.record, null::text, null::text, null::text, null::jsonb, null::jsonb, 'kept out', 'this person was erased: nothing of it is sent';
     return;
   end if;
 

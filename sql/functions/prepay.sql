@@ -1,7 +1,7 @@
 -- Spending is not worth a flush of the log, but the claim that it is a part of is.
 create or replace function crm_sync.prepay(p_integration_id bigint, p_costs jsonb) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_commit text := current_setting('synchronous_commit');

@@ -1,7 +1,7 @@
 create or replace function crm_sync.pulse() returns text
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $$

@@ -3,7 +3,7 @@
 create or replace function crm_sync.purge(p_since timestamptz default '-infinity', p_limit integer default 1000) returns timestamptz
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off

@@ -1,6 +1,6 @@
 create or replace function crm_sync.queue_priority(p_intent text, p_priority text) returns smallint
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_place integer;

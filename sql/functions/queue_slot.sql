@@ -1,6 +1,6 @@
 create or replace function crm_sync.queue_slot(p_frequency text, p_settings jsonb, p_organization_id uuid, p_intent text) returns timestamptz
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 as $$
 begin

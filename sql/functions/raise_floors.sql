@@ -1,7 +1,7 @@
 -- Deferred rows do not count: whoever makes them ready lowers the floors.
 create or replace function crm_sync.raise_floors(p_lane crm_sync.lanes) returns bigint[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off

@@ -1,6 +1,6 @@
 create or replace function crm_sync.raw_counters(p_lane crm_sync.lanes) returns jsonb
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_build_object(
     'synced', p_lane.synced, 'superseded', p_lane.superseded, 'contacts', p_lane.synced_contacts, 'deals', p_lane.synced_deals,

@@ -1,7 +1,7 @@
 create or replace function crm_sync.read_batch(p_batch_id bigint) returns json
 language sql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select crm_sync.compose_batch(p_batch_id)
 $$;

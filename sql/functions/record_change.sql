@@ -3,7 +3,7 @@
 create or replace function crm_sync.record_change() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_arguments text[] := tg_argv;

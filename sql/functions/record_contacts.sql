@@ -1,6 +1,6 @@
 create or replace function crm_sync.record_contacts(p_batch crm_sync.batches, p_outcomes jsonb) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = auto -- the plans of foreign keys' checks are made in here: not for good with the first row
 as $$
 declare

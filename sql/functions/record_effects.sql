@@ -1,11 +1,14 @@
 create or replace function crm_sync.record_effects(p_batch crm_sync.batches, p_outcomes jsonb) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan -- an update cannot say where to start: a plan made for an empty table would read it all
 as $$
 begin
   if not p_outcomes @? '$[*].echo.key' then
     return;
+  end if;
+  if p_outcomes @? '$[*].echo.erased' then
+    perform crm_sync.end_erasures(p_batch, p_outcomes);
   end if;
   with confirmed as materialized (
     select p_batch.organization_id as organization_id, p_batch.integration_id as integration_id, o.external_id, o.echo ->> 'key' as key,

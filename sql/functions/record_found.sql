@@ -1,7 +1,7 @@
 -- The triggers know what the settings of each table are.
 create or replace function crm_sync.record_found() returns bigint
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_table record;

@@ -1,7 +1,7 @@
 create or replace function crm_sync.refuse_credentials(p_integration_id bigint, p_seen_version bigint, p_reason text) returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_integration public.user_integrations;

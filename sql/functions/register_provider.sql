@@ -2,7 +2,7 @@ create or replace function crm_sync.register_provider(
   p_name text, p_display_name text, p_description text, p_logo_url text, p_auth_type text, p_config jsonb
 ) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   insert into public.integration_providers as p (name, display_name, description, logo_url, auth_type, config, shipped_config)
   values (p_name, p_display_name, p_description, p_logo_url, p_auth_type, p_config, p_config)

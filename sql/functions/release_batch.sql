@@ -1,7 +1,7 @@
 create or replace function crm_sync.release_batch(p_batch_id bigint) returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_rows integer;

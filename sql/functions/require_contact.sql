@@ -1,6 +1,6 @@
 create or replace function crm_sync.require_contact(p_contact_id uuid) returns uuid
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_organization_id uuid := (select k.organization_id from public.contacts as k where k.id = p_contact_id);

@@ -1,6 +1,6 @@
 create or replace function crm_sync.require_integration(p_integration_id bigint) returns public.user_integrations
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_integration public.user_integrations;

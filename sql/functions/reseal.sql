@@ -2,7 +2,7 @@ create or replace function crm_sync.reseal(p_after bigint default 0, p_limit int
 returns table (reached bigint, resealed integer)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key_id text := crm_sync.key_id(crm_sync.session_key());

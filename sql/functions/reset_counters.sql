@@ -1,7 +1,7 @@
 create or replace function crm_sync.reset_counters(p_integration_id bigint default null) returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_integration record;

@@ -1,7 +1,7 @@
 create or replace function crm_sync.resume(p_integration_id bigint) returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_pause crm_sync.pauses;
@@ -16,8 +16,8 @@ begin
   where i.id = p_integration_id;
   if found then
     raise exception using errcode = 'CS055',
-      message = format('the connection stays paused: %s paused %s%s', v_pause.paused_by,
-        case v_pause.scope when 'everything' then 'everything' else format('the %s %s', v_pause.scope, v_pause.key) end, coalesce(': ' || v_pause.reason, '')),
+      message = format('the connection stays paused: %s paused %s%s', crm_sync.who_words(v_pause.paused_by),
+        crm_sync.scope_words(v_pause.scope, v_pause.key), coalesce(': ' || v_pause.reason, '')),
       hint = format('Whoever may lift that: select crm_sync.resume_all(%L%s).', v_pause.scope, case when v_pause.key <> '' then format(', %L', v_pause.key) else '' end);
   end if;
   return false;

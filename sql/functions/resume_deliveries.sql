@@ -1,7 +1,7 @@
 create or replace function crm_sync.resume_deliveries() returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_count integer;
@@ -9,7 +9,11 @@ begin
   update crm_sync.webhooks as w set gone_at = null where w.gone_at is not null;
   update crm_sync.deliveries as d
   set given_up_at = null, attempts = 0, next_attempt_at = now(), last_error = null
-  where d.given_up_at > now() - interval '3 days' and d.created_at > now() - interval '3 days';
+  where d.id = any (array(
+    select x.id from crm_sync.deliveries as x
+    where x.given_up_at > now() - interval '3 days' and x.created_at > now() - interval '3 days'
+    for no key update skip locked
+  ));
   get diagnostics v_count = row_count;
   return v_count;
 end;

@@ -2,7 +2,7 @@
 create or replace function crm_sync.resync(p_contact_id uuid, p_integration_id bigint default null) returns bigint
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_organization_id uuid := crm_sync.require_contact(p_contact_id);

@@ -2,7 +2,7 @@
 -- Called when all else of the batch is recorded: the same batch may have said that the contact is unchanged.
 create or replace function crm_sync.resync_gone_contacts(p_batch crm_sync.batches, p_outcomes jsonb) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with outcomes as materialized (
     select p_batch.organization_id as organization_id, (o.rows ->> -1)::bigint as row_id

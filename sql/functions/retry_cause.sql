@@ -4,7 +4,7 @@ create or replace function crm_sync.retry_cause(
 returns bigint
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $$

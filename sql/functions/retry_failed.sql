@@ -3,7 +3,7 @@ create or replace function crm_sync.retry_failed(
 ) returns bigint
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off

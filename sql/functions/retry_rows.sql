@@ -1,7 +1,7 @@
 -- Found before anything is locked, looked at again under the lane's lock: reading may take long, and claims go on meanwhile.
 create or replace function crm_sync.retry_rows(p_integration_id bigint, p_ids bigint[], p_words text default '') returns bigint
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off

@@ -3,7 +3,7 @@
 -- transactions that were already running. A transaction with an older snapshot cannot see who armed since, so it rings.
 create or replace function crm_sync.ring() returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed'

@@ -1,6 +1,6 @@
 create or replace function crm_sync.ring_worker(p_worker_id uuid) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select pg_catalog.pg_notify('crm_sync', p_worker_id::text)
 $$;

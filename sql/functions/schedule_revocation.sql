@@ -2,7 +2,7 @@
 -- with another one, so that is waited for: see store_credentials.
 create or replace function crm_sync.schedule_revocation(p_old public.user_integrations) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_old.credentials is null or not p_old.is_refreshable then

@@ -1,6 +1,6 @@
 create or replace function crm_sync.seal_credentials(p_organization_id uuid, p_integration_id bigint, p_plaintext text) returns text
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key text := crm_sync.session_key();

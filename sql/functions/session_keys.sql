@@ -1,7 +1,7 @@
 -- Old keys are separated by white space, and a key may hold white space itself: so the whole text and each line of it count as well.
 create or replace function crm_sync.session_keys() returns table (key_id text, key text)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select distinct crm_sync.key_id(k.key), k.key
   from (

@@ -4,7 +4,7 @@ create or replace function crm_sync.set_alert_rule(
 ) returns crm_sync.alert_rules
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_rule crm_sync.alert_rules;

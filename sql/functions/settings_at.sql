@@ -1,9 +1,13 @@
 create or replace function crm_sync.settings_at(p_integration_id bigint, p_at timestamptz default clock_timestamp())
 returns table (setting text, value jsonb, changed_at timestamptz, changed_by text)
-language sql stable
+language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   with connection as (
     select c.*
     from crm_sync.changes as c
@@ -76,7 +80,8 @@ as $$
     order by n.names_it desc, case when n.names_it then -x.id else x.id end
     limit 1
   ) as h
-  order by s.prefix nulls first, s.setting
+  order by s.prefix nulls first, s.setting;
+end;
 $$;
 comment on function crm_sync.settings_at(bigint, timestamptz) is
   'Reader: what was in force for a connection at a time: its settings, mappings and filters, the rules of intents, the CRM''s config; each with since when and by whom.';

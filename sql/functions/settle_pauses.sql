@@ -3,7 +3,7 @@
 -- crm_sync.pauses as well, and heal_pauses comes back to the lanes that were left.
 create or replace function crm_sync.settle_pauses(p_integration_ids bigint[]) returns bigint[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_begun timestamptz := clock_timestamp();

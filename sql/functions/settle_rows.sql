@@ -5,7 +5,7 @@
 -- organization's rows instead of looking up each by its key.
 create or replace function crm_sync.settle_rows(p_batch crm_sync.batches, p_lane crm_sync.lanes, p_outcomes jsonb) returns bigint[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -99,10 +99,15 @@ begin
   select coalesce(array_agg(s.id), '{}') into v_failed from settled as s;
   v_settled := v_settled || v_failed;
 
-  -- rows nobody spoke of go back unharmed
+  -- rows nobody spoke of go back unharmed; but a daemon from before there were erasures knows of none, and would take one again at once
   update public.sync_queue as q
-  set status = case when q.attempts > 1 or q.last_error is not null then 'retry' else 'pending' end,
-    batch_id = null, attempts = q.attempts - 1, next_attempt_at = null
+  set status = case when q.attempts > 1 or q.last_error is not null or q.queue_type = 'contact_erasure' then 'retry' else 'pending' end,
+    batch_id = null, attempts = q.attempts - 1,
+    next_attempt_at = case when q.queue_type = 'contact_erasure' then now() + interval '1 minute' end,
+    last_error = case
+      when q.queue_type = 'contact_erasure' then 'a daemon of an older version took this, which cannot erase: restart it in the new version'
+      else q.last_error
+    end
   from (
     select p_batch.organization_id as organization_id, p_batch.id as batch_id, u.id
     from unnest(p_batch.row_ids) as u (id)

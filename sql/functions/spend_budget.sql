@@ -9,7 +9,7 @@ create or replace function crm_sync.spend_budget(
 returns table (granted boolean, wait_seconds double precision, limit_name text, is_lost boolean, is_paused boolean)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz;

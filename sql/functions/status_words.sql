@@ -1,6 +1,6 @@
 create or replace function crm_sync.status_words(p_status_values jsonb, p_options jsonb) returns jsonb
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (

@@ -1,9 +1,10 @@
+-- A token stands in no statement (see crm_sync.letterbox): not even in the plan of one, where a variable's value would be.
 -- Whatever became of the connection meanwhile, what the CRM gave must not get lost: if it was disconnected or deleted while its
 -- token was refreshed, the fresh token is the one to be revoked.
 create or replace function crm_sync.store_credentials(p_integration_id bigint, p_seen_version bigint, p_credentials text) returns bigint
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set crm_sync.keeps_account = 'on' -- for user_integrations__follow
 as $$
 declare
@@ -11,6 +12,7 @@ declare
   v_version bigint;
   v_integration public.user_integrations;
   v_refresh_until timestamptz;
+  v_letter text;
 begin
   begin
     v_new := p_credentials::jsonb;
@@ -29,14 +31,18 @@ begin
   end if;
   if v_integration.credentials is not null and v_integration.credentials_version = p_seen_version then
     -- the fresh tokens are the document of a daemon that opened the old ones: sealed anew by another key meanwhile, they do without
+    v_letter := set_config('crm_sync.letter', (
+      case when crm_sync.opens(v_integration.credentials)
+        then crm_sync.open_sealed(v_integration.organization_id, p_integration_id, v_integration.credentials) else '{}' end
+      || jsonb_strip_nulls(v_new)
+    )::text, true);
     update public.user_integrations as i
-    set credentials = (
-      case when crm_sync.opens(i.credentials) then crm_sync.open_sealed(i.organization_id, i.id, i.credentials) else '{}' end || jsonb_strip_nulls(v_new)
-    )::text
+    set credentials = current_setting('crm_sync.letter')
     where i.organization_id = v_integration.organization_id and i.id = p_integration_id
     returning i.credentials_version into v_version;
   elsif v_integration.credentials is null then
-    perform crm_sync.revoke_later(v_integration, p_integration_id, p_seen_version, jsonb_strip_nulls(v_new));
+    v_letter := set_config('crm_sync.letter', jsonb_strip_nulls(v_new)::text, true);
+    perform crm_sync.revoke_later(v_integration, p_integration_id, p_seen_version);
   end if;
   update crm_sync.lanes as l
   set refresh_until = null,

@@ -2,7 +2,7 @@
 create or replace function crm_sync.store_crm_fields(p_integration_id bigint, p_fields jsonb) returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_organization_id uuid;

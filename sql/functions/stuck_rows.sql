@@ -7,7 +7,7 @@ returns table (
 )
 language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
@@ -21,9 +21,10 @@ declare
 begin
   return query
   with recursive mine as materialized (
-    select i.organization_id, i.id, p.name as provider, i.sync_frequency
+    select i.organization_id, i.id, p.name as provider, i.sync_frequency, crm_sync.floors_of(n) as floors
     from public.user_integrations as i
     join public.integration_providers as p on p.id = i.provider_id
+    join crm_sync.lanes as n on n.organization_id = i.organization_id and n.integration_id = i.id
     where (p_integration_id is null or i.id = p_integration_id)
       and (v_sees_all or i.organization_id in (select crm_sync.member_organizations()))
   ),
@@ -32,9 +33,17 @@ begin
     select m.*, r.id as ready_id, r.contact_id as ready_contact_id, d.id as deferred_id, d.contact_id as deferred_contact_id, s.kind, s.reason, s.since, s.until
     from mine as m
     left join lateral (
-      select q.id, q.contact_id from public.sync_queue as q
-      where q.integration_id = m.id and q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
-      order by q.priority, q.id
+      -- above the floors: below them an index is full of entries that rows have left
+      select f.id, f.contact_id
+      from unnest(m.floors) with ordinality as p (floor, priority)
+      cross join lateral (
+        select q.id, q.contact_id from public.sync_queue as q
+        where q.integration_id = m.id and q.priority = p.priority and q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
+          and q.id > p.floor
+        order by q.id
+        limit 1
+      ) as f
+      order by p.priority
       limit 1
     ) as r on true
     left join lateral (
@@ -50,7 +59,7 @@ begin
   ),
   under_way as materialized (
     select l.organization_id, l.id as integration_id, l.provider, b.id as batch_id, b.worker_id, b.row_ids, b.contact_ids, b.claimed_at, b.lease_until,
-      w.last_seen_at, w.last_seen_at > clock_timestamp() - interval '2 minutes' as is_alive
+      w.last_seen_at, crm_sync.is_alive(w.last_seen_at) as is_alive
     from lanes as l
     join crm_sync.batches as b on b.organization_id = l.organization_id and b.integration_id = l.id
     left join crm_sync.daemons as w on w.id = b.worker_id

@@ -5,7 +5,7 @@ create or replace function crm_sync.take_authorization(p_state_hash bytea, p_ses
 returns table (outcome text, organization_id uuid, user_id text, name text, verifier text, redirect_uri text, login_url text)
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v crm_sync.authorizations;

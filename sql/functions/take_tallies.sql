@@ -4,7 +4,7 @@
 create or replace function crm_sync.take_tallies() returns integer
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -21,6 +21,7 @@ declare
   v_lane crm_sync.lanes;
   v_tallies crm_sync.tallies[] := '{}';
   v_alive bigint[];
+  v_free bigint[];
   v_count integer;
 begin
   select * into v_clock from crm_sync.tally_clock as c for no key update skip locked;
@@ -80,6 +81,11 @@ begin
     from unnest(v_tallies) as n
     join public.user_integrations as i on i.organization_id = n.organization_id and i.id = n.integration_id
     for key share of i skip locked
+  );
+  -- nor is one waited for whose tally somebody is just erasing
+  v_free := array(select t.integration_id from crm_sync.tallies as t where (t.integration_id = any (v_alive)) is true for no key update skip locked);
+  v_alive := array(
+    select u.id from unnest(v_alive) as u (id) where u.id = any (v_free) or not exists (select from crm_sync.tallies as t where (t.integration_id = u.id) is true)
   );
   insert into crm_sync.tallies as t
   select n.*

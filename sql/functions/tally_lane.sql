@@ -2,7 +2,7 @@
 -- read row by row.
 create or replace function crm_sync.tally_lane(p_lane crm_sync.lanes, p_few bigint) returns crm_sync.tallies
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $$
@@ -26,8 +26,8 @@ begin
     v.oldest_at := null;
     v.due_at := null;
   else
-    v.retrying_causes := case when v.retrying = 0 then '[]' else (
-      select crm_sync.main_causes(jsonb_agg(to_jsonb(c.*))) from crm_sync.retrying_causes(p_lane.organization_id, p_lane.integration_id) as c
+    v.retrying_causes := case when v.retrying = 0 then '{}' else (
+      select crm_sync.main_causes(array_agg(row(c.*)::crm_sync.cause)) from crm_sync.retrying_causes(p_lane.organization_id, p_lane.integration_id) as c
     ) end;
   end if;
 
@@ -39,7 +39,7 @@ begin
     v.failed_causes := v_last.failed_causes;
   else
     v.failed_causes := (
-      select crm_sync.main_causes(jsonb_agg(to_jsonb(c.*))) from crm_sync.failed_causes(p_lane.organization_id, p_lane.integration_id) as c
+      select crm_sync.main_causes(array_agg(row(c.*)::crm_sync.cause)) from crm_sync.failed_causes(p_lane.organization_id, p_lane.integration_id) as c
     );
   end if;
 

@@ -1,7 +1,7 @@
 -- The payload holds no name that a person has chosen: what is called so may be a person's name or address.
 create or replace function crm_sync.tell_alert(p_alert crm_sync.alerts, p_what text) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select pg_catalog.pg_notify('crm_sync_events', jsonb_build_object(
     'event', 'alert_' || p_what, 'alert_id', p_alert.id, 'rule', p_alert.rule, 'condition', p_alert.condition, 'severity', p_alert.severity,

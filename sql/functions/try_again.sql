@@ -2,7 +2,7 @@
 create or replace function crm_sync.try_again(p_integration_id bigint) returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_integration public.user_integrations := crm_sync.require_integration(p_integration_id);

@@ -1,7 +1,7 @@
 create or replace function crm_sync.unknown_ids(p_integration_id bigint default null, p_organization_id uuid default null, p_contact_id uuid default null) returns text
 language sql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   -- the same answer for what does not exist and for what is not yours
   with seen as (

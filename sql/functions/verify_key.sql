@@ -1,7 +1,7 @@
 create or replace function crm_sync.verify_key() returns text
 language plpgsql stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id text := crm_sync.key_id(crm_sync.session_key());

@@ -3,7 +3,7 @@
 create or replace function crm_sync.wait_for(p_message_id uuid, p_timeout interval default '30 seconds') returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -16,9 +16,9 @@ declare
   v_message record;
   v_seen record;
 begin
-  if p_timeout is null or p_timeout < interval '0' then
+  if p_timeout is null or p_timeout not between interval '0' and interval '1 hour' then
     raise exception using errcode = 'CS042', message = format('a timeout of %s makes no sense', coalesce(p_timeout::text, 'null')),
-      hint = 'Give how long to wait, from zero on: interval ''30 seconds''.';
+      hint = 'Give how long to wait, from zero to an hour: interval ''30 seconds''. For longer, ask again: a statement that waits keeps the vacuum from its work.';
   elsif current_setting('transaction_isolation') <> 'read committed' then
     raise exception using errcode = 'CS041', message = 'this transaction sees no change that others make: it would wait for nothing',
       hint = 'Wait outside it, or in a transaction of isolation level READ COMMITTED.';
@@ -54,4 +54,4 @@ begin
 end;
 $$;
 comment on function crm_sync.wait_for(uuid, interval) is
-  'Reader: waits until everything of a message has come to its end on all connections, arrived or not: true then, false at the timeout; raises CS040 for a message that nobody knows.';
+  'Reader: waits until everything of a message has come to its end on all connections, arrived or not: true then, false at the timeout, which is an hour at most; raises CS040 for a message that nobody knows.';

@@ -4,7 +4,7 @@
 create or replace function crm_sync.weigh_configuration(p_wanted jsonb, p_prune boolean)
 returns table (place integer, what text, organization_id uuid, key text, row_id bigint, path text, present jsonb, wanted jsonb)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set intervalstyle = 'postgres'
 as $$
 declare

@@ -2,7 +2,7 @@
 -- both batches would read that record before either has written it, and the later write would undo the earlier one.
 create or replace function crm_sync.withhold_shared_addresses(p_organization_id uuid, p_integration_id bigint, p_contacts uuid[]) returns uuid[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_hashjoin = on
 set plan_cache_mode = force_generic_plan
 as $$

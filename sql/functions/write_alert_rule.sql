@@ -1,6 +1,6 @@
 create or replace function crm_sync.write_alert_rule(p_rule crm_sync.alert_rules) returns crm_sync.alert_rules
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_rule crm_sync.alert_rules;

@@ -2,7 +2,7 @@
 create or replace function crm_sync.integration_providers__limits() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   with parked as (

@@ -3,7 +3,7 @@
 create or replace function crm_sync.message_classifications__insert() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off -- as in enqueue_classifications
 as $$
 declare

@@ -1,7 +1,7 @@
 create or replace function crm_sync.user_integrations__revoke() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform crm_sync.schedule_revocation(old);

@@ -14,7 +14,8 @@ select
   c.words,
   c.remedy,
   a.id as alert_id,
-  a.raised_at
+  a.raised_at,
+  case when a.id is null then c.inhibited_by end as inhibited_by
 from crm_sync.current_conditions() as c
 left join crm_sync.alerts as a on a.rule = c.rule and a.subject = c.subject and a.cleared_at is null;
 comment on view crm_sync.conditions is 'Reader: each rule of alert_rules with each thing that it is about, measured now: how far from its threshold, and whether it is past it.';
@@ -33,3 +34,4 @@ comment on column crm_sync.conditions.words is 'What is wrong, in one plain sent
 comment on column crm_sync.conditions.remedy is 'What to do; null where nothing is wrong.';
 comment on column crm_sync.conditions.alert_id is 'The alert that is raised for it.';
 comment on column crm_sync.conditions.raised_at is 'When that was raised.';
+comment on column crm_sync.conditions.inhibited_by is 'Rule of the alert that it follows from: as long as that is raised, this raises none of its own.';

@@ -1,12 +1,19 @@
 create or replace view crm_sync.failures with (security_invoker = true) as
-with meanings as materialized (
+with causes as materialized (
+  select i.provider_id, c.*
+  from crm_sync.lane_causes() as c
+  join public.user_integrations as i on i.organization_id = c.organization_id and i.id = c.integration_id
+),
+providers as materialized (
+  -- a document of a provider is opened once, not for each connection
+  select p.id, p.name, p.display_name, p.config, p.config -> 'default_settings' -> 'deal_pipeline' as deal_pipeline,
+    p.config -> 'default_settings' -> 'deal_stage' as deal_stage
+  from public.integration_providers as p
+),
+meanings as materialized (
   -- many connections fail for the same few reasons: each is looked up once
   select d.provider_id, d.kind, d.code, m.*
-  from (
-    select distinct i.provider_id, c.kind, c.code
-    from crm_sync.lane_causes() as c
-    join public.user_integrations as i on i.organization_id = c.organization_id and i.id = c.integration_id
-  ) as d
+  from (select distinct c.provider_id, c.kind, c.code from causes as c) as d
   join public.integration_providers as p on p.id = d.provider_id
   cross join lateral crm_sync.failure_meaning(p.name, d.kind, d.code) as m
 )
@@ -39,15 +46,14 @@ from (
   select c.organization_id, c.integration_id, c.kind, c.queue_type, c.code, c.field, c.message, c.count, c.retrying, c.first_at, c.last_at,
     c.newest_id as example_queue_id, c.contact_id as example_contact_id, c.message_id as example_message_id, null::jsonb as options,
     c.counted_at, c.is_rest, m.meaning, m.remedy, m.who_must_act, m.is_known
-  from crm_sync.lane_causes() as c
-  join public.user_integrations as i on i.organization_id = c.organization_id and i.id = c.integration_id
-  left join meanings as m on m.provider_id = i.provider_id and m.kind = c.kind and coalesce(m.code, '') = coalesce(c.code, '')
+  from causes as c
+  left join meanings as m on m.provider_id = c.provider_id and m.kind = c.kind and coalesce(m.code, '') = coalesce(c.code, '')
   union all
   -- rules and settings that the CRM does not honour any more
   select i.organization_id, i.id, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options, now(), false,
     m.meaning, m.remedy, m.who_must_act, m.is_known
   from public.user_integrations as i
-  join public.integration_providers as p on p.id = i.provider_id
+  join providers as p on p.id = i.provider_id
   join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
   cross join lateral crm_sync.mapping_faults(i.organization_id, i.id, p.display_name, p.config, i.sync_settings, i.field_mappings) as f
   cross join lateral crm_sync.failure_meaning(p.name, 'mapping', f.setting) as m
@@ -55,8 +61,7 @@ from (
     -- who has chosen nothing has nothing that could be at fault: most connections
     and (
       i.field_mappings <> '{}' or i.sync_settings ? 'status_values'
-      or (i.sync_settings -> 'deal_pipeline', i.sync_settings -> 'deal_stage')
-        is distinct from (p.config -> 'default_settings' -> 'deal_pipeline', p.config -> 'default_settings' -> 'deal_stage')
+      or (i.sync_settings -> 'deal_pipeline', i.sync_settings -> 'deal_stage') is distinct from (p.deal_pipeline, p.deal_stage)
     )
     and f.setting is distinct from 'lead_source' -- left out where the CRM does not know it
   union all
@@ -84,7 +89,7 @@ comment on column crm_sync.failures.organization_id is 'Whose connection it is.'
 comment on column crm_sync.failures.integration_id is 'The connection.';
 comment on column crm_sync.failures.provider is 'Which CRM.';
 comment on column crm_sync.failures.kind is 'rejected, contended, bug, unavailable, rate_limited, unauthorized or other for rows; mapping; connection.';
-comment on column crm_sync.failures.queue_type is 'contact_sync, deal_sync or activity_sync; null where it is not about rows.';
+comment on column crm_sync.failures.queue_type is 'contact_sync, deal_sync, activity_sync or contact_erasure; null where it is not about rows.';
 comment on column crm_sync.failures.code is 'The CRM''s own code; for a mapping the setting that is at fault, for a connection why it is parked.';
 comment on column crm_sync.failures.field is 'The CRM''s name of the field.';
 comment on column crm_sync.failures.message is 'What happened, in the CRM''s words or ours; of several rows with one code and field, what happened to the newest.';

@@ -2,23 +2,29 @@
 -- Functions and views say themselves whom they are for, by the first word of their comment; of the rest it follows from who may
 -- do what.
 create or replace view crm_sync.manual with (security_invoker = true) as
-with relations as materialized (
-  select c.oid, c.relname, c.relkind, c.relacl, n.nspname, format('%s.%s', n.nspname, c.relname) as object, obj_description(c.oid, 'pg_class') as comment,
-    case when c.relkind = 'v' then split_part(obj_description(c.oid, 'pg_class'), ':', 1)
-      when has_any_column_privilege('crm_sync_reader', c.oid, 'select') then 'Reader' else 'Worker' end as mark,
-    c.relkind = 'v' or has_table_privilege('crm_sync_reader', c.oid, 'select') as is_shared
+with own as materialized (
+  select c.oid, c.relname, c.relkind, c.relacl, n.nspname, format('%s.%s', n.nspname, c.relname) as object, d.description as comment
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  left join pg_catalog.pg_description as d on d.objoid = c.oid and d.classoid = 'pg_catalog.pg_class'::regclass and d.objsubid = 0
   where n.nspname in ('crm_sync', 'public') and c.relkind in ('r', 'p', 'v') and not c.relispartition
     and (n.nspname = 'crm_sync' or pg_catalog.pg_get_userbyid(c.relowner) = 'crm_sync_owner')
 ),
-objects as not materialized ( -- whoever asks for one object does not have all described
+-- whoever asks for one object does not have all described: these two are part of the query that asks
+relations as not materialized (
+  select o.*,
+    case when o.relkind = 'v' then split_part(o.comment, ':', 1)
+      when has_any_column_privilege('crm_sync_reader', o.oid, 'select') then 'Reader' else 'Worker' end as mark,
+    o.relkind = 'v' or has_table_privilege('crm_sync_reader', o.oid, 'select') as is_shared
+  from own as o
+),
+objects as not materialized (
   select n.nspname::text as object, 'schema' as kind, 'Reader' as mark, null::text as arguments, null::text as returns,
     obj_description(n.oid, 'pg_namespace') as comment, n.nspacl as rights, 1 as place
   from pg_catalog.pg_namespace as n
   where n.nspname = 'crm_sync' or (n.nspname = 'auth' and obj_description(n.oid, 'pg_namespace') like '%pg-crm-sync%')
   union all
-  select r.rolname, 'role',
+  select r.rolname::text, 'role',
     case r.rolname when 'crm_sync_owner' then 'Operator' when 'crm_sync_reader' then 'Reader' when 'crm_sync_console' then 'Console'
       when 'crm_sync_producer' then 'Trigger' else 'Worker' end,
     null, null, pg_catalog.shobj_description(r.oid, 'pg_authid'), null, 2
@@ -34,7 +40,9 @@ objects as not materialized ( -- whoever asks for one object does not have all d
     case when r.relkind = 'v' or a.attacl is null and r.is_shared then r.mark when a.attacl::text ~ '[{,]crm_sync_reader=' then 'Reader' else 'Worker' end,
     null, pg_catalog.format_type(a.atttypid, a.atttypmod) || case when a.attnotnull then ' not null' else '' end, col_description(r.oid, a.attnum), r.relacl || a.attacl, 5
   from relations as r
-  join pg_catalog.pg_attribute as a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+  cross join lateral (
+    select a.* from pg_catalog.pg_attribute as a where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped offset 0 -- of each by the index
+  ) as a
   union all
   select format('crm_sync.%s', p.proname), 'function', split_part(d.description, ':', 1),
     pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid), d.description, p.proacl, 6

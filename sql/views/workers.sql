@@ -4,13 +4,14 @@ select
   d.host,
   d.pid,
   d.version,
-  d.last_seen_at > clock_timestamp() - interval '2 minutes' as is_alive,
+  crm_sync.is_alive(d.last_seen_at) as is_alive,
   d.armed as is_armed,
   case when d.armed then d.armed_at end as armed_since,
   d.listening as is_listening,
   b.batches,
   d.started_at,
-  d.last_seen_at
+  d.last_seen_at,
+  d.clock_offset
 from crm_sync.daemons as d
 cross join lateral (select count(*) as batches from crm_sync.batches as b where b.worker_id = d.id) as b;
 comment on view crm_sync.workers is 'Reader: the daemons: who is alive, who sleeps and waits for the bell, since when.';
@@ -25,3 +26,4 @@ comment on column crm_sync.workers.is_listening is 'It has a LISTEN connection; 
 comment on column crm_sync.workers.batches is 'Batches it is working on.';
 comment on column crm_sync.workers.started_at is 'When it started.';
 comment on column crm_sync.workers.last_seen_at is 'Its last sign of life.';
+comment on column crm_sync.workers.clock_offset is 'By how much its clock is ahead of the database''s; negative: behind. Null: not measured yet.';

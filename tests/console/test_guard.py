@@ -114,6 +114,7 @@ class Publisher:
         self.asked = 0
         self.is_down = False
         self.answer: bytes | None = None
+        self.location: str | None = None
 
     def add(self, kid: str) -> rsa.RSAPrivateKey:
         self.keys[kid] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -139,7 +140,9 @@ def publishing(publisher: Publisher) -> Iterator[str]:
             publisher.asked += 1
             if publisher.answer == b"":
                 return  # as a connection that breaks
-            self.send_response(500 if publisher.is_down else 200)
+            self.send_response(302 if publisher.location else 500 if publisher.is_down else 200)
+            if publisher.location:
+                self.send_header("location", publisher.location)
             self.end_headers()
             self.wfile.write(publisher.answer or publisher.document())
 
@@ -222,6 +225,22 @@ async def test_keys_that_were_known_outlive_an_answer_that_holds_none(answer: by
         assert publisher.asked == 3
 
 
+async def test_keys_come_from_the_address_that_was_given_and_are_no_longer_than_keys_are() -> None:
+    real, publisher = Publisher(), Publisher()
+    token = token_for(uuid4(), real.add("one"), "RS256", headers={"kid": "one"})
+    with publishing(real) as elsewhere, publishing(publisher) as url:
+        publisher.location = elsewhere
+        with pytest.raises(jwt.PyJWKClientConnectionError):
+            await PublishedKeys(url).key_of(token)
+        assert (publisher.asked, real.asked) == (1, 0)
+        publisher.location = None
+        publisher.answer = b" " * 2_000_000 + real.document()
+        with pytest.raises(jwt.PyJWKClientConnectionError):
+            await PublishedKeys(url).key_of(token)
+        publisher.answer = real.document()
+        assert (await PublishedKeys(url).key_of(token)).key_id == "one"
+
+
 def test_settings_that_would_be_unsafe_are_refused(database: str) -> None:
     common = settings_for(database)
     for wrong in (
@@ -230,6 +249,8 @@ def test_settings_that_would_be_unsafe_are_refused(database: str) -> None:
         {"public_url": "javascript:alert(1)"},
         {"jwks_url": "http://auth.example.com/keys", "jwt_secret": None},
         {"return_url": "http://app.example.com"},
+        {"sign_in_url": "javascript://localhost/%0aalert(1)"},
+        {"jwks_url": "file://localhost/etc/passwd", "jwt_secret": None},
         {"jwt_secret": SecretStr("short")},
         {"jwt_secret": None},
         {"jwks_url": "https://auth.example.com/keys"},

@@ -1,6 +1,6 @@
-"""A TCP relay before Postgres that can go deaf: it keeps connections open and stops passing the server's bytes on.
+"""A TCP relay before Postgres or a CRM that can go deaf, in one direction or both, or be cut.
 
-It can also be cut: then it is as if the server were away.
+Deaf connections stay open. What the relay holds back is passed on when it is let go, unless its sender has gone.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
+
+Way = Literal["to_server", "to_client"]
+WAYS: tuple[Way, ...] = ("to_server", "to_client")
 
 
 class Relay:
-    """`deafen` strikes the connections that are open now; later ones hear again."""
+    """`deafen` strikes the connections that are open now; later ones hear again. `hold` strikes all there will be."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -21,8 +25,12 @@ class Relay:
         self._parts = parts
         self.url = ""
         self.accepted = 0
+        self.passed = dict.fromkeys(WAYS, 0)
+        """Bytes that came in, by the way they go."""
         self._deaf: set[int] = set()
         self._open: set[asyncio.StreamWriter] = set()
+        self._held: set[Way] = set()
+        self._waiting: dict[asyncio.StreamWriter, bytearray] = {}
         self._is_cut = False
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -47,20 +55,32 @@ class Relay:
         for number in range(1, self.accepted + 1):
             self.deafen(number)
 
+    def hold(self, *ways: Way) -> None:
+        """Keep back what goes these ways, of all connections, until `let_go`."""
+        self._held.update(ways)
+
+    def let_go(self) -> None:
+        """Pass on what was held back."""
+        self._loop.call_soon_threadsafe(self._flush)
+
+    def reset(self) -> None:
+        """Reset all connections that are open now; what was held back of them is lost."""
+        for writer in list(self._open):
+            self._loop.call_soon_threadsafe(writer.transport.abort)
+
     def cut(self) -> None:
         """Reset all connections, and every new one, until `mend`."""
         self._is_cut = True
-        for writer in list(self._open):
-            self._loop.call_soon_threadsafe(writer.transport.abort)
+        self.reset()
 
     def mend(self) -> None:
         self._is_cut = False
 
     async def _serve(self) -> None:
         server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
-        login = self._parts.netloc.rpartition("@")[0]
+        login, at, _ = self._parts.netloc.rpartition("@")
         port = server.sockets[0].getsockname()[1]
-        self.url = urlunsplit(self._parts._replace(netloc=f"{login}@127.0.0.1:{port}"))
+        self.url = urlunsplit(self._parts._replace(netloc=f"{login}{at}127.0.0.1:{port}"))
         self._ready.set()
         await self._stop.wait()
         server.close()
@@ -76,22 +96,44 @@ class Relay:
         self.accepted += 1
         number = self.accepted
         self._open.add(writer)
-        server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
         try:
-            await asyncio.gather(self._pump(reader, server_writer, None), self._pump(server_reader, writer, number))
+            server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
         except OSError:
-            return
-        finally:
             self._open.discard(writer)
             writer.transport.abort()
-            server_writer.transport.abort()
+            return
+        try:
+            await asyncio.gather(
+                self._pump(reader, server_writer, "to_server", None),
+                self._pump(server_reader, writer, "to_client", number),
+            )
+        except (OSError, asyncio.CancelledError):
+            return  # cancelled by `stop` alone, which waits for nothing else
+        finally:
+            self._open.discard(writer)
+            for each in (writer, server_writer):
+                self._waiting.pop(each, None)
+                each.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int | None) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way, number: int | None
+    ) -> None:
         while data := await reader.read(65536):
-            if number not in self._deaf:
+            self.passed[way] += len(data)
+            if way in self._held:
+                self._waiting.setdefault(writer, bytearray()).extend(data)
+            elif number not in self._deaf:
                 writer.write(data)
                 await writer.drain()
+        # whoever ended the connection takes along what was held back of it
+        self._waiting.pop(writer, None)
         writer.transport.abort()
+
+    def _flush(self) -> None:
+        self._held.clear()
+        for writer, data in self._waiting.items():
+            writer.write(bytes(data))
+        self._waiting.clear()
 
 
 @contextmanager

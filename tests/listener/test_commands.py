@@ -324,6 +324,37 @@ def test_an_action_is_rehearsed_and_done_until_nothing_is_left_and_says_how_much
     assert set(figures) - {"dry_run"}
 
 
+def test_what_waits_for_later_goes_now_call_by_call(acted: str, there: House) -> None:
+    there.connection.execute(
+        "update public.sync_queue set next_attempt_at = now() + interval '1 hour' where completed_at is null"
+    )
+    late = "select count(*) from public.sync_queue where next_attempt_at is not null"
+    rehearsed = ask(environment(acted), "sync-now", "1", "--dry-run")
+    assert rehearsed.stdout.strip() == "rows brought forward: 2 at least; it was undone, as --dry-run asks"
+    assert there.value(late) == 3
+    done = ask(environment(acted), "sync-now", "1", "--json")
+    assert json.loads(done.stdout) == {"brought_forward": 3, "dry_run": False}
+    assert there.value(late) == 0
+
+
+def test_a_person_is_asked_about_and_erased_from_the_shell(acted: str, there: House) -> None:
+    environ = environment(acted)
+    contact = str(there.value("select id from public.contacts where email = 'failed0@example.com'"))
+    assert "public.sync_queue" in ask(environ, "personal-data", contact, "--thorough").stdout
+    assert ask(environ, "erase-contact", contact).exit_code == 2  # nobody who could say yes
+    rehearsed = ask(environ, "erase-contact", contact, "--in-crm", "--dry-run")
+    assert (rehearsed.exit_code, "it was undone" in rehearsed.stdout) == (0, True), rehearsed.output
+    assert there.value("select count(*) from crm_sync.erasures") == 0
+    done = ask(environ, "erase-contact", contact, "--reason", "asked us", "--yes", "--json")
+    removed = {row["what"]: row["rows"] for row in map(json.loads, done.stdout.splitlines())}
+    assert removed["public.sync_queue"] == 1
+    (row,) = map(json.loads, ask(environ, "personal-data", contact, "--json").stdout.splitlines())
+    assert row["what"] == "crm_sync.erasures"
+    assert ask(environ, "lift-erasure", contact).stdout == "it may be sent again\n"
+    assert ask(environ, "lift-erasure", contact).exit_code == 1
+    assert ask(environ, "personal-data", UNKNOWN).exit_code == 1
+
+
 def named(house: House, given: tuple[str, ...], word: str) -> str:
     """The contact or the row of an e-mail address; other words as they are."""
     if "@" not in word:

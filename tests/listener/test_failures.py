@@ -110,23 +110,6 @@ def test_no_more_batches_than_slots_are_in_flight(shop: Shop, database: str) -> 
         shop.assert_exact(tenant)
 
 
-def test_a_provider_without_a_module_is_an_error_of_its_connection_only(shop: Shop, database: str) -> None:
-    tenant = shop.tenant()
-    shop.house.connection.execute(
-        "insert into integration_providers (name, display_name, auth_type, config) "
-        "select 'nosuchcrm', 'No such CRM', 'oauth', config from integration_providers where name = 'hubspot'"
-    )
-    stranger = shop.house.integration(tenant.organization, "nosuchcrm")
-    with daemon(database):
-        shop.reply(tenant)
-        query = "select status, last_error from user_integrations where id = %s and status = 'error'"
-        ((status, words),) = eventually(lambda: shop.house.rows(query, stranger), "an error")
-        shop.wait_until_settled(tenant)
-    assert status == "error"
-    assert "nosuchcrm" in words
-    shop.assert_exact(tenant)
-
-
 class FaultyClient(base.Client):
     """A provider's module with a fault of its own."""
 

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import pytest
 from psycopg import sql
 
-from listener.errors import Refusal
+from listener import service
+from listener.db import Database
+from listener.errors import EX_UNAVAILABLE, DatabaseTrouble, DatabaseUnreachable, Refusal
 from listener.settings import Settings
 from tests.house import KEY, House
-from tests.listener.daemons import ask, environment, process, refuse
+from tests.listener.daemons import ask, environment, process, refuse, settings_for
 from tests.listener.shop import Shop
 from tests.postgres import TestServer
 
@@ -183,3 +186,38 @@ def test_a_directory_of_credentials_gives_each_file_of_it(tmp_path: Path) -> Non
     assert settings.old_encryption_keys.get_secret_value() == ""
     with pytest.raises(Refusal, match=r"CREDENTIALS_DIRECTORY names .*, which cannot be read \(NotADirectoryError\)"):
         Settings.from_environment({"CREDENTIALS_DIRECTORY": str(tmp_path / "database_url")})
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [asyncpg.InternalClientError("got result for unknown protocol state 3"), asyncpg.ConnectionDoesNotExistError("…")],
+)
+async def test_a_server_that_dies_while_it_lets_us_in_is_waited_for(
+    database: str, monkeypatch: pytest.MonkeyPatch, lost: Exception
+) -> None:
+    make, tries = asyncpg.create_pool, iter([lost])
+
+    async def make_or_lose(*arguments: object, **named: object) -> object:
+        for error in tries:
+            raise error
+        return await make(*arguments, **named)
+
+    monkeypatch.setattr(asyncpg, "create_pool", make_or_lose)
+    opened = await Database.open(settings_for(database))
+    assert await opened.schema_version() is not None
+    await opened.close()
+
+
+async def test_a_database_that_goes_away_while_the_daemon_starts_is_no_fault_of_its_configuration(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = await Database.open(settings_for(database))
+
+    async def lose() -> None:
+        raise DatabaseTrouble(asyncpg.ConnectionDoesNotExistError("…"), is_lost=True)
+
+    monkeypatch.setattr(opened, "verify_key", lose)
+    with pytest.raises(DatabaseUnreachable, match="went away") as refused:
+        await service.check(opened)
+    assert refused.value.exit_status == EX_UNAVAILABLE
+    await opened.close()

@@ -112,42 +112,6 @@ def test_a_dead_grant_parks_the_rows_until_it_is_connected_again(shop: Shop, dat
     shop.assert_exact(tenant)
 
 
-def test_without_a_client_id_the_words_name_the_variable(shop: Shop, database: str) -> None:
-    tenant = shop.tenant(oauth=True, expires_at=time.time() - 10)
-    shop.reply(tenant)
-    with daemon(database, apps={}):
-        assert "HUBSPOT_CLIENT_ID" in wait_for_error(shop, tenant)
-    assert code_of(shop, tenant) == "NO_APP"
-
-
-def test_a_static_token_that_is_refused_needs_a_person(shop: Shop, database: str) -> None:
-    tenant = shop.tenant()
-    shop.house.connection.execute(
-        "update user_integrations set credentials = %s where id = %s",
-        ['{"access_token": "pat-wrong"}', tenant.integration],
-    )
-    shop.reply(tenant)
-    with daemon(database):
-        assert "no refresh token" in wait_for_error(shop, tenant)
-
-
-def test_credentials_that_do_not_open_need_a_person_and_harm_nobody_else(shop: Shop, database: str) -> None:
-    tenant, other = shop.tenant(), shop.tenant()
-    connection = shop.house.connection
-    with daemon(database):
-        # a value that was changed after it had been sealed; the trigger would refuse it
-        connection.execute("set session_replication_role = replica")
-        connection.execute(
-            "update user_integrations set credentials = left(credentials, -12) || 'AAAAAAAAAAAA' where id = %s",
-            [tenant.integration],
-        )
-        connection.execute("reset session_replication_role")
-        shop.reply(tenant)
-        shop.reply(other)
-        assert "damaged" in wait_for_error(shop, tenant)
-        shop.wait_until_settled(other)
-
-
 def test_a_token_endpoint_that_is_down_costs_nothing(shop: Shop, database: str) -> None:
     tenant = shop.tenant(oauth=True, expires_at=time.time() - 10)
     shop.hubspot.faults.add(Fault(path=TOKEN_PATH, status=503, times=2))

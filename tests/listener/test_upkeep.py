@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import psycopg
+from datetime import datetime, timedelta, tzinfo
 
+import psycopg
+import pytest
+
+import listener.db
 from tests.house import House, eventually
 from tests.listener.daemons import daemon
 
@@ -57,3 +61,17 @@ def test_what_fails_for_one_chore_does_not_let_the_others_wait(house: House, dat
         )
     with daemon(database):
         eventually(lambda: is_kept(house), "a kept house")
+
+
+def test_a_daemon_says_by_how_much_its_clock_is_ahead(
+    house: House, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(minutes=5)
+
+    monkeypatch.setattr(listener.db, "datetime", Ahead)
+    with daemon(database, lease_seconds=2.0):
+        offset = eventually(lambda: house.value("select clock_offset from crm_sync.workers"), "a measured offset")
+    assert abs(offset - timedelta(minutes=5)) < timedelta(seconds=1), "a slow round trip is not believed"

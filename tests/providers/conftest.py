@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack
 
+import psycopg
 import pytest
 
+from tests.postgres import TestServer
 from tests.providers.contract import Account, Sample, new_account, open_sample, sample_names
 from tests.providers.person import Person
 from tests.providers.samples_hubspot import HubSpotAccount, HubSpotSample
 from tests.providers.samples_pipedrive import PipedriveAccount, PipedriveSample
 from tests.providers.samples_pipedrive import open_sample as open_pipedrive
 from tests.providers.samples_salesforce import SalesforceAccount, SalesforceSample
+
+Registry = Mapping[tuple[str, str], tuple[str, int | None]]
+
+
+@pytest.fixture(scope="session")
+def registry(postgres: TestServer, template: str) -> Registry:
+    """Kind and status of each row of `crm_sync.errors`, by provider and code."""
+    with psycopg.connect(template, autocommit=True) as connection:
+        rows = connection.execute("select provider, code, kind, status from crm_sync.errors").fetchall()
+    return {(provider, code): (kind, status) for provider, code, kind, status in rows}
 
 
 class Samples:

@@ -28,6 +28,7 @@ from providers.models import (
     Company,
     ContactDocument,
     DealDocument,
+    ErasureDocument,
     Fields,
     Outcome,
     ProviderConfig,
@@ -148,6 +149,13 @@ class Budget:
     calls: int | None = None
     spent: list[dict[str, int]] = field(default_factory=list)
     observed: list[tuple[str, int, int]] = field(default_factory=list)
+    is_void: bool = False
+    confirmed: int = 0
+
+    async def confirm(self) -> None:
+        self.confirmed += 1
+        if self.is_void:
+            raise Stopping
 
     async def spend(self, costs: Mapping[str, int]) -> None:
         if self.calls is not None and len(self.spent) >= self.calls:
@@ -223,6 +231,7 @@ def batch_of(account: Account, name: str, documents: Iterable[AnyDocument]) -> B
         deals=tuple(each for each in documents if isinstance(each, DealDocument)),
         activities=tuple(each for each in documents if isinstance(each, ActivityDocument)),
         tasks=tuple(each for each in documents if isinstance(each, TaskDocument)),
+        erasures=tuple(each for each in documents if isinstance(each, ErasureDocument)),
     )
 
 

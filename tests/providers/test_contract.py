@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from providers import client_for
+from providers import base, client_for
 from providers.errors import FailureKind, Unauthorized
 from providers.models import ContactDocument
 from tests.providers.contract import (
@@ -231,6 +231,25 @@ async def test_a_shutdown_hands_back_what_was_not_sent(sample: Sample, account: 
     assert pushed.statuses <= {"synced", "released"}
     assert calls or pushed.statuses == {"released"}
     assert calls or not any(outcome.uncertain for outcome in pushed.all)
+    await carry(sample, account)
+    assert account.facts() == await undisturbed(sample)
+
+
+async def test_a_call_that_was_granted_long_ago_is_confirmed_and_not_made_where_the_work_is_not_ours_any_more(
+    sample: Sample, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contacts = contacts_of(sample)
+    budget = Budget()
+    await push(sample, account, *contacts[:1], budget=budget)
+    assert budget.confirmed == 0
+    facts = account.facts()
+    monkeypatch.setattr(base, "STALE_SECONDS", 0.0)  # as if it had stood still between the grant and the call
+    void = Budget(is_void=True)
+    pushed = await push(sample, account, *contacts[1:], budget=void)
+    assert pushed.statuses == {"released"}
+    assert void.confirmed > 0
+    assert not any(outcome.uncertain for outcome in pushed.all)
+    assert account.facts() == facts
     await carry(sample, account)
     assert account.facts() == await undisturbed(sample)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -110,3 +111,20 @@ def test_faults_strike_in_the_order_they_were_planned() -> None:
     faults.add(Fault(status=501))
     struck = [faults.take("GET", "/", None) for _ in range(3)]
     assert [fault.status if fault else None for fault in struck] == [500, 501, None]
+
+
+def test_a_client_that_goes_away_before_it_has_said_all_is_nobodys_error(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Gone(Exception):
+        pass
+
+    def half() -> Iterator[bytes]:
+        yield b'{"properties": '
+        raise Gone
+
+    with pytest.raises(Gone):
+        hub.client.post(CONTACTS, content=half())
+    assert hub.get(CONTACTS).status_code == 200
+    assert hub.ledger["contacts"] == []
+    assert not caplog.records

@@ -74,6 +74,13 @@ def lose(house: House, integration: int, status: str = "error") -> None:
     house.connection.execute("update public.user_integrations set status = %s where id = %s", [status, integration])
 
 
+def be_late(house: House, organization: UUID) -> None:
+    """What nobody has taken up for three hours; that the daemons of these tests do not listen is another matter."""
+    house.connection.execute("delete from crm_sync.alert_rules where name = 'worker_cannot_listen'")
+    people(house, organization, 1)
+    house.connection.execute("update public.sync_queue set scheduled_at = now() - interval '3 hours'")
+
+
 def deliveries(house: House) -> list[tuple[Any, ...]]:
     return house.rows("select type, payload from crm_sync.deliveries order by created_at, type")
 
@@ -211,7 +218,8 @@ class TestWhatIsMeasured:
             "unnest(array['pending', 'completed', 'failed']) as s (status) where i.id = %s",
             [integration],
         )
-        body = house.value("select prosrc from pg_proc where proname = 'measure_conditions'")
+        source = house.value("select prosrc from pg_proc where proname = 'measure_conditions'")
+        body = source.split("return query", 1)[1].rsplit(";\nend;", 1)[0]
         for setting in ("enable_seqscan", "enable_bitmapscan", "jit"):
             house.connection.execute(f"set local {setting} = off".encode())
         explain = "explain (analyze, format json) " + body.replace("p_organization_ids", "null::uuid[]")
@@ -337,6 +345,88 @@ class TestRaisedAndCleared:
             ("no_worker_alive", "critical", None)
         ]
         assert integration
+
+    def test_what_follows_from_an_alert_is_shown_and_raised_only_if_it_outlasts_it(
+        self, house: House, daemon: Daemon, organization: UUID, integration: int
+    ) -> None:
+        other = house.integration(organization, "pipedrive")
+        be_late(house, organization)
+        check(house)
+        a_while_passes(house)
+        assert check(house) == 1, "no storm"
+        assert house.rows("select rule from crm_sync.alerts") == [("no_worker_alive",)]
+        shown = (
+            "select distinct rule, inhibited_by from crm_sync.conditions where is_raised and alert_id is null "
+            "order by rule"
+        )
+        late = [(rule, "no_worker_alive") for rule in ("nothing_succeeds", "oldest_wait")]
+        assert house.rows(shown) == late
+        with house.as_role("authenticated", house.user(organization)):
+            assert house.rows(shown) == late
+        a_while_passes(house)
+        assert check(house) == 0
+        daemon.be_alive()
+        assert check(house) == 1, "the cause is cleared"
+        assert house.value("select cleared_at is not null from crm_sync.alerts") is True
+        # they have their time anew: most of them go by themselves now
+        house.connection.execute("update public.sync_queue set scheduled_at = now() where integration_id = %s", [other])
+        check(house)
+        assert house.value(f"select count(*) from ({shown}) as s where inhibited_by is not null") == 0
+        a_while_passes(house)
+        assert check(house) == 2
+        assert alerts(house) == [(rule, f"connection:{integration}", True) for rule, _ in late]
+
+    def test_what_was_raised_before_its_cause_is_neither_cleared_nor_raised_anew(
+        self, house: House, daemon: Daemon, organization: UUID, integration: int
+    ) -> None:
+        be_late(house, organization)
+        daemon.be_alive()
+        check(house)
+        a_while_passes(house)
+        assert check(house) == 2
+        house.connection.execute("update crm_sync.daemons set last_seen_at = now() - interval '3 minutes'")
+        check(house)
+        a_while_passes(house)
+        assert check(house) == 1
+        daemon.be_alive()
+        for expected in (1, 0, 0):
+            assert check(house) == expected
+            a_while_passes(house)
+        subject = f"connection:{integration}"
+        assert alerts(house) == [("nothing_succeeds", subject, True), ("oldest_wait", subject, True)]
+
+    def test_fewer_daemons_than_somebody_wants_explain_no_lateness(
+        self, house: House, daemon: Daemon, organization: UUID, integration: int
+    ) -> None:
+        be_late(house, organization)
+        house.connection.execute("update crm_sync.alert_rules set threshold = 2 where name = 'no_worker_alive'")
+        daemon.be_alive()
+        check(house)
+        a_while_passes(house)
+        assert check(house) == 3
+        assert {row[1] for row in alerts(house)} == {f"connection:{integration}"}
+
+    def test_a_lost_connection_explains_what_is_late_of_itself_only(
+        self, house: House, daemon: Daemon, organization: UUID, integration: int
+    ) -> None:
+        other = house.integration(organization, "pipedrive")
+        daemon.be_alive()
+        be_late(house, organization)
+        house.connection.execute("update crm_sync.alert_rules set for_at_least = '0', clear_after = '1 minute'")
+        lose(house, integration)
+        check(house)
+        # connected again, and the alert is not cleared yet
+        lose(house, integration, "connected")
+        check(house)
+        assert alerts(house) == [
+            ("connection_lost", f"connection:{integration}", True),
+            ("nothing_succeeds", f"connection:{other}", True),
+            ("oldest_wait", f"connection:{other}", True),
+        ]
+        assert house.rows(
+            "select rule, inhibited_by from crm_sync.conditions where integration_id = %s and is_raised order by rule",
+            integration,
+        ) == [("nothing_succeeds", "connection_lost"), ("oldest_wait", "connection_lost")]
 
     def test_whoever_has_just_looked_need_not_look_again(self, house: House, integration: int) -> None:
         check(house)

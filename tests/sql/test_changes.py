@@ -223,6 +223,89 @@ def test_nobody_changes_what_was_written_down(house: House, role: str, statement
         house.connection.execute(f"set local role {role}; {statement}".encode())
 
 
+FLIPS = """
+do $$
+begin
+  for v_turn in 1..{} loop
+    update public.user_integrations set sync_settings = sync_settings || jsonb_build_object('deal_amount', v_turn);
+  end loop;
+end;
+$$
+"""
+
+
+def flip(house: House, times: int) -> None:
+    house.connection.execute(FLIPS.format(times).encode())
+
+
+def test_a_setting_that_is_flipped_again_and_again_fills_nothing_and_the_last_word_is_known(
+    house: House, organization: UUID, integration: int
+) -> None:
+    ada, bob = house.user(organization, "ada@example.com"), house.user(organization, "bob@example.com")
+    other = house.integration(house.organization("Other"))
+    with house.as_role("authenticated", ada):
+        flip(house, 300)
+    with house.as_role("authenticated", bob):
+        merge(house, integration, deal_amount=7)
+    key = str(integration)
+    entries = "select count(*), sum(changes) from crm_sync.changes where key = %s"
+    assert house.rows(entries, key) == [(200, 302)], "200 in full, those after them in the last of them"
+    (entry,) = house.rows(
+        "select changed_by, others, action, difference, changes, first_changed_at < changed_at from crm_sync.changes "
+        "where key = %s order by id desc limit 1",
+        key,
+    )
+    assert entry == (
+        str(bob), [str(ada)], "update", {"sync_settings.deal_amount": {"before": 198, "after": 7}}, 103, True,
+    )  # fmt: skip
+    assert in_force(house, integration)["sync_settings.deal_amount"] == 7
+    merge(house, other, deal_amount=5)
+    assert last(house, "key, changes") == [(str(other), 1)], "of others every change is kept"
+    house.connection.execute(
+        "update crm_sync.changes set changed_at = changed_at - interval '25 hours', "
+        "first_changed_at = first_changed_at - interval '25 hours'"
+    )
+    merge(house, integration, deal_amount=8)
+    assert last(house, "difference, changes, others") == [
+        ({"sync_settings.deal_amount": {"before": 7, "after": 8}}, 1, None)
+    ]
+
+
+def test_what_is_made_and_deleted_again_and_again_is_one_entry_that_says_how_it_ended(
+    house: House, organization: UUID, integration: int
+) -> None:
+    flip(house, 199)
+    make = (
+        "insert into crm_sync.intent_rules (organization_id, intent, contact_status) values (%s, 'maybe', 'contacted')"
+    )
+    columns = "key, action, old ->> 'contact_status', new ->> 'contact_status', changes"
+
+    def entries() -> list[tuple[Any, ...]]:
+        return house.rows(f"select {columns} from crm_sync.changes where what = 'intent_rule' and key = 'maybe'")
+
+    house.connection.execute(make.encode(), [organization])
+    assert entries() == [("maybe", "insert", None, "contacted", 1)]
+    house.connection.execute("update crm_sync.intent_rules set contact_status = 'qualified' where intent = 'maybe'")
+    assert entries() == [("maybe", "insert", None, "qualified", 2)]
+    house.connection.execute("delete from crm_sync.intent_rules where intent = 'maybe'")
+    assert entries() == [("maybe", "delete", None, None, 3)]
+    house.connection.execute(make.encode(), [organization])
+    assert entries() == [("maybe", "insert", None, "contacted", 4)]
+    assert in_force(house, integration)["intent_rules.maybe"]["contact_status"] == "contacted"
+
+
+def test_of_several_changes_in_one_entry_it_is_known_that_a_secret_was_among_them(
+    house: House, organization: UUID, integration: int
+) -> None:
+    flip(house, 201)
+    merge(house, integration, api_token="one-that-nobody-may-read")
+    merge(house, integration, deal_amount=1000)
+    ((difference, changes),) = last(house, "difference, changes")
+    assert changes > 2
+    assert difference["sync_settings.api_token"] == {"after": "[secret]"}
+    assert "one-that-nobody-may-read" not in str(last(house, "old, new, difference"))
+
+
 def test_with_an_organization_all_is_erased_that_was_written_of_it(house: House, organization: UUID) -> None:
     house.integration(organization)
     house.connection.execute(

@@ -57,7 +57,7 @@ def test_the_contact_decides_the_order_and_the_priority_decides_between_contacts
         "update public.user_integrations set name = 'mine' where id = %(id)s",
         "select crm_sync.sync_now(%(id)s)",
         "select crm_sync.pause(%(id)s)",
-        "delete from public.user_integrations where id = %(id)s",
+        "select crm_sync.delete_connection(%(id)s)",
     ],
 )
 def test_a_members_open_transaction_holds_up_nobody_elses_claims(

@@ -11,7 +11,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.house import House
-from tests.sql.daemon import Daemon, documents, failed, people, synced
+from tests.sql.daemon import Daemon, documents, elapse, failed, people, released, synced
 
 pytestmark = pytest.mark.usefixtures("rolled_back")
 
@@ -237,6 +237,36 @@ def test_counters_grow_until_they_are_reset_and_nothing_else_changes(
     assert asked(house, "select synced, given_up, batches >= 1 from crm_sync.counters")[0][1:] == (0, True)
 
 
+def test_what_is_handed_back_has_not_failed_whatever_it_met_before(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    people(house, organization, 3)
+    tried = "select failed_attempts, retries, given_up from crm_sync.counters"
+    daemon.fail(daemon.claim(), "contended")
+    assert asked(house, tried) == [(3, 3, 0)]
+    elapse(house, "1 hour")
+    batch = daemon.claim()
+    contacts = batch["contacts"]
+    assert daemon.finish(batch, [synced(contacts[0]), failed(contacts[1], "rejected"), released(contacts[2])]) == 3
+    assert asked(house, tried) == [(4, 3, 1)]
+    batch = daemon.claim(limit=1)
+    assert daemon.call("select crm_sync.release_batch(%s)", batch["id"]) == 1
+    assert asked(house, tried) == [(4, 3, 1)]
+
+
+def test_what_a_vanished_daemon_leaves_behind_counts_as_tried_again_or_given_up(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    people(house, organization, 2)
+    daemon.claim()
+    house.connection.execute(
+        "update public.sync_queue set losses = 9 where id = (select min(id) from public.sync_queue)"
+    )
+    elapse(house, "2 minutes")
+    daemon.try_claim()
+    assert asked(house, "select failed_attempts, retries, given_up from crm_sync.counters") == [(2, 1, 1)]
+
+
 def test_members_reset_their_own_counters_only(house: House, organization: UUID, integration: int) -> None:
     other = house.integration(house.organization("Other"))
     with house.as_role("authenticated", house.user(organization)):
@@ -265,4 +295,4 @@ def test_a_planner_finds_no_question_worth_compiling(house: House, integration: 
         with house.as_role("crm_sync_reader") as connection:
             row = connection.execute(f"explain (format json) select * from crm_sync.{view}".encode()).fetchone()
         assert row is not None
-        assert row[0][0]["Plan"]["Total Cost"] < 50_000, view
+        assert row[0][0]["Plan"]["Total Cost"] < 80_000, view  # `lag` is 64,000 on PostgreSQL 15

@@ -111,15 +111,33 @@ def test_a_changed_byte_opens_nothing(house: House, organization: UUID, integrat
     head, _, body = sealed(house, integration).rpartition(":")
     raw = bytearray(base64.b64decode(body))
     house.connection.execute("alter table public.user_integrations disable trigger crm_sync_write")
-    for position in (20, len(raw) // 2, len(raw) - 1):
+    # of each byte another bit: the packets' headers, the salt, the text and its check
+    for position in range(len(raw)):
         changed = raw.copy()
-        changed[position] ^= 1
+        changed[position] ^= 1 << position % 8
         house.connection.execute(WRITE, [f"{head}:{base64.b64encode(changed).decode()}", integration])
+        assert sqlstate_of(house, "select crm_sync.open_credentials(%s)", integration) == "CS005", position
+    for cut in (raw[:-1], raw[:20], raw[1:], raw + raw):
+        house.connection.execute(WRITE, [f"{head}:{base64.b64encode(cut).decode()}", integration])
         assert sqlstate_of(house, "select crm_sync.open_credentials(%s)", integration) == "CS005"
 
 
-def test_a_sealed_value_opens_on_its_own_row_only(house: House, organization: UUID, integration: int) -> None:
-    other = house.integration(house.organization("Other"))
+def test_a_changed_letter_before_the_sealed_part_opens_nothing(
+    house: House, organization: UUID, integration: int
+) -> None:
+    text = sealed(house, integration)
+    house.connection.execute("alter table public.user_integrations disable trigger crm_sync_write")
+    for position in range(text.rindex(":")):
+        changed = text[:position] + chr(ord(text[position]) ^ 1) + text[position + 1 :]
+        house.connection.execute(WRITE, [changed, integration])
+        assert sqlstate_of(house, "select crm_sync.open_credentials(%s)", integration) in {"CS004", "CS005"}, changed
+
+
+@pytest.mark.parametrize("whose", ["another organization's", "its own organization's"])
+def test_a_sealed_value_opens_on_its_own_row_only(
+    house: House, organization: UUID, integration: int, whose: str
+) -> None:
+    other = house.integration(organization if whose.startswith("its") else house.organization("Other"), name="other")
     assert sqlstate_of(house, WRITE, sealed(house, integration), other) == "CS005"
     house.connection.execute("alter table public.user_integrations disable trigger crm_sync_write")
     house.connection.execute(WRITE, [sealed(house, integration), other])
@@ -208,3 +226,58 @@ def test_new_credentials_end_an_error_and_old_ones_do_not(house: House, organiza
     assert house.rows(state) == [("error", "x", 3)]
     house.connection.execute(WRITE, [json.dumps({"access_token": "new"}), integration])
     assert house.rows(state) == [("connected", None, 0)]
+
+
+def put(connection: psycopg.Connection, text: str) -> None:
+    with connection.cursor().copy("copy crm_sync.letterbox (secret) from stdin (format binary)") as copy:
+        copy.set_types(["text"])
+        copy.write_row([text])
+
+
+def test_what_is_put_in_the_letterbox_is_there_for_one_transaction_and_stored_nowhere(house: House) -> None:
+    read = "select current_setting('crm_sync.letter', true)"
+    for role in ("crm_sync_daemon", "crm_sync_console"):
+        with house.as_role(role), house.connection.transaction():
+            put(house.connection, SECRET)
+            assert house.value(read) == SECRET
+        assert not house.value(read)
+    assert house.rows("select * from crm_sync.letterbox") == []
+    for role in ("crm_sync_producer", "crm_sync_reader", "authenticated"):
+        with house.as_role(role), pytest.raises(psycopg.errors.InsufficientPrivilege):
+            put(house.connection, SECRET)
+
+
+def test_what_the_letterbox_refuses_it_does_not_repeat(house: House) -> None:
+    broken = b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\0\1" + len(SECRET).to_bytes(4) + SECRET.encode() + b"\0\7"
+    copying = "copy crm_sync.letterbox (secret) from stdin (format binary)"
+    with (
+        pytest.raises(psycopg.Error) as error,
+        house.as_role("crm_sync_daemon"),
+        house.connection.cursor().copy(copying) as copy,
+    ):
+        copy.write(broken)
+    assert SECRET not in str(error.value) + str(error.value.diag.context) + str(error.value.diag.message_detail)
+
+
+def test_a_row_that_is_refused_is_quoted_with_its_credentials_sealed(
+    house: House, organization: UUID, integration: int
+) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation) as error:
+        house.connection.execute(
+            "update public.user_integrations set credentials = %s, status = 'nonsense' where id = %s",
+            [json.dumps({"access_token": SECRET}), integration],
+        )
+    assert "sealed:1:" in str(error.value.diag.message_detail)
+    assert SECRET not in str(error.value)
+
+
+def test_an_older_value_of_the_same_row_leads_to_nobody_elses_account(
+    house: House, organization: UUID, integration: int
+) -> None:
+    """It is sealed for this row, and rows are restored; only who may write the table could put it back."""
+    older = sealed(house, integration)
+    house.connection.execute(WRITE, [json.dumps({"access_token": "newer"}), integration])
+    version = house.value("select credentials_version from public.user_integrations where id = %s", integration)
+    house.connection.execute(WRITE, [older, integration])
+    assert opened(house, integration) == {"access_token": "token"}
+    assert house.value("select credentials_version from public.user_integrations") == version + 1, "it counts as new"

@@ -102,6 +102,19 @@ def test_where_nothing_is_wrong_each_area_says_so(healthy: House) -> None:
         ),
         ("update crm_sync.daemons set last_seen_at = now() + interval '1 hour'", "error", "clock", "was set back"),
         (
+            "select crm_sync.beat(id, '3.2 s') from crm_sync.daemons",
+            "warning",
+            "clock",
+            "is 3.2 s ahead of the database's: it refreshes tokens, wakes for slots and waits for the CRMs' limits "
+            "that much too early",
+        ),
+        (
+            "select crm_sync.beat(id, '-90 s') from crm_sync.daemons",
+            "error",
+            "clock",
+            "is 90.0 s behind the database's",
+        ),
+        (
             "insert into crm_sync.orphans values (gen_random_uuid(), gen_random_uuid(), 'x', "
             "now() - interval '2 hours')",
             "warning",
@@ -109,7 +122,7 @@ def test_where_nothing_is_wrong_each_area_says_so(healthy: House) -> None:
             "1 classification(s) of messages that do not exist",
         ),
         (
-            "insert into public.sync_activity_logs_default (organization_id, integration_id, "
+            "insert into public.sync_activity_logs (organization_id, integration_id, "
             "activity_type, status, title, created_at) select organization_id, id, "
             "'connection', 'info', 'old', '2001-01-01' from public.user_integrations",
             "info",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import UUID
 
 import psycopg
@@ -198,6 +199,18 @@ def test_a_forgotten_daemon_is_told_so(house: House, daemon: Daemon) -> None:
     assert daemon.call("select crm_sync.beat(%s)", daemon.id) is False
 
 
+@pytest.mark.usefixtures("rolled_back")
+def test_a_daemon_of_an_older_version_beats_as_it_did_and_what_was_measured_stays(house: House) -> None:
+    daemon = Daemon(house)
+    daemon.call("select crm_sync.register_worker(%s, 'host', 1, '1', true)", daemon.id)
+    offset = "select clock_offset from crm_sync.workers"
+    assert daemon.call("select crm_sync.beat(%s)", daemon.id) is True
+    assert house.value(offset) is None
+    assert daemon.call("select crm_sync.beat(%s, '0.5 s')", daemon.id) is True
+    assert daemon.call("select crm_sync.beat(%s)", daemon.id) is True
+    assert house.value(offset) == timedelta(seconds=0.5)
+
+
 def test_the_workers_view_says_who_is_alive_and_who_sleeps(house: House, daemon: Daemon) -> None:
     sleep(house, daemon)
     query = "select id, is_alive, is_armed, armed_since is not null, is_listening from crm_sync.workers"
@@ -221,3 +234,17 @@ def test_who_rings_for_one_row_says_where_the_work_is(
     house.connection.execute("select pg_notify('crm_sync', 'the end')")
     told = [(n.channel, n.payload) for n in ears.notifies(timeout=15, stop_after=2)]
     assert told == [("crm_sync", ""), ("crm_sync", "the end")]
+
+
+@pytest.mark.usefixtures("rolled_back")
+def test_one_place_knows_for_how_long_a_sign_of_life_holds(house: House) -> None:
+    for ago, alive in (("119 seconds", True), ("121 seconds", False)):
+        assert house.value("select crm_sync.is_alive(clock_timestamp() - %s::interval)", ago) is alive
+    written = house.rows(
+        "select p.proname from pg_proc as p where p.pronamespace = 'crm_sync'::regnamespace and p.prokind = 'f' "
+        "and pg_get_functiondef(p.oid) ~ 'last_seen_at [<>].*(minutes|00:0)' union all "
+        "select v.viewname from pg_views as v where v.schemaname = 'crm_sync' and v.definition ~ 'last_seen_at [<>]'"
+    )
+    assert sorted(written) == [("beat",), ("is_alive",)], "beat forgets daemons after ten minutes"
+    plan = "\n".join(row[0] for row in house.rows("explain (verbose) select from crm_sync.sleepers"))
+    assert "is_alive" not in plan, "it is part of the query: whoever enqueues asks this"

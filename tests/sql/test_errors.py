@@ -197,3 +197,16 @@ def test_asking_what_ten_thousand_causes_mean_takes_no_time(house: House) -> Non
     assert row is not None
     print(row[0][0]["Execution Time"], "ms")
     assert row[0][0]["Execution Time"] < 2_000
+
+
+def test_a_remedy_fits_what_becomes_of_the_rows(house: House) -> None:
+    """Rows that were refused have failed, those of a lost connection are parked, the others are tried again."""
+    for provider, code, kind, remedy in house.rows("select provider, code, kind, remedy from crm_sync.errors"):
+        needs = {
+            "rejected": r"crm_sync\.retry_failed\(\)",
+            "bug": r"crm_sync\.retry_failed\(\)",
+            "unauthorized": r"crm_sync\.try_again\(\)|crm-sync connect",
+            "connection": r"crm_sync\.try_again\(\)|crm-sync connect",
+        }.get(kind, r"by (?:itself|themselves)|crm_sync\.retry_failed\(\)|allowed_values")
+        assert re.search(needs, remedy), (provider, code, remedy)
+        assert kind != "rejected" or "tried again by itself" not in remedy, (provider, code, remedy)

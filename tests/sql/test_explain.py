@@ -266,6 +266,41 @@ def test_members_see_their_own_and_others_cannot_be_told_from_what_does_not_exis
     assert explain(house, message, stranger) == explain(house, uuid4(), stranger) == explain(house, uuid4()) == []
 
 
+def test_payload_and_mapping_are_given_to_members_alone_and_for_what_belongs_to_the_message_alone(
+    house: House, organization: UUID, integration: int
+) -> None:
+    member, other = house.user(organization), house.organization("Other")
+    stranger = house.user(other, "other@example.com")
+    contact = house.contact(organization)
+    message, second = house.reply(organization, contact, "x"), house.reply(organization, contact, "y")
+    theirs = house.reply(other, house.contact(other), "z")
+    (row, *_) = explain(house, message)
+
+    def seen(user: UUID, message: UUID, classified: UUID, queue_id: int | None) -> tuple[Any, Any]:
+        of = "select id from public.message_classifications where message_id = %s"
+        classification = house.value(of, classified)
+        with house.as_role("authenticated", user):
+            return (
+                house.value(
+                    "select crm_sync.explained_payload(%s, %s, %s, 'contact', %s, null)",
+                    *(message, integration, classification, queue_id),
+                ),
+                house.value("select crm_sync.explained_mapping(%s, %s, 'contact')", organization, integration),
+            )
+
+    assert seen(member, message, message, row["queue_id"]) == (row["payload"], row["mapping"])
+    assert row["payload"]
+    assert row["mapping"]
+    assert seen(stranger, message, message, row["queue_id"]) == (None, None)
+    for asked in [
+        (message, second, row["queue_id"]),
+        (message, theirs, None),
+        (theirs, theirs, None),
+        (second, second, row["queue_id"]),
+    ]:
+        assert seen(member, *asked)[0] is None
+
+
 def test_each_connection_and_each_classification_has_its_rows(house: House, daemon: Daemon, organization: UUID) -> None:
     hubspot, pipedrive = house.integration(organization), house.integration(organization, "pipedrive")
     message = house.reply(organization, house.contact(organization), "x")

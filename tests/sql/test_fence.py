@@ -11,7 +11,7 @@ import pytest
 from sql.migrate import files, install_script, migrate
 from tests.house import House
 from tests.postgres import TestServer
-from tests.sql.daemon import connect
+from tests.sql.daemon import Daemon, connect, documents
 
 CHECK = "select crm_sync.check_fence(%s)"
 
@@ -75,7 +75,7 @@ def test_a_restored_dump_does_not_send(postgres: TestServer, database: str, empt
     migrate(empty)
     with connect(empty) as restored:
         restored.execute("delete from crm_sync.fence")
-        restored.execute("insert into crm_sync.fence values (%s, %s, %s, %s, %s, %s)", [*row])
+        restored.execute("insert into crm_sync.fence values (%s, %s, %s, %s, %s, %s, %s, %s)", [*row])
     assert check(empty) == "CS030"
 
 
@@ -90,6 +90,36 @@ def test_a_migration_does_not_claim_a_copy(copy: str) -> None:
         connection.execute("update crm_sync.applied_files set sha256 = '' where name not like 'migrations/%'")
     assert "claim.sql" in migrate(copy).applied
     assert check(copy) == "CS030"
+
+
+def test_after_a_promotion_what_waits_is_looked_up_before_it_is_sent(house: House, database: str) -> None:
+    """A daemon whose word was lost with the old primary may have sent it; what comes later is sent as ever."""
+    daemon = Daemon(house)
+    organization = house.organization()
+    house.integration(organization)
+    daemon.call("select crm_sync.note_timeline()")
+    house.reply(organization, house.contact(organization, "before@example.com"), "interested", attention=True)
+    daemon.call("select crm_sync.note_timeline()")
+    assert house.value("select bool_or(uncertain) from public.sync_queue") is False, "it is the same server"
+    # as it comes to a replica: the row says where the primary was
+    house.connection.execute("update crm_sync.fence set timeline = timeline - 1, doubtful_before = null")
+    daemon.call("select crm_sync.note_timeline()")
+    assert house.value("select timeline = crm_sync.timeline() from crm_sync.fence") is True
+    for batch in daemon.work():
+        assert all(document["uncertain"] for document in documents(batch)), "and what hangs on it"
+    house.reply(organization, house.contact(organization, "after@example.com"), "interested", attention=True)
+    for batch in daemon.work():
+        assert not any(document["uncertain"] for document in documents(batch))
+    assert isinstance(check(database), int), "nobody has to claim it"
+
+
+def test_what_waits_in_a_restored_backup_is_looked_up_before_it_is_sent(house: House, database: str) -> None:
+    organization = house.organization()
+    house.integration(organization)
+    house.reply(organization, house.contact(organization))
+    house.connection.execute("update crm_sync.fence set system_identifier = '1' || system_identifier")
+    claim(database)
+    assert [document["uncertain"] for document in documents(Daemon(house).claim())] == [True]
 
 
 def test_a_daemon_of_an_older_claim_stops(database: str) -> None:

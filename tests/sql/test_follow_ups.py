@@ -221,3 +221,18 @@ def test_a_machines_answer_never_makes_a_deal(
     assert {document["echo"]["status"] for document in batch["contacts"]} == {"new"}
     daemon.confirm(batch)
     assert queue(house, "1", "queue_type = 'deal_sync'") == []
+
+
+def test_a_deal_that_was_skipped_for_want_of_an_address_is_made_another_time(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    contact = house.contact(organization)
+    house.reply(organization, contact, "interested")
+    daemon.confirm(daemon.claim())
+    house.connection.execute("update public.contacts set email = null")
+    assert daemon.try_claim() is None
+    assert queue(house, "status", "queue_type = 'deal_sync'") == [("skipped",)]
+    house.connection.execute("update public.contacts set email = 'ada@example.com'")
+    house.reply(organization, contact, "interested")
+    daemon.work()
+    assert queue(house, "status", "queue_type = 'deal_sync'") == [("skipped",), ("completed",)]

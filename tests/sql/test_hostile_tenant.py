@@ -14,12 +14,14 @@ from tests.sql.test_pauses import spend
 from tests.sql.test_tallies import fill, tally
 
 HELD = {
-    "deletes the connection": "delete from public.user_integrations where id = %(id)s",
+    "deletes the connection": "select crm_sync.delete_connection(%(id)s)",
     "changes the connection": "update public.user_integrations set name = 'x' where id = %(id)s",
     "acknowledges an alert": "select crm_sync.acknowledge(id) from crm_sync.alerts where integration_id = %(id)s",
     "syncs now": "select crm_sync.sync_now(%(id)s)",
     "pauses": "select crm_sync.pause_all('organization', %(organization)s)",
     "resets the counters": "select crm_sync.reset_counters(%(id)s)",
+    "erases a person": "select count(*) from crm_sync.erase_contact((select min(id::text)::uuid from public.contacts "
+    "where organization_id = %(organization)s), true, null, '{before,connection}')",
     "changes a rule": "select crm_sync.set_alert_rule('failures_per_hour', 3, p_organization_id => %(organization)s)",
 }
 CHORES = (
@@ -211,3 +213,47 @@ def test_without_a_daemon_nothing_long_is_counted_before_that_is_told(
     house.connection.execute("update crm_sync.alert_rules set clear_after = '0'")
     daemon.call("select crm_sync.check_alerts()")
     assert house.rows(raised) == []
+
+
+@pytest.mark.parametrize("deed", ["erases a person", "deletes the connection"])
+def test_the_leases_of_others_are_renewed_while_a_member_holds_a_batch(
+    house: House, daemon: Daemon, database: str, deed: str
+) -> None:
+    owners = [house.organization(name) for name in ("Hostile", "Good")]
+    ids = [house.integration(owner) for owner in owners]
+    for owner in owners:
+        people(house, owner, 1)
+    batches = [daemon.claim(integration=each)["id"] for each in ids]
+    renew = "select crm_sync.extend_leases(%s, %s, interval '60 seconds')"
+    until = "select lease_until from crm_sync.batches where id = %s"
+    before = [house.value(until, batch) for batch in batches]
+    house.connection.execute("set statement_timeout = '3s'")
+    with connect(database) as other, other.transaction(force_rollback=True):
+        with House(other).as_role("authenticated", house.user(owners[0])):
+            other.execute(HELD[deed].encode(), {"id": ids[0], "organization": str(owners[0])})
+        assert sorted(daemon.call(renew, daemon.id, batches)) == batches
+        assert [house.value(until, batch) > was for batch, was in zip(batches, before, strict=True)] == [False, True]
+        house.connection.execute("set statement_timeout = 0")
+    assert sorted(daemon.call(renew, daemon.id, batches)) == batches
+    assert house.value(until, batches[0]) > before[0]
+
+
+def test_messages_are_sent_while_a_member_erases_what_old_ones_say(
+    house: House, daemon: Daemon, organization: UUID, integration: int, database: str
+) -> None:
+    people(house, organization, 1)
+    house.connection.execute(
+        "with alert as (insert into crm_sync.alerts (organization_id, rule, condition, subject, severity, threshold, "
+        "unit, words, remedy) values (%s, 'r', 'c', 's', 'info', 1, 'rows', 'before', 'x') returning id) "
+        "insert into crm_sync.deliveries (alert_id, type, payload, created_at, next_attempt_at) "
+        """select id, 'alert.raised', '{"words": "before"}', now() - interval '4 days', now() - interval '4 days' """
+        "from alert",
+        [organization],
+    )
+    house.connection.execute("set statement_timeout = '3s'")
+    with connect(database) as other, other.transaction(force_rollback=True):
+        with House(other).as_role("authenticated", house.user(organization)):
+            other.execute(HELD["erases a person"].encode(), {"id": integration, "organization": str(organization)})
+        assert daemon.call("select count(*) from crm_sync.claim_delivery(%s)", "0" * 64) == 0
+    assert daemon.call("select count(*) from crm_sync.claim_delivery(%s)", "0" * 64) == 0
+    assert house.value("select count(*) from crm_sync.deliveries where given_up_at is not null") == 1

@@ -95,6 +95,24 @@ def test_a_renewed_lease_is_not_taken_over_and_a_lost_one_not_renewed(
     assert daemon.call(renew, daemon.id, [batch["id"]]) == []
 
 
+def test_a_batch_of_before_a_failover_settles_nobody_elses(house: House, daemon: Daemon, integration: int) -> None:
+    """A replica that was behind gives the same numbers again, to the same daemon perhaps."""
+    (organization,) = house.rows("select organization_id from public.user_integrations where id = %s", integration)[0]
+    house.reply(organization, house.contact(organization, "before@example.com"), "x")
+    lost = daemon.claim()
+    house.connection.execute(
+        "delete from crm_sync.batches; update public.sync_queue set status = 'pending', batch_id = null"
+    )
+    for _ in range(5):  # by chance it may be the same once in a million times
+        house.connection.execute("select setval('crm_sync.batches_id_seq', %s, false)", [lost["id"] >> 20])
+        batch = daemon.claim()
+        assert batch["id"] >> 20 == lost["id"] >> 20
+        assert batch["id"] != lost["id"]
+        assert daemon.confirm(lost) == 0
+        assert daemon.confirm(batch) > 0
+        house.reply(organization, house.contact(organization, f"{batch['id']}@example.com"), "x")
+
+
 def test_after_ten_lost_daemons_the_row_fails_for_a_human(
     house: House, daemon: Daemon, organization: UUID, integration: int
 ) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -17,7 +19,7 @@ import pytest
 from sql.migrate import LOCK_KEY, ROOT, MigrationError, files, install_script, migrate, pending
 from tests.house import House, eventually
 from tests.postgres import TestServer
-from tests.sql.daemon import Daemon, connect, queue
+from tests.sql.daemon import Daemon, connect, failed, people, queue, released, synced
 
 CATALOG = (
     "select p.oid::regprocedure::text, md5(pg_get_functiondef(p.oid)), p.proacl::text, pg_get_userbyid(p.proowner), "
@@ -175,6 +177,53 @@ def test_a_migrator_waits_for_another_however_long_it_takes(database: str, root:
         other.execute("select pg_advisory_unlock(%s)", [LOCK_KEY])
     thread.join(30)
     assert results == [("functions/next_slot.sql", "access.sql")]
+
+
+def test_a_migrator_that_is_killed_in_the_middle_leaves_nothing_and_is_run_again(database: str, root: Path) -> None:
+    path = root / "functions" / "next_slot.sql"
+    append(path, "\ncreate table crm_sync.half ();\n")
+    last = root / "views" / "workers.sql"
+    append(last, "\nselect pg_sleep(20);\n")
+    before = catalog(database)
+    words = f"from pathlib import Path; from sql.migrate import migrate; migrate({database!r}, Path({str(root)!r}))"
+    with connect(database) as other, subprocess.Popen([sys.executable, "-c", words], cwd=ROOT.parent) as migrator:
+        held = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
+        eventually(lambda: other.execute(held.encode()).fetchone() == (1,), "a migrator in the middle")
+        migrator.kill()
+        last.write_text((ROOT / "views" / "workers.sql").read_text())
+        path.write_text((ROOT / "functions" / "next_slot.sql").read_text() + "\n-- a change\n")
+        assert migrate(database, root).applied == ("functions/next_slot.sql", "access.sql")
+        assert other.execute("select to_regclass('crm_sync.half') is null").fetchone() == (True,)
+    ledger = CATALOG.index("select name, sha256 from crm_sync.applied_files")
+    assert catalog(database)[:ledger] == before[:ledger]
+
+
+def test_a_timeout_of_the_operators_does_not_end_a_migration(database: str, root: Path) -> None:
+    append(root / "functions" / "next_slot.sql", "\nselect pg_sleep(0.1);\n")
+    with connect(database) as other:
+        name = psycopg.sql.Identifier(str(other.info.dbname))
+        other.execute(psycopg.sql.SQL("alter database {} set statement_timeout = '50ms'").format(name))
+    assert migrate(database, root).applied == ("functions/next_slot.sql", "access.sql")
+
+
+def test_a_migration_waits_for_a_producer_that_has_begun_and_is_no_deadlock_for_it(database: str, root: Path) -> None:
+    number = len(list((root / "migrations").glob("*.sql"))) + 1
+    (root / "migrations" / f"{number:04d}_more.sql").write_text(
+        "alter table crm_sync.daemons add column more text; alter table public.sync_queue add column more text;"
+    )
+    with connect(database) as connection, connect(database) as other:
+        house = House(connection)
+        organization = house.organization()
+        house.integration(organization)
+        with connection.transaction():
+            house.reply(organization, house.contact(organization), "question")
+            migrator = threading.Thread(target=migrate, args=(database, root))
+            migrator.start()
+            waits = "select count(*) from pg_locks where not granted and relation = 'message_classifications'::regclass"
+            eventually(lambda: other.execute(waits.encode()).fetchone() == (1,), "a migrator that waits")
+            house.reply(organization, house.contact(organization), "question")
+        migrator.join(20)
+        assert house.value("select crm_sync.schema_version()") == number
 
 
 def test_a_lock_that_a_producer_holds_ends_the_run_unharmed(database: str, root: Path) -> None:
@@ -344,16 +393,50 @@ def test_our_three_providers_have_todays_urls_and_least_scopes(database: str) ->
         assert len(config["scopes"]) == len(set(config["scopes"])) > 0
 
 
-def before_the_newest_migration(folder: Path) -> Path:
-    """sql/ as it was then, out of the repository's history."""
-    newest = max(each.name for each in (ROOT / "migrations").iterdir())
+ROWS = "select id, status, attempts, last_error, batch_id from public.sync_queue where integration_id = %s order by id"
+
+
+def leave_rows_in_every_state(house: House, organization: UUID) -> None:
+    daemon = Daemon(house)
+    house.reply(organization, house.contact(organization, None), "x")
+    people(house, organization, 10)
+    batch = daemon.claim(limit=6)
+    first, second, third, *others = batch["contacts"]
+    answers = [failed(first, "rejected", code="NO"), failed(second, "contended"), released(third, uncertain=True)]
+    daemon.finish(batch, [*answers, *map(synced, others)])
+    daemon.claim(limit=1)
+    assert {status for (status,) in queue(house, "status")} == {
+        "pending",
+        "processing",
+        "retry",
+        "failed",
+        "skipped",
+        "completed",
+    }
+
+
+FIRST_SINCE = "0017_*.sql"  # the first migration that the version published last did not have, whatever it was called
+
+
+def version_published_last(folder: Path, *what: str) -> Path:
+    """sql/, and what else is named, as it was then, out of the repository's history."""
     words = ["git", "-C", str(ROOT.parent)]
-    log = [*words, "log", "--diff-filter=A", "--format=%H", "--", f"sql/migrations/{newest}"]
-    found = subprocess.run(log, capture_output=True, text=True, check=False)
+    # a merge counts as what it brought to its first parent
+    log = [
+        *words,
+        "log",
+        "--first-parent",
+        "-m",
+        "--diff-filter=A",
+        "--format=%H",
+        "--",
+        f"sql/migrations/{FIRST_SINCE}",
+    ]
+    found = subprocess.run([*log, f"sql/migrations/{FIRST_SINCE}"], capture_output=True, text=True, check=False)
     if found.returncode:
         pytest.skip("there is no history here")
-    commit = f"{found.stdout.strip()}^" if found.stdout.strip() else "HEAD"
-    archive = subprocess.run([*words, "archive", commit, "sql"], capture_output=True, check=False)
+    commit = f"{found.stdout.split()[-1]}^" if found.stdout.strip() else "HEAD"
+    archive = subprocess.run([*words, "archive", commit, "sql", *what], capture_output=True, check=False)
     if archive.returncode:
         pytest.skip("there is not enough history here")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as then:
@@ -361,20 +444,30 @@ def before_the_newest_migration(folder: Path) -> Path:
     return folder / "sql"
 
 
-def test_a_database_of_the_version_before_becomes_the_very_same_as_a_new_one(
+def test_a_database_of_the_version_published_last_becomes_the_very_same_as_a_new_one(
     database: str, empty: str, tmp_path: Path
 ) -> None:
     """With work waiting in it, which is done afterwards."""
-    migrate(empty, before_the_newest_migration(tmp_path))
+    migrate(empty, version_published_last(tmp_path))
     with connect(empty) as connection:
         house = House(connection)
         organization = house.organization()
-        house.integration(organization)
+        integration = house.integration(organization)
         house.reply(organization, house.contact(organization), "question")
+        leave_rows_in_every_state(house, organization)
+        worker = Daemon(house)
+        held = worker.claim(limit=1)
+        rows = house.rows(ROWS, integration)
         migrate(empty)
+        assert rows == house.rows(ROWS, integration), "nothing was touched"
+        assert house.rows("select * from crm_sync.accounting where difference <> 0") == []
         assert house.value("select count(*) from crm_sync.changes where what = 'connection'") == 1, "found, if not made"
+        assert worker.confirm(held) > 0, "what was claimed before is settled after"
+        house.value("select crm_sync.retry_failed(%s)", integration)
+        house.connection.execute("update public.sync_queue set next_attempt_at = null where completed_at is null")
+        house.connection.execute("update crm_sync.batches set lease_until = now() - interval '1 s'")
         assert Daemon(house).work()
-        assert queue(house, "id", "status <> 'completed'") == []
+        assert queue(house, "status", "status <> 'completed'") == [("skipped",)]
     columns = CATALOG.index(next(each for each in CATALOG if "a.attnum" in each))
     old, new = catalog(empty), catalog(database)
     for number, (mine, theirs) in enumerate(zip(old, new, strict=True)):

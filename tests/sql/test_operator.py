@@ -34,7 +34,7 @@ def test_a_paused_connection_keeps_its_work_and_resumes(
     assert daemon.call("select crm_sync.resume(%s)", integration) is False
     assert daemon.claim()["contacts"]
     assert house.rows("select title, description, status from public.sync_activity_logs order by id") == [
-        ("Paused", f"Paused by {member}", "info"),
+        ("Paused", f"Paused by a member ({member})", "info"),
         ("Resumed", "Resumed by crm_sync_daemon", "info"),
     ]
 

@@ -220,3 +220,29 @@ def test_pauses_do_not_lie(house: House) -> None:
             house.connection.execute(
                 "insert into crm_sync.pauses (scope, key, paused_by) values (%s, %s, 'me')", [scope, key]
             )
+
+
+def test_who_paused_what_is_said_by_names(house: House, organization: UUID, integration: int) -> None:
+    member = house.user(organization)
+    said = "select description from public.sync_activity_logs order by id desc limit 1"
+    reason = "select reason from crm_sync.standstill(%s, %s)"
+    with house.as_role("authenticated", member):
+        house.connection.execute("select crm_sync.pause_all('organization', %s, 'we move')", [str(organization)])
+        assert house.value(reason, organization, integration) == (
+            f"the organization is paused by a member ({member}): we move"
+        )
+    assert house.value(said) == f"Organization Acme: paused by a member ({member}): we move"
+    with pytest.raises(psycopg.Error) as refusal, house.connection.transaction():
+        house.value("select crm_sync.resume(%s)", integration)
+    assert refusal.value.diag.message_primary == (
+        f"the connection stays paused: a member ({member}) paused organization Acme: we move"
+    )
+    house.connection.execute("select crm_sync.pause_all('provider', 'hubspot')")
+    assert house.value(said) == "HubSpot: paused by postgres"
+    house.connection.execute("select crm_sync.resume_all('provider', 'hubspot')")
+    assert house.value(said) == "HubSpot: resumed by postgres; another pause holds it"
+    assert house.value("select crm_sync.scope_words('integration', %s)", str(integration)) == (
+        f'connection {integration} (HubSpot "default")'
+    )
+    gone = str(UUID(int=0))
+    assert house.value("select crm_sync.scope_words('organization', %s)", gone) == f"organization {gone}"

@@ -5,8 +5,21 @@ from __future__ import annotations
 import threading
 from uuid import UUID, uuid4
 
+import pytest
+
 from tests.house import House, eventually
-from tests.sql.daemon import Daemon, assert_books_balance, connect, documents, elapse, failed, queue, somebody_waits
+from tests.sql.daemon import (
+    Daemon,
+    assert_books_balance,
+    connect,
+    documents,
+    elapse,
+    failed,
+    people,
+    queue,
+    somebody_waits,
+)
+from tests.sql.test_actions import notices
 
 PURGE = "select crm_sync.purge()"
 REMAINS = "select crm_sync.purge_remains()"
@@ -68,6 +81,37 @@ def test_a_connection_that_is_busy_holds_up_no_other(house: House, daemon: Daemo
         assert_books_balance(house)
     assert purge_all(daemon) == 1
     assert queue(house) == []
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        "select from crm_sync.lanes where integration_id = %s for update",
+        "select from public.user_integrations where id = %s for update",
+    ],
+)
+def test_purge_now_goes_on_behind_a_connection_that_somebody_holds(
+    house: House, daemon: Daemon, database: str, held: str
+) -> None:
+    integrations = []
+    for n in range(3):
+        organization = house.organization(f"Organization {n}")
+        integrations.append(house.integration(organization))
+        people(house, organization, 2)
+        daemon.work()
+    elapse(house, "2 days")
+    said = notices(house)
+    purge = "select crm_sync.purge_now('1 day', null, 2)"
+    with connect(database) as other, other.transaction():
+        other.execute(held.encode(), [integrations[0]])
+        assert list(iter(lambda: daemon.call(purge), 0)) == [2] * 4
+        assert said == ["rows of 1 connection(s) were left, as somebody else holds them: try again later"]
+        assert {integration for (integration,) in queue(house, "integration_id")} == {integrations[0]}
+        assert daemon.call("select crm_sync.purge_now('1 day', %s, 2)", integrations[1]) == 0
+    assert list(iter(lambda: daemon.call(purge), 0)) == [2] * 2
+    assert queue(house) == []
+    assert_books_balance(house)
+    assert len(said) == 1
 
 
 def test_a_purge_is_quick_whatever_the_statistics_say_of_the_rows_age(

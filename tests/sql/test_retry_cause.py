@@ -97,6 +97,22 @@ def test_what_waits_for_its_hour_goes_now(house: House, daemon: Daemon, organiza
     assert house.value("select title from public.sync_activity_logs") == "Sync asked for"
 
 
+def test_what_waits_goes_in_pieces_and_it_is_said_that_there_is_more(
+    house: House, daemon: Daemon, organization: UUID
+) -> None:
+    integration = house.integration(organization, sync_frequency="hourly")
+    people(house, organization, 5)
+    house.connection.execute(
+        "create or replace function crm_sync.rows_at_once() returns integer language sql immutable parallel safe "
+        "set search_path = '' return 2"
+    )
+    said: list[str | None] = []
+    house.connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
+    assert [daemon.call("select crm_sync.sync_now(%s)", integration) for _ in range(4)] == [2, 2, 1, 0]
+    assert said == ["2 row(s) brought forward, as many as one call takes; there are more: call it again"] * 2
+    assert queue(house, "next_attempt_at") == [(None,)] * 5
+
+
 def test_a_crm_that_was_down_is_asked_again_at_once_and_one_that_is_busy_is_not(
     house: House, daemon: Daemon, organization: UUID, integration: int
 ) -> None:

@@ -162,3 +162,47 @@ def test_connecting_and_switching_a_provider_do_not_wait_for_each_other(
         thread.join()
     pipedrive = house.value("select max(id) from public.user_integrations")
     assert house.value(ROUTE, organization) == pipedrive
+
+
+CHANGE = "update public.user_integrations set sync_frequency = 'hourly' where id = %s"
+LEAVE = "update public.user_integrations set status = 'disconnected' where id = %s"
+ROUTE = "select integration_id from crm_sync.routes where organization_id = %s"
+
+
+def test_two_that_change_two_connections_of_an_organization_do_not_wait_for_each_other(
+    house: House, database: str, organization: UUID
+) -> None:
+    """Or the first, who comes to the second's connection then, and the second would be a deadlock."""
+    first, second = house.integration(organization), house.integration(organization, "pipedrive")
+    with connect(database) as one, connect(database) as two, one.transaction():
+        one.execute(CHANGE, [first])
+        with two.transaction():
+            two.execute("set local lock_timeout = '1s'")
+            two.execute(CHANGE, [second])
+        one.execute("update public.user_integrations set name = 'renamed' where id = %s", [second])
+    assert house.value(ROUTE, organization) is None
+
+
+@pytest.mark.parametrize("comes_first", ["who changes", "who disconnects"])
+@pytest.mark.parametrize("is_simple", [True, False])
+def test_who_changes_one_connection_and_who_disconnects_the_other_find_the_right_route(
+    house: House, database: str, organization: UUID, comes_first: str, is_simple: bool
+) -> None:
+    first, second = house.integration(organization), house.integration(organization, "pipedrive")
+    if is_simple:
+        house.connection.execute(CHANGE, [first])
+    change = CHANGE.replace("hourly", "realtime") if is_simple else CHANGE
+    steps = [(change, first), (LEAVE, second)]
+    (early, late) = steps if comes_first == "who changes" else steps[::-1]
+
+    def come_late() -> None:
+        with connect(database) as other:
+            other.execute(late[0].encode(), [late[1]])
+
+    thread = threading.Thread(target=come_late)
+    with house.connection.transaction():
+        house.connection.execute(early[0].encode(), [early[1]])
+        thread.start()
+        eventually(lambda: somebody_waits(house), "the second waits")
+    thread.join(15)
+    assert house.value(ROUTE, organization) == (first if is_simple else None)

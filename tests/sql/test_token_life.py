@@ -371,7 +371,7 @@ def test_a_damaged_or_foreign_token_is_given_up_with_words_or_waits_for_its_key(
         "select crm_sync.refuse_credentials(1, 1, 'x')",
         "select crm_sync.note_not_refreshable(1, 1)",
         "select crm_sync.delete_disconnected()",
-        "select crm_sync.revoke_later(null, 1, 1, '{}')",
+        "select crm_sync.revoke_later(null, 1, 1)",
         "select crm_sync.schedule_revocation(null)",
         "select crm_sync.lose_connection(null, 1, 'x')",
         "select crm_sync.reseal()",

@@ -96,6 +96,7 @@ def go_every_way(house: House) -> None:
     lose_what_held_them(walk)
     be_asked_for(walk)
     change_the_account(walk)
+    be_erased(walk)
     be_cleared(walk)
 
 
@@ -186,6 +187,28 @@ def change_the_account(walk: Walk) -> None:
         [integration],
     )
     house.value("select crm_sync.adopt_account(%s, false)", integration)
+
+
+def be_erased(walk: Walk) -> None:
+    filters = {"all": [{"field": "intent", "op": "<>", "value": "no"}]}
+    organization, integration = walk.tenant(sync_filters=filters, sync_settings={"log_activities": False})
+    for _ in range(2):
+        walk.contact(organization)
+    batch = walk.daemon.claim(integration=integration)
+    first, second = documents(batch)
+    walk.daemon.finish(batch, [synced(first), failed(second, "rejected")])
+    walk.contact(organization, "no")
+    walk.contact(organization)
+    walk.fail(integration, "contended")
+    walk.house.connection.execute("update public.sync_queue set next_attempt_at = 'infinity' where status = 'retry'")
+    walk.contact(organization)
+    walk.daemon.claim(limit=1, integration=integration)
+    walk.contact(organization)
+    assert len({status for (status,) in queue(walk.house, "status", f"integration_id = {integration}")}) == 6
+    walk.house.rows(
+        "select e from public.contacts as k, crm_sync.erase_contact(k.id, true) as e where k.organization_id = %s",
+        organization,
+    )
 
 
 def be_cleared(walk: Walk) -> None:

@@ -95,7 +95,7 @@ class TestWithoutWaiting:
         house.classify(orphan, "x")
         assert wait_for(house, orphan) is False
 
-    @pytest.mark.parametrize("timeout", ["-1 s", None])
+    @pytest.mark.parametrize("timeout", ["-1 s", None, "1 hour 1 second", "10 years"])
     def test_a_timeout_that_makes_no_sense_is_refused(
         self, house: House, organization: UUID, timeout: str | None
     ) -> None:
@@ -103,6 +103,7 @@ class TestWithoutWaiting:
         with pytest.raises(psycopg.Error, match="makes no sense") as refused:
             wait_for(house, message, timeout)
         assert refused.value.sqlstate == "CS042"
+        assert "from zero to an hour" in (refused.value.diag.message_hint or "")
 
 
 def test_a_transaction_that_sees_no_change_is_refused(

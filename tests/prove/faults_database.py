@@ -1,0 +1,238 @@
+"""A database that crashes, loses connections, is full, or is migrated and operated while daemons work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import ClassVar, Literal, Self
+
+import psycopg
+
+from sql.migrate import MigrationError, migrate
+from tests.prove.events import Event, Plan
+from tests.prove.scene import Scene
+from tests.prove.sql_tree import changed_tree
+
+WRITTEN = ("sync_queue", "batches", "contact_sync_mappings", "effects", "sync_activity_logs", "lanes")
+
+
+@dataclass(frozen=True)
+class Crash(Event):
+    name: ClassVar[str] = "crash of Postgres"
+    weight: ClassVar[int] = 3
+    how: Literal["postmaster", "backend", "immediate"]
+
+    @classmethod
+    def make(cls, chance: Random, plan: Plan) -> Self:
+        return cls(chance.choice(("postmaster", "backend", "immediate")))
+
+    def strike(self, scene: Scene) -> None:
+        hows: dict[str, Callable[[], None]] = {
+            "postmaster": scene.postgres.kill,
+            "backend": lambda: self._kill_backend(scene),
+            "immediate": lambda: scene.postgres.stop("immediate"),
+        }
+        scene.crash(hows[self.how])
+
+    def _kill_backend(self, scene: Scene) -> None:
+        """The server then ends all others and recovers; it goes on running as far as its owner is concerned."""
+        with scene.connection() as connection:
+            row = connection.execute(
+                "select pid from pg_stat_activity where application_name = 'crm-sync' order by random() limit 1"
+            ).fetchone()
+            if row is None:
+                return
+            os.kill(row[0], signal.SIGKILL)
+            scene.wait_for(lambda: _is_broken(connection), 5.0)
+        scene.wait_for(lambda: _answers(scene.url), 10.0)
+
+    def __str__(self) -> str:
+        return {
+            "postmaster": "Postgres' first process gets SIGKILL, and is started again",
+            "backend": "a daemon's server process gets SIGKILL, and Postgres recovers",
+            "immediate": "Postgres is stopped at once (immediate), and started again",
+        }[self.how]
+
+
+def _is_broken(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("select")
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Terminate(Event):
+    name: ClassVar[str] = "pg_terminate_backend"
+    weight: ClassVar[int] = 3
+    share: float
+
+    @classmethod
+    def make(cls, chance: Random, plan: Plan) -> Self:
+        return cls(chance.choice((0.2, 0.5, 1.0)))
+
+    def strike(self, scene: Scene) -> None:
+        with scene.connection() as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where application_name = 'crm-sync' and random() < %s",
+                [self.share],
+            )
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} of the daemons' connections to Postgres are terminated"
+
+
+@dataclass(frozen=True)
+class DiskFull(Event):
+    name: ClassVar[str] = "disk full (53100)"
+    weight: ClassVar[int] = 3
+    table: str
+    seconds: float
+
+    @classmethod
+    def make(cls, chance: Random, plan: Plan) -> Self:
+        return cls(chance.choice(WRITTEN), chance.choice((0.2, 0.5, 1.0)))
+
+    def strike(self, scene: Scene) -> None:
+        with scene.connection() as connection:
+            connection.execute("insert into prove.full_tables values (%s) on conflict do nothing", [self.table])
+        scene.later(self.seconds, lambda: self._make_room(scene))
+
+    def _make_room(self, scene: Scene) -> None:
+        with scene.connection() as connection:
+            connection.execute("delete from prove.full_tables where name = %s", [self.table])
+
+    def __str__(self) -> str:
+        return f"for {self.seconds:g} s there is no room on the disk for what the daemons write to {self.table}"
+
+
+@dataclass(frozen=True)
+class Migrate(Event):
+    name: ClassVar[str] = "migration while daemons run"
+    what: Literal["one function", "all functions and views"]
+
+    @classmethod
+    def make(cls, chance: Random, plan: Plan) -> Self:
+        return cls(chance.choice(("one function", "one function", "all functions and views")))
+
+    def strike(self, scene: Scene) -> None:
+        thread = threading.Thread(target=self._migrate, args=(scene,), daemon=True)
+        thread.start()
+        scene.workers.append(thread)
+
+    def _migrate(self, scene: Scene) -> None:
+        with changed_tree("settle_rows" if self.what == "one function" else None) as root:
+            for _ in range(3):
+                try:
+                    migrate(scene.url, Path(root), lock_timeout="1s")
+                except (MigrationError, psycopg.OperationalError) as error:
+                    scene.notes.append(f"migration: {str(error).splitlines()[0]}")
+                else:
+                    return
+
+    def __str__(self) -> str:
+        return f"a migration replaces {self.what}"
+
+
+@dataclass(frozen=True)
+class Operate(Event):
+    """An operator does what one may do."""
+
+    name: ClassVar[str] = "operator pauses, retries, reprioritizes"
+    weight: ClassVar[int] = 3
+    act: Literal["pause", "pause_all", "retry", "reprioritize", "resync"]
+    place: float
+    seconds: float
+
+    @classmethod
+    def make(cls, chance: Random, plan: Plan) -> Self:
+        acts: tuple[Literal["pause", "pause_all", "retry", "reprioritize", "resync"], ...]
+        acts = ("pause", "pause", "pause_all", "retry", "reprioritize", "resync")
+        return cls(chance.choice(acts), chance.random(), chance.choice((0.1, 0.3, 0.8)))
+
+    def strike(self, scene: Scene) -> None:
+        tenant = scene.tenants[int(self.place * len(scene.tenants))]
+        match self.act:
+            case "pause":
+                scene.operate("select crm_sync.pause(%s)", tenant.integration)
+                scene.later(self.seconds, lambda: self._resume(scene, tenant.integration))
+            case "pause_all":
+                scene.operate("select crm_sync.pause_all('provider', %s)", tenant.crm)
+                scene.later(self.seconds, lambda: self._resume_all(scene, tenant.crm))
+            case "retry":
+                scene.operate("select crm_sync.retry_failed(%s)", tenant.integration)
+            case "reprioritize":
+                scene.operate(
+                    "select crm_sync.reprioritize(p_integration_id => %s, p_priority => %s)",
+                    tenant.integration,
+                    1 + int(self.place * 9),
+                )
+            case "resync":
+                scene.operate(
+                    "select crm_sync.resync(%s, m.contact_id) from public.contact_sync_mappings as m "
+                    "where m.integration_id = %s order by m.contact_id limit 3",
+                    *[tenant.integration] * 2,
+                )
+
+    def _resume_all(self, scene: Scene, crm: str) -> None:
+        scene.operate("select crm_sync.resume_all('provider', %s)", crm)
+
+    def _resume(self, scene: Scene, integration: int) -> None:
+        scene.operate("select crm_sync.resume(%s)", integration)
+
+    def __str__(self) -> str:
+        words = {
+            "pause": f"pauses a connection for {self.seconds:g} s",
+            "pause_all": f"pauses a provider for {self.seconds:g} s",
+            "retry": "retries what has failed on a connection",
+            "reprioritize": "gives what waits on a connection another priority",
+            "resync": "has contacts of a connection synced again",
+        }
+        return f"an operator {words[self.act]}"
+
+
+@dataclass(frozen=True)
+class Cancel(Event):
+    name: ClassVar[str] = "operator cancels rows"
+    permits: ClassVar[frozenset[str]] = frozenset({"cancelled"})
+    what: Literal["all", "contact", "rows"]
+    place: float
+
+    @classmethod
+    def make(cls, chance: Random, plan: Plan) -> Self:
+        return cls(chance.choice(("all", "contact", "rows")), chance.random())
+
+    def strike(self, scene: Scene) -> None:
+        integration = scene.tenants[int(self.place * len(scene.tenants))].integration
+        open_rows = "from public.sync_queue as q where q.integration_id = %s and q.completed_at is null"
+        with scene.connection() as connection:
+            rows = connection.execute(f"select q.id, q.contact_id {open_rows} order by q.id".encode(), [integration])
+            found = rows.fetchall()
+        match self.what:
+            case "all":
+                scene.operate("select crm_sync.cancel(%s, p_all => true)", integration)
+            case "contact" if found:
+                scene.operate("select crm_sync.cancel(%s, p_contact_id => %s)", integration, found[0][1])
+            case "rows" if found:
+                scene.operate(
+                    "select crm_sync.cancel(%s, p_queue_ids => %s)", integration, [id_ for id_, _ in found[::3]]
+                )
+
+    def __str__(self) -> str:
+        words = {"all": "all that waits", "contact": "what waits for a contact", "rows": "each third row that is open"}
+        return f"an operator cancels {words[self.what]} on a connection"

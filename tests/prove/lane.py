@@ -1,0 +1,114 @@
+"""Plays schedules, one after the other: on a Postgres of its own, with a database, CRMs and daemons for each."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import psycopg
+
+from sandbox.postgres import embedded
+from sql.migrate import migrate
+from tests.listener.relay import relay
+from tests.postgres import TestServer, make_logins_cheap
+from tests.prove.judge import Verdict
+from tests.prove.nursery import Nursery
+from tests.prove.play import Play, end_daemons
+from tests.prove.scene import Member, Scene
+from tests.prove.schedule import Schedule
+
+# Tables that are full say so as Postgres does; producers write to none of them but sync_queue, and that by INSERT.
+ROOM = """
+create schema prove;
+grant usage on schema prove to public;
+create table prove.full_tables (name text primary key);
+grant select on prove.full_tables to public;
+create function prove.write() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  if exists (select from prove.full_tables as f where tg_table_name like f.name || '%') then
+    raise exception using errcode = '53100', message = 'could not extend file "base/1/2": No space left on device',
+      hint = 'Check free disk space.';
+  end if;
+  return null;
+end;
+$$;
+"""
+WRITES = (
+    ("public.sync_queue", "update"),
+    ("crm_sync.batches", "insert or update or delete"),
+    ("public.contact_sync_mappings", "insert or update"),
+    ("crm_sync.effects", "insert or update"),
+    ("public.sync_activity_logs", "insert"),
+    ("crm_sync.lanes", "update"),
+)
+
+
+class Lane:
+    """A Postgres, a template and a nursery; made by `lane`.
+
+    `plant` is done to each database before its daemons start: that is how a test sees the driver find a defect.
+    """
+
+    def __init__(self, stack: ExitStack, plant: str | None = None) -> None:
+        # what a commit has confirmed must survive a crash of the server; one of the machine is not among the faults
+        self._postgres = stack.enter_context(
+            embedded(fast=True, synchronous_commit=True, max_connections=100, shared_buffers="32MB")
+        )
+        make_logins_cheap(self._postgres.url)
+        self._server = TestServer(self._postgres.url, "embedded", "of a lane")
+        self._template = self._server.create_database()
+        migrate(self._template)
+        with psycopg.connect(self._template, autocommit=True) as connection:
+            connection.execute(ROOM)
+            for table, verbs in WRITES:
+                connection.execute(
+                    f"create trigger prove_write after {verbs} on {table} "
+                    "for each statement execute function prove.write()".encode()
+                )
+            if plant is not None:
+                connection.execute(plant.encode())
+        self._nursery = Nursery()
+        stack.callback(self._nursery.close)
+
+    def play(self, schedule: Schedule) -> Verdict:
+        """Play it to its end, and look at what came of it."""
+        began = time.monotonic()
+        verdict = Verdict(schedule)
+        url = self._server.create_database(self._template)
+        folder = Path(tempfile.mkdtemp(prefix="crm-sync-prove-"))
+        try:
+            with ExitStack() as stack:
+                sizes = enumerate(schedule.batch_sizes)
+                crew = [Member(number, stack.enter_context(relay(url)), size) for number, size in sizes]
+                scene = Scene(self._postgres, url, self._nursery, crew, folder)
+                stack.callback(end_daemons, scene)
+                play = Play(scene, schedule, verdict)
+                stack.callback(play.end)
+                for name, part in (
+                    ("beginning", partial(play.begin, stack)),
+                    ("faults", play.suffer),
+                    ("settling", play.settle),
+                    ("judging", play.judge),
+                ):
+                    part()
+                    verdict.phases[name] = round(time.monotonic() - began - sum(verdict.phases.values()), 2)
+        except Exception as error:  # noqa: BLE001 - a schedule that cannot be played has failed
+            verdict.wrong.append(f"the driver failed: {type(error).__name__}: {error}")
+        finally:
+            self._postgres.start()
+            self._server.drop_database(url)
+            shutil.rmtree(folder, ignore_errors=True)
+        verdict.seconds = time.monotonic() - began
+        return verdict
+
+
+@contextmanager
+def lane(plant: str | None = None) -> Iterator[Lane]:
+    """A lane, gone at the end with all that it has started."""
+    with ExitStack() as stack:
+        yield Lane(stack, plant)

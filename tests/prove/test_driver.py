@@ -1,0 +1,64 @@
+"""Whether the driver of `make prove` can fail, and what it makes of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.prove.driver import options
+from tests.prove.lane import lane
+from tests.prove.plants import PLANTS, plant
+from tests.prove.schedule import KINDS, Schedule
+from tests.prove.shrink import shrink
+
+
+def test_each_kind_of_fault_is_in_many_schedules() -> None:
+    many = [{type(each.event) for each in Schedule.of(seed, 1.5).events} for seed in range(300)]
+    assert all(sum(kind in each for each in many) >= 30 for kind in KINDS)
+
+
+def test_a_schedule_is_the_same_for_the_same_seed() -> None:
+    assert Schedule.of(7, 1.5) == Schedule.of(7, 1.5)
+    assert Schedule.of(7, 1.5) != Schedule.of(8, 1.5)
+    first, *_, last = Schedule.of(7, 1.5).events
+    assert Schedule.of(7, 1.5).only([first.number, last.number]).events == (first, last)
+
+
+@pytest.mark.parametrize(("guilty", "tries"), [((3,), 12), ((2, 7), 30), ((1, 4, 8), 60), ((), 1)])
+def test_shrinking_finds_the_events_that_matter(guilty: Sequence[int], tries: int) -> None:
+    asked: list[Sequence[int]] = []
+
+    def fails(events: Sequence[int]) -> bool:
+        asked.append(events)
+        return set(guilty) <= set(events)
+
+    assert shrink(range(1, 9), fails, seconds=10) == tuple(guilty)
+    assert len(asked) <= tries
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("--only 2", "give its --seed"),
+        ("--seed 5 --only 99", "schedule 5 has no event 99"),
+        ("--schedules 0", "less than one proves nothing"),
+        ("--lanes -1", "less than one proves nothing"),
+    ],
+)
+def test_what_would_prove_nothing_is_refused(asked: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options(asked.split())
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_defect_can_still_be_planted(name: str) -> None:
+    assert plant(name).startswith("create or replace function") or "create or replace function" in plant(name)
+
+
+def test_a_planted_defect_is_found() -> None:
+    with lane(plant("finish")) as planted:
+        verdict = planted.play(Schedule.of(1, 0.5).only(()))
+    assert any("deals" in words or "notes" in words for words in verdict.wrong), verdict.wrong
