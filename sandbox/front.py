@@ -65,7 +65,13 @@ class Front:
             return
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         call = scope["sandbox"] = {"account": self._account_of(Headers(scope=scope)), "path": path}
-        fault = self._faults.take(scope["method"], path, cast("int | None", call["account"]))
+        fault = None
+        if self._faults:
+            # Only a request that has arrived whole is struck: a client that gives up while we wait has sent it all the
+            # same, and one that dies in the middle of its sentence has said nothing.
+            receive, is_whole = await _read_ahead(receive)
+            if is_whole:
+                fault = self._faults.take(scope["method"], path, cast("int | None", call["account"]))
         is_counted = False
 
         def count(status: str) -> None:
@@ -92,8 +98,6 @@ class Front:
         self, fault: Fault, scope: Scope, receive: Receive, send: Send, count: Callable[[str], None]
     ) -> None:
         if fault.delay:
-            # Read first: a client that gives up while we wait has sent its request all the same.
-            receive = await _read_ahead(receive)
             await asyncio.sleep(fault.delay)
         if fault.cut:
             count("cut")
@@ -111,16 +115,17 @@ class Front:
             await self._app(scope, receive, send)
 
 
-async def _read_ahead(receive: Receive) -> Receive:
-    """The rest of the request, read now, to be received later."""
+async def _read_ahead(receive: Receive) -> tuple[Receive, bool]:
+    """The rest of the request, read now, to be received later; and whether it came to its end."""
     messages = [await receive()]
     while messages[-1].get("more_body"):
         messages.append(await receive())
+    is_whole = messages[-1]["type"] == "http.request"
 
     async def replay() -> Message:
         return messages.pop(0) if messages else await receive()
 
-    return replay
+    return replay, is_whole
 
 
 def _planned_answer(fault: Fault) -> Response:

@@ -99,18 +99,14 @@ class TestOneSession:
         assert stuck(house, stranger) == []
 
 
-def test_a_session_that_holds_up_another_is_named(
-    house: House, organization: UUID, integration: int, database: str
-) -> None:
+@pytest.mark.usefixtures("integration")
+def test_a_session_that_holds_up_another_is_named(house: House, organization: UUID, database: str) -> None:
     with connect(database) as holder, connect(database) as waiter:
         holder.autocommit = False
         holder.execute("select from crm_sync.lanes for update")
-
-        def pause() -> None:
-            waiter.execute("select crm_sync.pause(%s)", [integration])
-
-        pausing = threading.Thread(target=pause)
-        pausing.start()
+        # not one of our own functions: none of them waits longer than a tenth of a second here
+        waiting = threading.Thread(target=waiter.execute, args=["select from crm_sync.lanes for update"])
+        waiting.start()
         eventually(lambda: somebody_waits(house), "a session that waits")
         (line,) = [each for each in stuck(house) if each["integration_id"] is None]
         assert line["waits_for"] == f"session {holder.info.backend_pid}"
@@ -120,4 +116,4 @@ def test_a_session_that_holds_up_another_is_named(
         )
         assert stuck(house, house.user(organization)) == []
         holder.rollback()
-        pausing.join(15)
+        waiting.join(15)
