@@ -127,18 +127,21 @@ class Database(Pool):
         lease_seconds: float,
         integration_ids: Iterable[int] | None = None,
         opening: Mapping[str, int] | None = None,
+        claim_id: UUID | None = None,
     ) -> Claim:
         """Claim a batch: of the first of the given integrations, or of the one that waited longest.
 
         `opening` is what its first call will cost of which limits; it is taken along if there is room at once.
+        `claim_id` is a name for the claim, for `release_claim`.
         """
         row = await self._row(
-            "select *, clock_timestamp() as now from crm_sync.claim_batch($1, $2, $3, $4, $5)",
+            "select *, clock_timestamp() as now from crm_sync.claim_batch($1, $2, $3, $4, $5, $6)",
             worker_id,
             limit,
             None if integration_ids is None else list(integration_ids),
             timedelta(seconds=lease_seconds),
             None if opening is None else json.dumps(dict(opening)),
+            claim_id,
         )
         return claim_of(
             row["batch"],
@@ -148,6 +151,11 @@ class Database(Pool):
             look_seconds=row["look_seconds"],
             is_prepaid=row["is_prepaid"],
         )
+
+    async def release_claim(self, worker_id: UUID, claim_ids: list[UUID]) -> UUID | None:
+        """Hand back what one of these claims, never answered, has taken; returns which, None when none has (yet)."""
+        answer: UUID | None = await self._value("select crm_sync.release_claim($1, $2)", worker_id, claim_ids)
+        return answer
 
     async def read_batch(self, batch_id: int) -> Batch | None:
         """A batch of ours, composed from what is true now; None when the claim was lost."""

@@ -42,6 +42,9 @@ POOLER = (
 )
 """What a pooler says to a start-up packet with more than a name in it, and to statements prepared on another server."""
 ATTEMPT_SECONDS = 10.0
+STATEMENT_SECONDS = 60.0
+"""So long the server works on a statement of ours, whether or not we are still there."""
+COMMAND_SECONDS = 70.0
 
 
 async def connect(settings: Settings) -> asyncpg.Connection:
@@ -91,7 +94,7 @@ def _server_settings(settings: Settings, role: Role = "crm_sync_daemon") -> dict
         "role": role,
         "crm_sync.encryption_key": settings.encryption_key.get_secret_value(),
         "idle_in_transaction_session_timeout": "60000",
-        "statement_timeout": "60000",
+        "statement_timeout": f"{STATEMENT_SECONDS * 1000:.0f}",
     }
 
 
@@ -184,7 +187,7 @@ class Pool:
                         max_size=settings.concurrency + 4,
                         connect=dial,
                         timeout=attempt_seconds(settings),
-                        command_timeout=70,
+                        command_timeout=COMMAND_SECONDS,
                         max_inactive_connection_lifetime=300,
                         server_settings=_server_settings(settings, role),
                         init=_enter if role == "crm_sync_daemon" else _silence,

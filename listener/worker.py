@@ -21,6 +21,7 @@ from listener.documents import Claim
 from listener.doorbell import Doorbell
 from listener.errors import DatabaseTrouble
 from listener.idle import IdleTokens
+from listener.lost_claims import LostClaims
 from listener.observer import SILENT, Observer
 from listener.revocations import Revocations
 from listener.settings import Settings
@@ -76,6 +77,7 @@ class Worker:
         self._idle_tokens = IdleTokens(database, settings, carrier.tokens_for)
         self._revocations = Revocations(database, settings, carrier.http, self._doorbell.revocations)
         self._alerts = Alerts(database, settings, carrier.http)
+        self._lost_claims = LostClaims(database, self.id, self._look_again)
         self._generation: int | None = None
         self._due: deque[int] = deque()
         self._discover_at = 0.0
@@ -117,7 +119,7 @@ class Worker:
         beat = asyncio.create_task(self._upkeep.beat())
         duties = (
             *(self._work, self._upkeep.keep_house, self._upkeep.count),
-            *(self._idle_tokens.run, self._revocations.run, self._alerts.run),
+            *(self._idle_tokens.run, self._revocations.run, self._alerts.run, self._lost_claims.run),
         )
         work = [asyncio.create_task(duty()) for duty in duties]
         if self._settings.listen:
@@ -133,7 +135,7 @@ class Worker:
             await self._drain()
             await _end(beat)
             try:
-                await asyncio.wait_for(self._database.unregister(self.id), GRACE_SECONDS)
+                await asyncio.wait_for(self._say_goodbye(), GRACE_SECONDS)
             except (DatabaseTrouble, TimeoutError) as trouble:
                 log.warning("goodbye_failed", error=type(trouble).__name__)
         for task in (beat, *work):
@@ -217,7 +219,10 @@ class Worker:
     async def _claim_of(self, integration_ids: list[int] | None, opening: Mapping[str, int] | None = None) -> Claim:
         """Of the first of these, or of whoever waited longest; remembers who else is due."""
         limit = self._limit()
-        claim = await self._database.claim(self.id, limit, self._settings.lease_seconds, integration_ids, opening)
+        with self._lost_claims.claiming() as claim_id:
+            claim = await self._database.claim(
+                self.id, limit, self._settings.lease_seconds, integration_ids, opening, claim_id
+            )
         self._supervisor.looked()
         if integration_ids is None:
             self._due = deque(claim.due)
@@ -239,10 +244,13 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
-        self._doorbell.rung.set()  # what it enqueued is due now
-        self._discover_at = 0.0
+        self._look_again()  # what it enqueued is due now
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("carrier_failed", error=type(error).__name__)
+
+    def _look_again(self) -> None:
+        self._doorbell.rung.set()
+        self._discover_at = 0.0
 
     async def _wait_while_busy(self, claimed: int) -> None:
         """Something is under way: look again when it ends or the bell rings, and every moment in any case."""
@@ -321,6 +329,10 @@ class Worker:
         if tasks:
             await asyncio.wait(tasks, timeout=GRACE_SECONDS)
         await self._carrier.close(GRACE_SECONDS)
+
+    async def _say_goodbye(self) -> None:
+        await self._lost_claims.release()  # one that was cut off just now
+        await self._database.unregister(self.id)
 
     async def _announce(self) -> None:
         """Say that we are here and whether we listen; a server that has forgotten us has forgotten that we sleep.

@@ -3,7 +3,8 @@ create or replace function crm_sync.claim_batch(
   p_limit integer default 100,
   p_integration_ids bigint[] default null,
   p_lease interval default '60 seconds',
-  p_opening jsonb default null
+  p_opening jsonb default null,
+  p_claim_id uuid default null
 )
 returns table (batch json, due bigint[], next_due_at timestamptz, is_prepaid boolean, look_seconds double precision)
 language plpgsql
@@ -32,7 +33,7 @@ begin
   end if;
   -- one lane's lock in a transaction, or two claims could wait for each other: when this lane has nothing, ask again
   if cardinality(v_candidates) > 0 then
-    v_batch_id := crm_sync.claim_lane(p_worker_id, v_candidates[1], p_limit, p_lease);
+    v_batch_id := crm_sync.claim_lane(p_worker_id, v_candidates[1], p_limit, p_lease, p_claim_id);
     if v_batch_id is null then
       v_candidates := v_candidates[2:];
     elsif crm_sync.skip_unsendable(v_batch_id) > 0 then
@@ -49,5 +50,5 @@ begin
   return query select crm_sync.compose_batch(v_batch_id), v_candidates, v_next, v_is_prepaid, extract(epoch from v_look)::double precision;
 end;
 $$;
-comment on function crm_sync.claim_batch(uuid, integer, bigint[], interval, jsonb) is
-  'Worker: claims a batch, of the first of the given connections or of the one that waited longest, and takes what its first call costs of the rate limits; also returns the other connections that are due, the time of the next work, and how long looking took.';
+comment on function crm_sync.claim_batch(uuid, integer, bigint[], interval, jsonb, uuid) is
+  'Worker: claims a batch, of the first of the given connections or of the one that waited longest, and takes what its first call costs of the rate limits; also returns the other connections that are due, the time of the next work, and how long looking took. The claim has a name, if the daemon gives it one, for release_claim.';

@@ -1,5 +1,5 @@
 -- The queue alone: what a row is about, and whether a CRM could take it, is no business of this function.
-create or replace function crm_sync.claim_lane(p_worker_id uuid, p_integration_id bigint, p_limit integer, p_lease interval) returns bigint
+create or replace function crm_sync.claim_lane(p_worker_id uuid, p_integration_id bigint, p_limit integer, p_lease interval, p_claim_id uuid default null) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -178,10 +178,10 @@ begin
   if v_ids is null then
     return null;
   end if;
-  insert into crm_sync.batches (id, organization_id, integration_id, worker_id, row_ids, contact_ids, took_all, lease_until)
+  insert into crm_sync.batches (id, organization_id, integration_id, worker_id, claim_id, row_ids, contact_ids, took_all, lease_until)
   overriding system value
-  values (v_batch_id, v_lane.organization_id, p_integration_id, p_worker_id, v_ids, v_contacts, cardinality(v_found.ids) < v_limit, clock_timestamp() + p_lease);
+  values (v_batch_id, v_lane.organization_id, p_integration_id, p_worker_id, p_claim_id, v_ids, v_contacts, cardinality(v_found.ids) < v_limit, clock_timestamp() + p_lease);
   return v_batch_id;
 end;
 $$;
-comment on function crm_sync.claim_lane(uuid, bigint, integer, interval) is 'Worker: claims a batch of one connection; null when there is nothing to take from it now.';
+comment on function crm_sync.claim_lane(uuid, bigint, integer, interval, uuid) is 'Worker: claims a batch of one connection; null when there is nothing to take from it now.';

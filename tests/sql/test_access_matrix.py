@@ -51,7 +51,7 @@ def test_every_right_is_on_the_page_and_the_page_gives_no_other(house: House) ->
     [
         "grant select on crm_sync.config to authenticated",
         "grant select (credentials) on public.user_integrations to crm_sync_reader",
-        "grant execute on function crm_sync.claim_lane(uuid, bigint, integer, interval) to crm_sync_console",
+        "grant execute on function crm_sync.claim_lane(uuid, bigint, integer, interval, uuid) to crm_sync_console",
         "grant usage on schema crm_sync to anon",
         "grant usage on sequence crm_sync.batches_id_seq to public",
         "grant select on public.sync_queue to authenticated with grant option",
