@@ -87,9 +87,12 @@ class Database(Pool):
         answer: str = await self._value("select crm_sync.verify_key()")
         return answer
 
-    async def register(self, worker_id: UUID, host: str, pid: int, version: str, listening: bool) -> None:
+    async def register(
+        self, worker_id: UUID, host: str, pid: int, version: str, listening: bool, schema_version: int
+    ) -> None:
         await self._value(
-            "select crm_sync.register_worker($1, $2, $3, $4, $5)", worker_id, host, pid, version, listening
+            "select crm_sync.register_worker($1, $2, $3, $4, $5, $6)",
+            *(worker_id, host, pid, version, listening, schema_version),
         )
 
     async def unregister(self, worker_id: UUID) -> None:

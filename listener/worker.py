@@ -24,7 +24,7 @@ from listener.idle import IdleTokens
 from listener.lost_claims import LostClaims
 from listener.observer import SILENT, Observer
 from listener.revocations import Revocations
-from listener.settings import Settings
+from listener.settings import REQUIRED_SCHEMA, Settings
 from listener.supervisor import NOBODY, Supervisor
 from listener.upkeep import Held, Upkeep
 from providers.models import Batch
@@ -343,7 +343,7 @@ class Worker:
         await self._check_fence()
         self._carrier.forget()
         await self._database.register(
-            self.id, socket.gethostname(), os.getpid(), __version__, self._doorbell.is_listening
+            self.id, socket.gethostname(), os.getpid(), __version__, self._doorbell.is_listening, REQUIRED_SCHEMA
         )
         self._is_announced = True
         self._is_armed = False

@@ -68,7 +68,7 @@ grant usage on schema crm_sync to crm_sync_daemon;
 grant execute on function
   crm_sync.schema_version(),
   crm_sync.verify_key(),
-  crm_sync.register_worker(uuid, text, integer, text, boolean),
+  crm_sync.register_worker(uuid, text, integer, text, boolean, integer),
   crm_sync.unregister_worker(uuid),
   crm_sync.beat(uuid, interval),
   crm_sync.arm_worker(uuid),

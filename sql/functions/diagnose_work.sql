@@ -12,8 +12,7 @@ as $$
 begin
   return query
   with moment as materialized (
-    select clock_timestamp() as now, (select max(f.applied_at) from crm_sync.applied_files as f where f.name like 'migrations/%') as migrated_at,
-      (select max(f.name) from crm_sync.applied_files as f where f.name like 'migrations/%') as newest
+    select clock_timestamp() as now, crm_sync.schema_version()
   ),
   daemons as materialized (
     select d.*, crm_sync.is_alive(d.last_seen_at), d.host || ' pid ' || d.pid as name from crm_sync.daemons as d
@@ -56,16 +55,22 @@ begin
   where b.lease_until < m.now - interval '1 minute'
   -- versions
   union all
-  select 'warning', 'versions', 'daemons', 'daemons of different versions are at work: ' || string_agg(distinct d.version, ', '), 'Upgrade those that are behind: select host, pid, version from crm_sync.workers', null, null
+  select 'warning', 'versions', 'daemons', 'daemons of different versions are at work: ' || string_agg(distinct d.version, ', '), 'Upgrade those that are behind: select host, pid, version, schema_version from crm_sync.workers', null, null
   from daemons as d
   where d.is_alive
   having count(distinct d.version) > 1
   union all
-  select 'info', 'versions', d.name, format('this daemon (%s) started before the newest migration (%s) was applied', d.version, m.newest),
-    'Restart it, if it is of an older version than the schema.', null, null
+  select 'warning', 'versions', d.name,
+    case when d.schema_version > m.schema_version
+      then format('this daemon (%s) is newer than the schema: it was made for %s, and the schema is at %s', d.version, d.schema_version, m.schema_version)
+      else format('this daemon (%s) is older than the schema: it was made for %s, and the schema is at %s', d.version, coalesce(d.schema_version::text, 'an earlier one'), m.schema_version)
+    end,
+    case when d.schema_version > m.schema_version then 'Migrate with the version of the newest daemon: crm-sync migrate'
+      else 'Restart it in the version that migrated last: it goes on, but what has come since (erasures in the CRM, claims whose answer was lost) waits or takes longer with it.'
+    end, null, null
   from daemons as d
   cross join moment as m
-  where d.is_alive and d.started_at < m.migrated_at
+  where d.is_alive and d.schema_version is distinct from m.schema_version
   -- the clock
   union all
   select 'error', 'clock', 'database', format('something happened in the future (%s): the clock of the database was set back', to_char(f.at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS "UTC"')),

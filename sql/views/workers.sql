@@ -11,7 +11,8 @@ select
   b.batches,
   d.started_at,
   d.last_seen_at,
-  d.clock_offset
+  d.clock_offset,
+  d.schema_version
 from crm_sync.daemons as d
 cross join lateral (select count(*) as batches from crm_sync.batches as b where b.worker_id = d.id) as b;
 comment on view crm_sync.workers is 'Reader: the daemons: who is alive, who sleeps and waits for the bell, since when.';
@@ -27,3 +28,4 @@ comment on column crm_sync.workers.batches is 'Batches it is working on.';
 comment on column crm_sync.workers.started_at is 'When it started.';
 comment on column crm_sync.workers.last_seen_at is 'Its last sign of life.';
 comment on column crm_sync.workers.clock_offset is 'By how much its clock is ahead of the database''s; negative: behind. Null: not measured yet.';
+comment on column crm_sync.workers.schema_version is 'The newest migration that it knows of; null of a daemon of before, which does not tell.';

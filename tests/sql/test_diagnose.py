@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from listener.settings import REQUIRED_SCHEMA
 from tests.house import House
 from tests.sql.daemon import Daemon, people
 
@@ -36,7 +37,9 @@ def found(house: House, area: str, severity: str) -> list[str]:
 def healthy(house: House, rolled_back: psycopg.Connection) -> House:
     """Claimed, with partitions and a daemon."""
     house.connection.execute(b"select crm_sync.claim_database(); select crm_sync.make_log_partitions()")
-    house.connection.execute("select crm_sync.register_worker(%s, 'alpha', 1, '1.0', true)", [uuid4()])
+    house.connection.execute(
+        "select crm_sync.register_worker(%s, 'alpha', 1, '1.0', true, crm_sync.schema_version())", [uuid4()]
+    )
     return house
 
 
@@ -89,16 +92,28 @@ def test_where_nothing_is_wrong_each_area_says_so(healthy: House) -> None:
         ),
         ("update crm_sync.daemons set listening = false", "warning", "workers", "no daemon listens"),
         (
-            "insert into crm_sync.daemons (id, host, pid, version) values (gen_random_uuid(), 'beta', 2, '1.1')",
+            "select crm_sync.register_worker(gen_random_uuid(), 'beta', 2, '1.1', true, crm_sync.schema_version())",
             "warning",
             "versions",
             "daemons of different versions are at work: 1.0, 1.1",
         ),
         (
-            "update crm_sync.daemons set started_at = '2020-01-01'",
-            "info",
+            "update crm_sync.daemons set schema_version = crm_sync.schema_version() - 1",
+            "warning",
             "versions",
-            "started before the newest migration",
+            "this daemon (1.0) is older than the schema: it was made for",
+        ),
+        (  # as one of before registers itself, and one that others have left behind
+            "select crm_sync.register_worker(gen_random_uuid(), 'beta', 2, '1.0', true)",
+            "warning",
+            "versions",
+            "this daemon (1.0) is older than the schema: it was made for an earlier one",
+        ),
+        (
+            "update crm_sync.daemons set schema_version = crm_sync.schema_version() + 1",
+            "warning",
+            "versions",
+            "this daemon (1.0) is newer than the schema",
         ),
         ("update crm_sync.daemons set last_seen_at = now() + interval '1 hour'", "error", "clock", "was set back"),
         (
@@ -181,6 +196,10 @@ def test_a_finding_of_each_kind(
         change = change.replace("public.sync_activity_logs_partition", name)
     healthy.connection.execute(change.encode())
     assert any(words in each for each in found(healthy, area, severity)), findings(healthy)
+
+
+def test_a_daemon_of_today_tells_the_newest_migration_that_there_is(healthy: House) -> None:
+    assert healthy.value("select crm_sync.schema_version()") == REQUIRED_SCHEMA
 
 
 def test_work_that_waits_with_no_daemon_alive_is_an_error(

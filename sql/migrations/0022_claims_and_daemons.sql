@@ -6,3 +6,10 @@ comment on column crm_sync.batches.claim_id is 'The daemon''s own name for the c
 drop function if exists crm_sync.claim_batch(uuid, integer, bigint[], interval, jsonb);
 -- squawk-ignore ban-drop-function
 drop function if exists crm_sync.claim_lane(uuid, bigint, integer, interval);
+
+-- Which schema a daemon was made for: versions in words do not say which of two is older, or whether it is the schema that is.
+alter table crm_sync.daemons add column schema_version integer;
+comment on column crm_sync.daemons.schema_version is 'The newest migration that it knows of; null of a daemon of before, which does not tell.';
+
+-- squawk-ignore ban-drop-function
+drop function if exists crm_sync.register_worker(uuid, text, integer, text, boolean);
