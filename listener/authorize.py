@@ -17,7 +17,8 @@ import structlog
 from pydantic import SecretStr
 
 from listener.connections import Connected, NotConnected, find_provider, identify_if_told, store
-from listener.db import Authorization, Database
+from listener.db import Database
+from listener.db.connecting import Authorization
 from listener.errors import DatabaseTrouble, Refusal
 from listener.settings import OAuthApp
 from providers import oauth

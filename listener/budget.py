@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
 
-from listener.db import Database, Grant
+from listener.db import Database
+from listener.db.queue import Grant
 from listener.observer import SILENT, Observer
 from providers.codes import OwnCode
 from providers.errors import Paused, RateLimited, Stopping

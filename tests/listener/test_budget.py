@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 
 from listener.budget import IntegrationBudget, on_behalf_of
-from listener.db import Database, Grant
+from listener.db import Database
+from listener.db.queue import Grant
 from providers.errors import Paused, RateLimited, Stopping
 
 Asked = tuple[dict[str, int], int | None, dict[str, dict[str, float]] | None]

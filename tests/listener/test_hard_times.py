@@ -135,7 +135,7 @@ async def test_the_next_time_to_look_goes_by_the_databases_clock(
     shop.house.connection.execute("update public.sync_queue set next_attempt_at = now() + interval '100 s'")
     opened = await Database.open(settings_for(database))
     try:
-        monkeypatch.setattr("listener.db.datetime", Ahead)
+        monkeypatch.setattr("listener.db.queue.datetime", Ahead)
         claim = await opened.claim(uuid4(), 10, 60)
         assert claim.next_due_at is not None
         assert 90 < (claim.next_due_at - Ahead.now(UTC)).total_seconds() <= 100

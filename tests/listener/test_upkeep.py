@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 import psycopg
 import pytest
 
-import listener.db
+import listener.db.presence
 from tests.house import House, eventually
 from tests.listener.daemons import daemon
 
@@ -71,7 +71,7 @@ def test_a_daemon_says_by_how_much_its_clock_is_ahead(
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + timedelta(minutes=5)
 
-    monkeypatch.setattr(listener.db, "datetime", Ahead)
+    monkeypatch.setattr(listener.db.presence, "datetime", Ahead)
     with daemon(database, lease_seconds=2.0):
         offset = eventually(lambda: house.value("select clock_offset from crm_sync.workers"), "a measured offset")
     assert abs(offset - timedelta(minutes=5)) < timedelta(seconds=1), "a slow round trip is not believed"
