@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import structlog
@@ -16,8 +13,8 @@ import structlog
 from listener import __version__
 from listener.alerts import Alerts
 from listener.carrier import Carrier
+from listener.claimer import Claimer, rows_of
 from listener.db import Database
-from listener.documents import Claim
 from listener.doorbell import Doorbell
 from listener.errors import DatabaseTrouble
 from listener.idle import IdleTokens
@@ -31,20 +28,14 @@ from providers.models import Batch
 
 log = structlog.get_logger()
 
-DISCOVER_SECONDS = 0.25
 BUSY_SECONDS = 0.02
 LONGEST_BUSY_SECONDS = 0.25
-ROWS_AT_ONCE = 2_500
-"""Of all batches under way together: each row is kilobytes of memory."""
-FEWEST_ROWS = 100
-"""Of a batch, however many rows are under way: nobody waits for others' batches as long as there is a slot."""
 HEAD_START_SECONDS = 0.01
 """For the calls of what woke us: nothing else of ours competes with them so long."""
 LINGER_LOOKS = 3
 LINGER_SECONDS = 0.01
 OLDER_SECONDS = 0.003
 LONGEST_OLDER_SECONDS = 0.5
-SOONEST_SECONDS = 0.02
 LONGEST_TROUBLE_SECONDS = 5.0
 GRACE_SECONDS = 0.5
 """For each of the last words to the database, which may be away."""
@@ -78,10 +69,10 @@ class Worker:
         self._revocations = Revocations(database, settings, carrier.http, self._doorbell.revocations)
         self._alerts = Alerts(database, settings, carrier.http)
         self._lost_claims = LostClaims(database, self.id, self._look_again)
+        self._claimer = Claimer(
+            settings, database, carrier, self.id, self._running.values(), self._doorbell.hints, self._lost_claims
+        )
         self._generation: int | None = None
-        self._due: deque[int] = deque()
-        self._discover_at = 0.0
-        self._next_due_at: datetime | None = None
         self._busy_pause = BUSY_SECONDS
         self._is_announced = False
         self._is_armed = False
@@ -172,7 +163,10 @@ class Worker:
         """Claim until the slots are full or nothing is due; returns how many batches were claimed."""
         count = 0
         while len(self._running) < self._settings.concurrency and not self._stopping.is_set():
-            claim = await self._claim()
+            if not self._is_armed:
+                self._doorbell.hints.clear()  # they were for those that slept; whoever is awake serves in turn
+            claim = await self._claimer.claim()
+            self._supervisor.looked()
             if claim.unreadable is not None:
                 log.error("batch_unreadable", batch_id=claim.unreadable.batch_id, places=claim.unreadable.places)
                 await self._database.finish(claim.unreadable.batch_id, claim.unreadable.outcomes)
@@ -180,7 +174,7 @@ class Worker:
             if claim.batch is not None:
                 count += 1
                 self._start(claim.batch)
-            if not self._due:
+            if not self._claimer.has_more:
                 break
         if self._supervisor.is_look_due:  # all slots are taken by calls that last
             await self._database.current_xmax()
@@ -190,56 +184,9 @@ class Worker:
             self._on_ready()
         return count
 
-    async def _claim(self) -> Claim:
-        """Of the next integration that is known to be due; discover them anew now and then, and when none is known."""
-        if not self._is_armed:
-            self._doorbell.hints.clear()  # they were for those that slept; whoever is awake serves in turn
-        if self._doorbell.hints:
-            claim = await self._claim_hinted(self._doorbell.hints.popleft())
-            if claim.batch is not None or claim.unreadable is not None:
-                return claim
-            self._doorbell.hints.clear()  # anybody may give them: one that leads nowhere is the last for now
-        if self._due and time.monotonic() < self._discover_at:
-            return await self._claim_of([self._due.popleft()])
-        claim = await self._claim_of(None)
-        # where looking is dear (an old snapshot keeps dead index entries), look less often; counted from here on:
-        # one whose connection somebody holds locked would come first again and again
-        self._discover_at = time.monotonic() + max(DISCOVER_SECONDS, 20 * claim.look_seconds)
-        self._next_due_at = claim.next_due_at
-        return claim
-
-    async def _claim_hinted(self, integration_id: int) -> Claim:
-        """Of an integration that was rung for: its CRM has been at rest, so the first call is paid with the claim."""
-        opening = self._carrier.opening_of(integration_id)
-        claim = await self._claim_of([integration_id], opening)
-        if claim.batch is not None and claim.is_prepaid and opening is not None:
-            self._carrier.prepay(claim.batch, opening)
-        return claim
-
-    async def _claim_of(self, integration_ids: list[int] | None, opening: Mapping[str, int] | None = None) -> Claim:
-        """Of the first of these, or of whoever waited longest; remembers who else is due."""
-        limit = self._limit()
-        with self._lost_claims.claiming() as claim_id:
-            claim = await self._database.claim(
-                self.id, limit, self._settings.lease_seconds, integration_ids, opening, claim_id
-            )
-        self._supervisor.looked()
-        if integration_ids is None:
-            self._due = deque(claim.due)
-        # an integration whose batch is full has more to give; of another nothing is known until the next look
-        if claim.batch is not None and _rows_of(claim.batch) >= limit:
-            self._due.append(claim.batch.integration_id)
-        return claim
-
-    def _limit(self) -> int:
-        """Rows of the next batch: of what is left of `ROWS_AT_ONCE`, as much for each of those that are due."""
-        left = ROWS_AT_ONCE - sum(held.rows for held in self._running.values())
-        takers = min(len(self._due), self._settings.concurrency - len(self._running))
-        return min(self._settings.batch_size, max(left // max(takers, 1), FEWEST_ROWS))
-
     def _start(self, batch: Batch) -> None:
         task = asyncio.create_task(self._carrier.carry(batch))
-        self._running[task] = Held(batch.id, batch.integration_id, _rows_of(batch))
+        self._running[task] = Held(batch.id, batch.integration_id, rows_of(batch))
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -250,7 +197,7 @@ class Worker:
 
     def _look_again(self) -> None:
         self._doorbell.rung.set()
-        self._discover_at = 0.0
+        self._claimer.look_again()
 
     async def _wait_while_busy(self, claimed: int) -> None:
         """Something is under way: look again when it ends or the bell rings, and every moment in any case."""
@@ -280,7 +227,7 @@ class Worker:
             self._has_outwaited = True
         await self._rung_within(self._seconds_to_next())
         self._observer.woke(by_doorbell=self._doorbell.rung.is_set())
-        self._discover_at = 0.0
+        self._claimer.look_again()
 
     async def _finds_work_within(self, seconds: float) -> bool:
         """Wait, look once more, and say whether there is a reason not to sleep."""
@@ -288,15 +235,11 @@ class Worker:
         if self._is_armed and self._doorbell.rung.is_set():
             self._observer.woke(by_doorbell=True)
         self._doorbell.rung.clear()
-        self._discover_at = 0.0
+        self._claimer.look_again()
         return await self._claim_all() > 0 or bool(self._running) or self._stopping.is_set()
 
     def _seconds_to_next(self) -> float:
-        longest = min(self._settings.poll_seconds, self._supervisor.look_seconds)
-        if self._next_due_at is None:
-            return longest
-        remaining = (self._next_due_at - datetime.now(UTC)).total_seconds()
-        return min(longest, max(remaining, SOONEST_SECONDS))
+        return self._claimer.seconds_to_next(min(self._settings.poll_seconds, self._supervisor.look_seconds))
 
     async def _disarm(self) -> None:
         self._is_armed = False
@@ -351,10 +294,6 @@ class Worker:
 
     async def _check_fence(self) -> None:
         self._generation = await self._database.check_fence(self._generation)
-
-
-def _rows_of(batch: Batch) -> int:
-    return sum(len(document.rows) for document in batch.documents)
 
 
 async def _end(*tasks: asyncio.Task[object]) -> None:

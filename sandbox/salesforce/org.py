@@ -1,9 +1,7 @@
-"""One Salesforce org: its objects, its records, its limits, and what people and admins do in it."""
+"""One Salesforce org: its rules, its limits, and what people and admins do in it."""
 
 from __future__ import annotations
 
-import itertools
-import secrets
 import threading
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
@@ -12,14 +10,14 @@ from sandbox.front import Calls
 from sandbox.limits import Window
 from sandbox.salesforce import writes
 from sandbox.salesforce.conversion import convert
+from sandbox.salesforce.database import Database
 from sandbox.salesforce.errors import ApiError
 from sandbox.salesforce.ids import canonical, new_id
 from sandbox.salesforce.merging import merge
-from sandbox.salesforce.records import Record, Table, Undo
+from sandbox.salesforce.records import Record
 from sandbox.salesforce.schema import Field, Option, options
-from sandbox.salesforce.standard import KEYED, computed, key_field, standard_objects
+from sandbox.salesforce.standard import KEYED, computed, key_field
 from sandbox.salesforce.standing import Standing
-from sandbox.salesforce.values import moment
 
 if TYPE_CHECKING:
     from sandbox.salesforce.grants import Grants
@@ -38,7 +36,7 @@ LEDGER = {
 }
 
 
-class Org:
+class Org(Database):
     """An org that approved the app.
 
     Attributes:
@@ -64,32 +62,25 @@ class Org:
         edition: str,
         daily_limit: int | None,
     ) -> None:
+        super().__init__(number, clock)
         self.lock = lock
-        self.number = number
         self.name = name
-        self.clock = clock
         self.rotate = rotate
         self.edition = edition
         self.created = clock()
         self.access_token = ""
         self.refresh_token = ""
-        self.objects = standard_objects()
-        self.tables = {each: Table(definition) for each, definition in self.objects.items()}
         self.rules: dict[str, str] = {}
         self.validations: dict[str, list[tuple[Callable[[dict[str, Any]], bool], str]]] = {}
         self.international_addresses = True
         self.locks: dict[str, int] = {}
         self.automation: dict[str, int] = {}
         self.standing = Standing()
-        self.cursors: dict[str, list[dict[str, Any]]] = {}
         self.calls = Calls()
-        self.journal: list[dict[str, Any]] = []
         self.window = Window(daily_limit or EDITIONS[edition], DAY)
         self.refusals: list[ApiError] = []
         """What the next rows of collections are refused with, one after the other."""
-        self._undo: list[Undo] = []
         self._grants: Grants | None = None
-        self._ids = itertools.count(1)
         self.id = new_id("00D", number, 1)
         self.user_id = self.add_user("Integration User", f"integration@org-{number}.test")
         self._enter_organization()
@@ -210,54 +201,6 @@ class Org:
             table.set(record, {"IsPersonAccount": True})
             return contact_id
 
-    def document(self, record: Record) -> dict[str, Any]:
-        """What is set in a record, the id left out; fields that do not exist (any more) do not show."""
-        fields = self.objects[record.sobject].fields
-        return {name: value for name, value in record.values.items() if name in fields}
-
-    def new_id(self, sobject: str) -> str:
-        return new_id(self.objects[sobject].prefix, self.number, next(self._ids))
-
-    def find(self, record_id: str) -> Record | None:
-        """A record of whichever type, deleted ones too."""
-        return next((found for table in self.tables.values() if (found := table.get(record_id))), None)
-
-    def keep(self, undo: Undo) -> None:
-        """Remember how to take a change back."""
-        self._undo.append(undo)
-
-    def savepoint(self) -> tuple[int, int]:
-        return len(self._undo), len(self.journal)
-
-    def roll_back(self, point: tuple[int, int]) -> None:
-        """Take back everything since a savepoint: it never happened."""
-        while len(self._undo) > point[0]:
-            self._undo.pop()()
-        del self.journal[point[1] :]
-
-    def commit(self) -> None:
-        """What happened can no longer be taken back."""
-        self._undo.clear()
-
-    def note_effect(self, effect: str, record: Record, by: str, fields: dict[str, Any]) -> None:
-        """Add to the journal of effects."""
-        self.journal.append(
-            {
-                "at": moment(self.clock()),
-                "effect": effect,
-                "object_type": record.sobject,
-                "id": record.id,
-                "by": by,
-                "fields": fields,
-            }
-        )
-
-    def cursor(self, rows: list[dict[str, Any]]) -> str:
-        """Keep the rows of a long answer; the locator under which the rest is fetched."""
-        locator = f"01g{secrets.token_hex(6)}AAA"
-        self.cursors[locator] = rows
-        return locator
-
     def ledger(self) -> dict[str, Any]:
         """What the org contains now: live records by kind with all that is set, and the calls."""
         kinds: dict[str, Any] = {
@@ -273,7 +216,7 @@ class Org:
             "OrganizationType": f"{self.edition.title()} Edition",
             "InstanceName": "NA1",
             "IsSandbox": False,
-            **stamps(self, self.user_id),
+            **self.stamps(self.user_id),
         }
         self.tables["Organization"].add(record)
 
@@ -286,19 +229,7 @@ class Org:
             "Name": name,
             "Email": email,
             "IsActive": is_active,
-            **stamps(self, user.id),
+            **self.stamps(user.id),
         }
         self.tables["User"].add(user)
         return user.id
-
-
-def stamps(org: Org, user_id: str) -> dict[str, Any]:
-    """The system fields of a record that is made now."""
-    now = moment(org.clock())
-    return {
-        "CreatedDate": now,
-        "CreatedById": user_id,
-        "LastModifiedDate": now,
-        "LastModifiedById": user_id,
-        "SystemModstamp": now,
-    }

@@ -18,8 +18,8 @@ from tests.listener.relay import Relay, relay
 from tests.listener.shop import Shop
 from tests.sql.daemon import connect, somebody_waits
 
-SOON_SECONDS = 3.0
-"""A twentieth of the lease."""
+SOON_SECONDS = 15.0
+"""A quarter of the lease, for a busy machine; it takes about one."""
 ROWS = (
     "select distinct attempts, losses, uncertain from public.sync_queue "
     "where integration_id = %s and queue_type = 'contact_sync'"
@@ -104,7 +104,10 @@ def test_a_claim_that_is_committed_long_after_its_daemon_has_reconnected_is_take
     shop: Shop, database: str, wire: Relay
 ) -> None:
     tenant = shop.tenant()
-    ours = "select count(*) from pg_stat_activity where application_name = 'crm-sync' and wait_event_type = 'Lock'"
+    waits = (
+        "select count(*) from pg_locks where locktype = 'advisory' and not granted "
+        "and database = (select oid from pg_database where datname = current_database())"
+    )
     with daemon(wire.url, poll_seconds=0.2), held_commit(shop.house, database, "crm_sync.batches") as release:
         shop.reply(tenant)
         eventually(lambda: somebody_waits(shop.house), "a claim that is about to be committed")
@@ -113,7 +116,7 @@ def test_a_claim_that_is_committed_long_after_its_daemon_has_reconnected_is_take
         eventually(lambda: wire.accepted >= before + 2, "a daemon that is back")
         looked = "select count(*) from pg_stat_activity where application_name = 'crm-sync' and query ~ 'release_claim'"
         eventually(lambda: shop.house.value(looked), "a look that was too early")
-        assert shop.house.value(ours) == 1, "the old claim still waits"
+        assert shop.house.value(waits) == 1, "the old claim still waits"
         assert shop.statuses(tenant) == {"pending": 1}
         release.set()
         shop.wait_until_settled(tenant, seconds=SOON_SECONDS)
