@@ -23,8 +23,9 @@ from listener.db import Database
 from listener.settings import Settings
 from listener.worker import Worker
 from providers import base
+from providers.account import AccountFacts, CrmField
 from providers.credentials import Credentials
-from providers.models import AccountFacts, Batch, CrmField, Outcome
+from providers.models import Batch, Outcome
 from providers.report import Report
 
 COUNT_SECONDS = 0.1

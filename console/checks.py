@@ -14,9 +14,9 @@ from listener.budget import IntegrationBudget
 from listener.errors import DatabaseTrouble, Refusal
 from listener.tokens import IntegrationTokens
 from providers import client_for
+from providers.account import AccountFacts
 from providers.credentials import Credentials, account_url
 from providers.errors import Paused, ProviderError
-from providers.models import AccountFacts
 
 PATIENCE_SECONDS = 30.0
 

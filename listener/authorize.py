@@ -24,9 +24,9 @@ from listener.settings import OAuthApp
 from providers import oauth
 from providers.addresses import origin_of
 from providers.base import Http
+from providers.config import ProviderConfig
 from providers.credentials import login_at
 from providers.errors import ProviderError, Unauthorized
-from providers.models import ProviderConfig
 
 __all__ = ["Connected", "Departure", "Flow", "NotConnected"]
 

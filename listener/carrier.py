@@ -21,8 +21,9 @@ from listener.tokens import IntegrationTokens
 from providers import client_for
 from providers.base import Client, Http
 from providers.codes import OwnCode
+from providers.config import ProviderConfig
 from providers.errors import FailureKind, ProviderError, Stopping, Unauthorized, Unavailable, Unexpected
-from providers.models import Batch, Failure, Outcome, ProviderConfig
+from providers.models import Batch, Failure, Outcome
 from providers.report import Report
 
 STOPPING_SETTLE_SECONDS = 1.0

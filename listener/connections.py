@@ -16,11 +16,12 @@ from listener.db import Database
 from listener.documents import storable
 from listener.errors import DatabaseTrouble, InvalidSettings, NotYours, Refusal
 from providers import client_for
+from providers.account import AccountFacts, one_line
 from providers.base import Http
 from providers.codes import OwnCode
+from providers.config import ProviderConfig
 from providers.credentials import Credentials, account_url, host_of
 from providers.errors import ProviderError, Unauthorized
-from providers.models import AccountFacts, ProviderConfig, one_line
 
 STORE_TRIES = 5
 LONGEST_WORDS = 600

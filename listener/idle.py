@@ -15,8 +15,8 @@ from listener.errors import DatabaseTrouble
 from listener.logs import places
 from listener.settings import Settings
 from listener.tokens import IntegrationTokens
+from providers.config import ProviderConfig
 from providers.errors import ProviderError
-from providers.models import ProviderConfig
 
 LOOK_SECONDS = 60.0
 AT_ONCE = 4

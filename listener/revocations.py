@@ -15,10 +15,10 @@ from listener.logs import places
 from listener.settings import Settings
 from providers import oauth
 from providers.base import Http
+from providers.config import ProviderConfig
 from providers.credentials import Credentials
 from providers.endpoints import revoke_url_of
 from providers.errors import ProviderError, Unauthorized
-from providers.models import ProviderConfig
 
 LOOK_SECONDS = 30.0
 AT_ONCE = 4

@@ -17,10 +17,10 @@ from listener.settings import OAuthApp
 from providers import oauth
 from providers.base import Http
 from providers.codes import OwnCode
+from providers.config import ProviderConfig
 from providers.credentials import Credentials
 from providers.endpoints import token_url_of
 from providers.errors import ProviderError, Stopping, Unauthorized, Unavailable
-from providers.models import ProviderConfig
 
 EXPIRES_SOON_SECONDS = 120.0
 OTHER_DAEMON_SECONDS = 30.0

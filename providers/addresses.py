@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import httpx
 
-from providers.models import ProviderConfig
+from providers.config import ProviderConfig
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PLAIN = re.compile(

@@ -14,11 +14,13 @@ from typing import Any, ClassVar, Protocol
 
 import httpx
 
+from providers.account import AccountFacts, CrmField
 from providers.answers import ENCODING, MAX_RESPONSE_BYTES, TooLargeError, decode_json, read_bounded, with_body
 from providers.codes import OwnCode, of_network
+from providers.config import ProviderConfig
 from providers.credentials import Credentials, SharedTokens, Tokens, is_sendable
 from providers.errors import ProviderError, Unauthorized, Unavailable, Unexpected
-from providers.models import AccountFacts, Batch, CrmField, ProviderConfig
+from providers.models import Batch
 from providers.report import Report
 
 Http = httpx.AsyncClient

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from providers.addresses import is_at, origin_of, parts_of
 from providers.codes import OwnCode
+from providers.config import ProviderConfig
 from providers.errors import Unauthorized
-from providers.models import ProviderConfig
 
 LATEST_SECONDS = 100_000_000_000.0
 """A later Unix time (the year 5138) is one in milliseconds."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from providers.config import ProviderConfig
 from providers.credentials import Credentials, host_of
-from providers.models import ProviderConfig
 
 SANDBOX_HOST = ".sandbox."
 SANDBOX_TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import httpx
 
 from providers import base
+from providers.account import AccountFacts, CrmField
 from providers.base import Budget, Http
 from providers.codes import OwnCode
+from providers.config import ProviderConfig
 from providers.credentials import Credentials, Tokens, account_url
 from providers.errors import Contended, ProviderError, Rejected, Unauthorized, Unexpected
 from providers.hubspot_contacts import Contacts
@@ -20,7 +22,7 @@ from providers.hubspot_notes import Notes
 from providers.hubspot_pipelines import KnownPipelines
 from providers.hubspot_tasks import Tasks
 from providers.hubspot_wire import CONTACT_KEY, KEY, LEAD_SOURCE, Wire
-from providers.models import AccountFacts, Batch, CrmField, ProviderConfig
+from providers.models import Batch
 from providers.report import Report
 
 UNIQUE_KEY = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from providers.account import CrmField, Option
 from providers.answers import entries_of, id_in, order_of
 from providers.errors import Unexpected
 from providers.hubspot_errors import NAME
-from providers.models import CrmField, Option
 
 OBJECTS: tuple[tuple[Literal["contact", "company", "deal"], str], ...] = (
     ("contact", "contacts"),

@@ -6,17 +6,16 @@ answers one `Outcome` for each document, which `crm_sync.finish_batch` takes bac
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, get_type_hints
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, field_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from providers.config import ProviderConfig
 from providers.errors import FailureKind, ProviderError
 
 
@@ -193,107 +192,6 @@ class ErasureDocument(Document):
 
 
 AnyDocument = ContactDocument | DealDocument | ActivityDocument | TaskDocument | ErasureDocument
-
-
-class Option(Frozen):
-    """One of the values that a field of the CRM may have."""
-
-    value: str
-    label: str
-
-
-class CrmField(Frozen):
-    """A field as the CRM describes it.
-
-    Attributes:
-        object: which of our objects it belongs to.
-        name: what a mapping calls it: the CRM's own name for it in the API.
-        label: what people see.
-        type: text, number, boolean, date, datetime, enum, multi_enum or other.
-        is_writable: whether we may set it.
-        is_required: whether a new record must have it.
-        options: the values there are; for pipelines and stages too.
-        is_closed: whether the CRM takes nothing but `options`.
-    """
-
-    object: Literal["contact", "lead", "company", "deal"]
-    name: str
-    label: str
-    type: str = "text"
-    is_writable: bool = True
-    is_required: bool = False
-    options: tuple[Option, ...] = ()
-    is_closed: bool = False
-
-
-def one_line(text: str, longest: int) -> str:
-    """A stranger's words without what breaks lines, steers a terminal or turns the direction of a text."""
-    visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text[: 4 * longest])
-    return " ".join(visible.split())[:longest]
-
-
-class AccountFacts(Frozen):
-    """The account behind a connection, as the CRM names it; its words are other people's, so they are cleaned.
-
-    Attributes:
-        id: HubSpot's portal, Salesforce's organization, Pipedrive's company.
-        name: what people call it.
-        url: where people open it; `providers.credentials.account_url` says which may be taken.
-    """
-
-    id: str
-    name: str | None = None
-    url: str | None = None
-
-    @field_validator("id")
-    @classmethod
-    def _is_an_id(cls, value: str) -> str:
-        if re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", value) is None:
-            raise ValueError("no id")
-        return value
-
-    @field_validator("name")
-    @classmethod
-    def _on_one_line(cls, value: str | None) -> str | None:
-        return one_line(value or "", 200) or None
-
-    @property
-    def words(self) -> str:
-        """As people read it."""
-        return f"{self.name} ({self.id})" if self.name else f"account {self.id}"
-
-
-class Limit(Frozen):
-    """One documented rate limit: at most `calls` in any window of `seconds`."""
-
-    calls: int
-    seconds: float
-
-
-class ProviderConfig(BaseModel):
-    """`integration_providers.config`, as far as Python needs it: every URL a provider speaks to comes from here."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    api_base_url: str
-    api_version: str
-    auth_url: str
-    token_url: str
-    revoke_url: str | None = None
-    scopes: tuple[str, ...] = ()
-    api_hosts: tuple[str, ...] = ()
-    """Where a connection's own API host may lie: a name, or `*.name` for all below it."""
-    account_hosts: tuple[str, ...] = ()
-    """Where people open an account, where that is not in `api_hosts`; no token goes there."""
-    client_auth: Literal["body", "basic"] = "body"
-    """How an app proves itself at the token endpoint."""
-    scope_in_url: bool = True
-    """Whether the consent page is told which scopes; otherwise the app's registration says."""
-    pkce: bool = False
-    """Whether the code is bound to a verifier (RFC 7636, S256)."""
-    login_hosts: tuple[str, ...] = ()
-    """Where people may log in, where that is not `auth_url` for all: a Salesforce sandbox or My Domain."""
-    timeout_seconds: float = 20.0
 
 
 class Batch(Frozen):

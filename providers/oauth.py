@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from providers.answers import ENCODING, TooLargeError, json_object, read_bounded
 from providers.codes import OwnCode, of_network, of_status
+from providers.config import ProviderConfig
 from providers.credentials import is_sendable
 from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable, Unexpected
-from providers.models import ProviderConfig
 from providers.ratelimit import policy_wait, retry_after
 
 ClientAuth = Literal["body", "basic"]

@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import httpx
 
 from providers import base
+from providers.account import AccountFacts, CrmField
 from providers.base import Budget
+from providers.config import ProviderConfig
 from providers.credentials import Credentials, Tokens, account_url, host_of
 from providers.errors import ProviderError, Unexpected
-from providers.models import AccountFacts, Batch, CrmField, ProviderConfig
+from providers.models import Batch
 from providers.pipedrive_deals import Deals
 from providers.pipedrive_errors import NAME, error_of
 from providers.pipedrive_fields import describe

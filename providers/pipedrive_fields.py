@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from providers.models import CrmField, Option
+from providers.account import CrmField, Option
 from providers.pipedrive_schema import DEAL, KEY_LABEL, KINDS, ORGANIZATION, PERSON, Kind, Schema, definition_of
 from providers.pipedrive_values import LISTS, UNSETTABLE
 

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import httpx
 
 from providers import base
+from providers.account import AccountFacts, CrmField
 from providers.credentials import Credentials, account_url, host_of
 from providers.errors import ProviderError, Rejected, Unexpected
-from providers.models import AccountFacts, Batch, CrmField
+from providers.models import Batch
 from providers.report import Report
 from providers.salesforce_deals import Deals
 from providers.salesforce_errors import NAME, error_of

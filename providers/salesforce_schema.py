@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from providers.account import CrmField, Option
 from providers.answers import entries_of
 from providers.errors import ProviderError, Unauthorized, Unexpected
-from providers.models import CrmField, Option
 from providers.salesforce_errors import KEY, NAME, fields_missing
 from providers.salesforce_lengths import LONGEST, Lengths
 from providers.salesforce_rows import Types

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from listener.pool import Pool
-from providers.models import ProviderConfig
+from providers.config import ProviderConfig
 
 
 @dataclass(frozen=True)

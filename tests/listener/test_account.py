@@ -13,9 +13,10 @@ from listener import account
 from listener.account import Account
 from listener.db import Database
 from listener.errors import DatabaseTrouble
+from providers.account import AccountFacts, CrmField, Option
 from providers.base import Client
 from providers.errors import ProviderError, RateLimited, Stopping, Unauthorized, Unavailable
-from providers.models import AccountFacts, Batch, CrmField, Option
+from providers.models import Batch
 from sandbox.faults import Fault
 from sandbox.hubspot.schema import Property
 from tests.house import eventually

@@ -11,8 +11,8 @@ import pytest
 
 from listener.authorize import Connected, Departure, Flow, NotConnected
 from listener.db import Database
+from providers.account import AccountFacts
 from providers.base import Http, open_http
-from providers.models import AccountFacts
 from sandbox.faults import Fault
 from tests.listener.browser import consent
 from tests.listener.crms import Account

@@ -18,9 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from listener import budget
 from providers import base
+from providers.account import AccountFacts, CrmField
 from providers.credentials import Credentials
 from providers.errors import ProviderError, Unexpected
-from providers.models import AccountFacts, Batch, CrmField
+from providers.models import Batch
 from providers.report import Report
 from sandbox.faults import Fault
 from sandbox.hubspot import HubSpot

@@ -11,8 +11,8 @@ import pytest
 from listener.db import Database
 from listener.tokens import IntegrationTokens
 from providers.base import open_http
+from providers.config import ProviderConfig
 from providers.errors import Stopping
-from providers.models import ProviderConfig
 from sandbox.faults import Fault
 from tests.house import eventually
 from tests.listener.crms import Account

@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from listener.db import Database
 from listener.settings import OAuthApp
 from listener.tokens import IntegrationTokens
+from providers.config import ProviderConfig
 from providers.credentials import Credentials
 from providers.errors import Unauthorized
-from providers.models import ProviderConfig
 
 OFFICIAL = "https://login.crm.example/oauth/token"
 ANSWER = {

@@ -19,6 +19,7 @@ from uuid import UUID
 import httpx
 
 from providers import client_for
+from providers.config import ProviderConfig
 from providers.credentials import Credentials
 from providers.errors import ProviderError, Stopping
 from providers.models import (
@@ -31,7 +32,6 @@ from providers.models import (
     ErasureDocument,
     Fields,
     Outcome,
-    ProviderConfig,
     TaskDocument,
 )
 from providers.report import Report

@@ -11,8 +11,9 @@ import httpx
 from pydantic import SecretStr
 
 from providers import oauth
+from providers.config import ProviderConfig
 from providers.credentials import Credentials
-from providers.models import Company, ContactDocument, Field, Fields, Policy, ProviderConfig
+from providers.models import Company, ContactDocument, Field, Fields, Policy
 from sandbox.faults import Fault
 from sandbox.pipedrive import CLIENT_ID, CLIENT_SECRET, Pipedrive
 from sandbox.server import serve

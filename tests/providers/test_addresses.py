@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from listener.webhook_settings import WebhookSettings
+from providers.config import ProviderConfig
 from providers.credentials import Credentials, account_url, host_of, login_at
 from providers.endpoints import revoke_url_of, token_url_of
 from providers.errors import Unauthorized
-from providers.models import ProviderConfig
 
 CONFIG = ProviderConfig(
     api_base_url="https://api.hubapi.com",

@@ -28,9 +28,9 @@ from pydantic import SecretStr
 from providers import client_for, oauth, webhook
 from providers.answers import MAX_RESPONSE_BYTES, TooLargeError, decode_json, id_in
 from providers.base import open_http
+from providers.config import ProviderConfig
 from providers.credentials import Credentials
 from providers.errors import ProviderError, Unauthorized, Unavailable, Unexpected
-from providers.models import ProviderConfig
 from providers.paging import MAX_PAGES, Pages
 from tests.providers.contract import Budget
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from providers.account import AccountFacts
+from providers.config import ProviderConfig
 from providers.credentials import Credentials, account_url, host_of, login_at
 from providers.errors import Unauthorized
-from providers.models import AccountFacts, ProviderConfig
 
 CONFIG = ProviderConfig(
     api_base_url="https://login.salesforce.com",

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from providers.config import ProviderConfig
 from providers.credentials import Credentials
 from providers.endpoints import revoke_url_of, token_url_of
 from providers.errors import Unauthorized
-from providers.models import ProviderConfig
 
 SALESFORCE = ProviderConfig(
     api_base_url="https://login.salesforce.com",

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from providers import oauth
 from providers.codes import OwnCode, of_network
+from providers.config import ProviderConfig
 from providers.errors import ProviderError
-from providers.models import ProviderConfig
 from sandbox import hubspot, pipedrive, salesforce
 from sandbox.documented import Documented
 from sandbox.faults import Fault

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from providers import client_for
+from providers.account import CrmField, Option
 from providers.errors import Unexpected
 from providers.hubspot_fields import fields_of, with_pipelines
-from providers.models import CrmField, Option
 from sandbox.hubspot.pipelines import Pipeline, Stage
 from sandbox.hubspot.schema import LEAD_STATUSES
 from tests.providers.contract import Budget, Tokens

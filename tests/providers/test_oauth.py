@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from providers import oauth
+from providers.config import ProviderConfig
 from providers.errors import ProviderError, RateLimited, Unauthorized, Unavailable, Unexpected
-from providers.models import ProviderConfig
 
 CONFIG = ProviderConfig(
     api_base_url="http://crm.test",

@@ -10,9 +10,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from providers.account import AccountFacts
+from providers.config import ProviderConfig
 from providers.credentials import Credentials
 from providers.errors import ProviderError, Unauthorized, Unexpected
-from providers.models import AccountFacts, Batch, ProviderConfig
+from providers.models import Batch
 from providers.pipedrive import Client
 from providers.pipedrive_schema import PERSON, Schema
 from providers.pipedrive_wire import Wire

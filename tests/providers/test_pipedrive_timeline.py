@@ -10,8 +10,9 @@ from uuid import UUID
 import httpx
 import pytest
 
+from providers.account import CrmField
 from providers.errors import CONTACT_GONE, FailureKind
-from providers.models import ActivityDocument, CrmField, DealDocument, Field, TaskDocument
+from providers.models import ActivityDocument, DealDocument, Field, TaskDocument
 from providers.notes import marker_of
 from providers.pipedrive import Client
 from tests.providers.contract import OCCURRED, Budget, Tokens, push

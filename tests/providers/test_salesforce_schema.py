@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
+from providers.account import AccountFacts, CrmField
 from providers.errors import ProviderError, RateLimited, Unauthorized
-from providers.models import AccountFacts, CrmField
 from providers.salesforce import Client
 from tests.providers.contract import Budget, Tokens
 from tests.providers.samples_salesforce import KEY, SalesforceAccount, SalesforceSample

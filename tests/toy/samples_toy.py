@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from providers.config import ProviderConfig
 from providers.credentials import Credentials
 from providers.errors import Unauthorized
-from providers.models import Field, Fields, Policy, ProviderConfig
+from providers.models import Field, Fields, Policy
 from sandbox.faults import Fault
 from sandbox.server import serve
 from tests.providers import contract

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import httpx
 
 from providers import base
+from providers.account import AccountFacts, CrmField, Option
 from providers.credentials import Credentials
 from providers.errors import (
     CONTACT_GONE,
@@ -20,18 +21,7 @@ from providers.errors import (
     Unavailable,
     Unexpected,
 )
-from providers.models import (
-    AccountFacts,
-    ActivityDocument,
-    AnyDocument,
-    Batch,
-    Company,
-    ContactDocument,
-    CrmField,
-    DealDocument,
-    Option,
-    TaskDocument,
-)
+from providers.models import ActivityDocument, AnyDocument, Batch, Company, ContactDocument, DealDocument, TaskDocument
 from providers.notes import note_text, task_text
 from providers.ratelimit import retry_after
 from providers.report import Report
