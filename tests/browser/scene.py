@@ -115,7 +115,7 @@ class ConsoleProcess:
         return [line for line in self.log.splitlines() if '"level": "error"' in line or '"level": "critical"' in line]
 
     def wait_until_ready(self) -> None:
-        eventually(lambda: answers(self.url) or self.process.poll() is not None, "the console", 30)
+        eventually(lambda: answers(self.url) or self.process.poll() is not None, "the console", 60)
         assert self.process.poll() is None, self.log
 
     def link(self) -> str:
@@ -143,7 +143,7 @@ def console_of(scene: Scene, folder: Path, **changes: str) -> Iterator[ConsolePr
             yield running
         finally:
             running.process.kill()
-            running.process.wait(10)
+            running.process.wait(30)
 
 
 @contextmanager

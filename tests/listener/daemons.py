@@ -52,12 +52,12 @@ class Daemon:
 
     def start(self) -> None:
         self._thread.start()
-        if not self.ready.wait(15):
+        if not self.ready.wait(30):
             raise AssertionError(f"the daemon is not ready: {self.error!r}")
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(15)
+        self._thread.join(30)
         assert not self._thread.is_alive()
         self._loop.close()
         if self.error is not None:
@@ -78,7 +78,7 @@ class Daemon:
                 self.worker = Worker(self.settings, database, carrier, self._stopping, self.ready.set)
                 await self.worker.run()
         finally:
-            await asyncio.wait_for(database.close(), 5)
+            await asyncio.wait_for(database.close(), 15)
 
 
 @contextmanager
@@ -134,7 +134,7 @@ class Process:
         eventually(lambda: self.events("ready") or self.process.poll() is not None, "ready")
         assert self.process.poll() is None, self.text
 
-    def end(self, number: int = signal.SIGTERM, seconds: float = 10.0) -> int:
+    def end(self, number: int = signal.SIGTERM, seconds: float = 30.0) -> int:
         """Send a signal and wait; returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
@@ -150,7 +150,7 @@ def process(folder: Path, database: str, **changes: str) -> Iterator[Process]:
     finally:
         if running.process.poll() is None:
             running.process.kill()
-        running.process.wait(10)
+        running.process.wait(30)
 
 
 def ask(environ: Mapping[str, str], *arguments: str) -> Result:
@@ -168,6 +168,6 @@ def refuse(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedP
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )

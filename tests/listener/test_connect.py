@@ -56,8 +56,8 @@ class Terminal:
         return found[1]
 
     def end(self) -> int:
-        status = self.process.wait(30)
-        self._reader.join(10)
+        status = self.process.wait(60)
+        self._reader.join(30)
         return status
 
 

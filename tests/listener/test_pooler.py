@@ -130,7 +130,7 @@ def test_what_producers_commit_through_a_pooler_arrives(shop: Shop, database: st
         for thread in threads:
             thread.join(30)
         assert shop.house.value("select count(*) from public.message_classifications") == len(ways) * EACH
-        shop.wait_until_settled(tenant, seconds=30)
+        shop.wait_until_settled(tenant)
     shop.assert_exact(tenant)
 
 
