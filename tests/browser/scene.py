@@ -21,7 +21,8 @@ from psycopg.types.json import Jsonb
 
 from sandbox.app import Crm
 from sandbox.demo.crms import CRMS, connection_of
-from sandbox.up.console import answers, free_port
+from sandbox.ports import free_port
+from sandbox.up.console import answers
 from tests.house import House, eventually
 from tests.listener.daemons import ROOT, ask, environment
 
@@ -84,7 +85,7 @@ class ConsoleProcess:
     """`crm-sync console` as a process; `url` has no slash at its end, what it says is in `log`."""
 
     def __init__(self, scene: Scene, folder: Path, login: str, changes: Mapping[str, str]) -> None:
-        port = free_port(0)
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._scene = scene
         self._path = folder / "console.log"
