@@ -25,7 +25,7 @@ from sandbox.server import serve
 from sql.migrate import migrate
 from tests.house import House, eventually
 from tests.listener.crms import KITS
-from tests.listener.daemons import Process, environment
+from tests.listener.daemons import Forked, Process, environment
 from tests.listener.shop import Shop
 from tests.replica import replica_of
 from tests.sql.daemon import connect
@@ -149,7 +149,7 @@ class Site:
 
     def start_daemon(self) -> Process:
         environ = environment(self.url, CRM_SYNC_LEASE_SECONDS=LEASE_SECONDS, CRM_SYNC_LOG_LEVEL="info")
-        started = Process(self._folder, environ)
+        started = Forked(self._folder, environ)
         self._stack.callback(started.process.wait, 30)
         self._stack.callback(started.process.kill)
         started.wait_until_ready()
