@@ -14,9 +14,7 @@ From a shell, `python -m sandbox.postgres -- COMMAND` runs COMMAND with DATABASE
 from __future__ import annotations
 
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +30,7 @@ from sandbox.pg_account import Account, reachable_binaries
 from sandbox.pg_binaries import Binaries, NoPostgresError, check_binaries, find_binaries
 from sandbox.pg_data import DataDirectoryError, DataFolder, RunFolder, new_password
 from sandbox.pg_keeper import Keeper, Word
+from sandbox.ports import free_port
 
 __all__ = [
     "Binaries",
@@ -125,7 +124,7 @@ class EmbeddedPostgres:
         if self._data is not None:
             self._data.drop_stale_pid()
         for attempts_left in (4, 3, 2, 1, 0):
-            port = self._port or _free_port()
+            port = self._port or free_port()
             try:
                 self._start_on(port)
             except PostgresFailedError as error:
@@ -296,23 +295,6 @@ def _end(keeper: Keeper, mode: Mode) -> None:
     """Stop politely, then at once, then with force."""
     if not keeper.stop(_WORDS[mode], seconds=30) and not keeper.stop("QUIT", seconds=8):
         keeper.kill()
-
-
-def _free_port() -> int:
-    """A free port below the range that the kernel gives to outgoing connections.
-
-    In that range a client that retries while the server is down may be given the server's port, and connect to itself.
-    """
-    ports = range(15000, 32000)
-    for _ in range(50):
-        port = secrets.choice(ports)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError(f"no free port on 127.0.0.1 between {ports.start} and {ports.stop}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ from listener.cli import main
 from sandbox.faults import Fault
 from sandbox.hubspot import HubSpot
 from sandbox.hubspot.portal import Portal
-from sandbox.up.console import answers, free_port
+from sandbox.ports import free_port
+from sandbox.up.console import answers
 from tests.canaries import Canaries
 from tests.console.visitor import CSRF, token_for
 from tests.house import House, eventually
@@ -117,7 +118,7 @@ class Run:
         self.leg = leg
         self.hubspot = hubspot
         self.shop = Shop(leg.house, hubspot, crm_url)
-        self.console_url = f"http://127.0.0.1:{free_port(0)}"
+        self.console_url = f"http://127.0.0.1:{free_port()}"
         self.key, self.next_key = leg.secret("encryption key"), leg.secret("next encryption key")
         self.web = self._login("crm_sync_console")
         self.environ = {
@@ -178,7 +179,7 @@ class Run:
         finally:
             if daemon.process.poll() is None:
                 daemon.process.kill()
-            daemon.process.wait(10)
+            daemon.process.wait(30)
 
     def _login(self, role: str) -> str:
         """A new login in a role, by its connection string."""
@@ -266,16 +267,16 @@ class Run:
                 stderr=log,
             )
         try:
-            eventually(lambda: answers(self.console_url) or running.poll() is not None, "the console")
+            eventually(lambda: answers(self.console_url) or running.poll() is not None, "the console", 60)
             cookies = {"crm_sync_token": self.jwt}
             with httpx.Client(base_url=self.console_url, cookies=cookies, timeout=20) as browser:
                 browser.event_hooks["response"].append(self._note)
                 yield browser
             running.terminate()
-            running.wait(10)
+            running.wait(30)
         finally:
             running.kill()
-            running.wait(10)
+            running.wait(30)
 
     def _note(self, response: httpx.Response) -> None:
         response.read()

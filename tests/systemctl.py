@@ -94,7 +94,7 @@ def end_all(units: list[Unit]) -> None:
     running = [(unit, pid) for unit in units if (pid := unit.pid) is not None]
     for _, pid in running:
         os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     for unit, _ in running:
         while unit.pid is not None:
             if time.monotonic() > deadline:

@@ -119,7 +119,7 @@ class Machine:
                 stderr=log,
                 preexec_fn=self._enter_group,  # noqa: PLW1509 - its own cgroup must be there before the namespace
             )
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while self._unshare.poll() is None and time.monotonic() < deadline:
             if self.pid is not None and self.control("is-system-running").stdout.strip() in UP:
                 return
@@ -136,7 +136,7 @@ class Machine:
             return None
         return int(children[0]) if children else None
 
-    def run(self, *command: str, seconds: float = 40) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a command inside."""
         return subprocess.run(
             ["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i", "-C", "--", *command],
@@ -161,7 +161,7 @@ class Machine:
             if self._unshare.poll() is None and (first := self.pid) is not None:
                 os.kill(first, 9)  # the namespace's first process takes all others along
             try:
-                self._unshare.wait(10)
+                self._unshare.wait(30)
             except subprocess.TimeoutExpired:
                 self._unshare.kill()
                 self._unshare.wait(5)

@@ -35,7 +35,7 @@ def run(command: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environ},
         text=True,
         capture_output=True,
-        timeout=180,
+        timeout=900,
         check=False,
     )
 

@@ -25,12 +25,13 @@ from sandbox.server import serve
 from sql.migrate import migrate
 from tests.house import House, eventually
 from tests.listener.crms import KITS
-from tests.listener.daemons import Process, environment
+from tests.listener.daemons import Forked, Process, environment
 from tests.listener.shop import Shop
 from tests.replica import replica_of
 from tests.sql.daemon import connect
 
-RECONNECT_SECONDS = 10.0
+RECONNECT_SECONDS = 10.0 if "CRM_SYNC_TEST_FAILOVERS" in os.environ else 45.0
+"""What operations.md promises of a machine of its own; among all the other tests it is enough that they come back."""
 LEASE_SECONDS = "4"
 PRODUCERS = 3
 LONG = pytest.mark.skipif("CRM_SYNC_TEST_FAILOVERS" not in os.environ, reason="minutes: make test-failovers")
@@ -81,7 +82,7 @@ class Producers:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(60)
             assert not thread.is_alive()
 
     def _run(self, number: int) -> None:
@@ -148,15 +149,15 @@ class Site:
 
     def start_daemon(self) -> Process:
         environ = environment(self.url, CRM_SYNC_LEASE_SECONDS=LEASE_SECONDS, CRM_SYNC_LOG_LEVEL="info")
-        started = Process(self._folder, environ)
-        self._stack.callback(started.process.wait, 10)
+        started = Forked(self._folder, environ)
+        self._stack.callback(started.process.wait, 30)
         self._stack.callback(started.process.kill)
         started.wait_until_ready()
         return started
 
     def produce(self, count: int) -> None:
         before = len(self.producers.committed)
-        eventually(lambda: len(self.producers.committed) >= before + count, "producers that get through", 20)
+        eventually(lambda: len(self.producers.committed) >= before + count, "producers that get through", 60)
 
     def synced(self) -> int:
         return int(self.house.value("select sum(synced) from crm_sync.accounting"))
@@ -184,7 +185,7 @@ class Site:
         return took
 
     def settle(self) -> None:
-        self.shops[0].wait_until_settled(seconds=60)
+        self.shops[0].wait_until_settled(seconds=120)
         left = "select queue_type, status, last_error, failure from public.sync_queue where status <> 'completed'"
         assert self.house.rows(left) == []
         assert self.house.value("select generation from crm_sync.fence") == 1, "no claim was needed"
@@ -228,7 +229,8 @@ def test_a_failover_under_load_loses_nothing_doubles_nothing_and_wants_nobody(op
         site.shops[0].reply(site.tenants[0])
         site.shops[0].wait_until_settled(site.tenants[0])
         eventually(lambda: site.house.value(LISTENING) == 2, "daemons that listen again")
-        assert old.execute(ours).fetchone() == (0,)
+        # whoever connects looks at it for a moment, and leaves
+        eventually(lambda: old.execute(ours).fetchone() == (0,), "an old primary that all have left")
     assert all(each.events("host_left_behind") for each in site.daemons)
     # and one that has seen nothing finds the newer of the two
     late = site.start_daemon()

@@ -22,9 +22,10 @@ from sandbox.demo.lifetime import ignore_signals, run_to_its_end
 from sandbox.demo.scenario import Scenario, make_scenario
 from sandbox.demo.stage import sandbox_url, start_daemon, start_producer, start_sandbox
 from sandbox.demo.stage import wait_until_ready as wait_until_daemon_ready
+from sandbox.ports import free_port
 from sandbox.postgres import embedded
 from sandbox.up.cast import ORGANIZATIONS, Cast, set_cast
-from sandbox.up.console import ConsolePlace, ask_for_link, free_port, link_of, start_console, wait_until_ready
+from sandbox.up.console import ConsolePlace, ask_for_link, link_of, start_console, wait_until_ready
 from sandbox.up.trickle import Trickle
 from sql.migrate import migrate
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import re
 import secrets
-import socket
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -27,15 +26,6 @@ class ConsolePlace:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-
-def free_port(wanted: int) -> int:
-    """The wanted one, or any if that is 0; raises OSError when somebody else listens there."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", wanted))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def start_console(children: Children, cast: Cast, place: ConsolePlace) -> Child:

@@ -21,7 +21,8 @@ from psycopg.types.json import Jsonb
 
 from sandbox.app import Crm
 from sandbox.demo.crms import CRMS, connection_of
-from sandbox.up.console import answers, free_port
+from sandbox.ports import free_port
+from sandbox.up.console import answers
 from tests.house import House, eventually
 from tests.listener.daemons import ROOT, ask, environment
 
@@ -84,7 +85,7 @@ class ConsoleProcess:
     """`crm-sync console` as a process; `url` has no slash at its end, what it says is in `log`."""
 
     def __init__(self, scene: Scene, folder: Path, login: str, changes: Mapping[str, str]) -> None:
-        port = free_port(0)
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._scene = scene
         self._path = folder / "console.log"
@@ -115,7 +116,7 @@ class ConsoleProcess:
         return [line for line in self.log.splitlines() if '"level": "error"' in line or '"level": "critical"' in line]
 
     def wait_until_ready(self) -> None:
-        eventually(lambda: answers(self.url) or self.process.poll() is not None, "the console", 30)
+        eventually(lambda: answers(self.url) or self.process.poll() is not None, "the console", 60)
         assert self.process.poll() is None, self.log
 
     def link(self) -> str:
@@ -143,7 +144,7 @@ def console_of(scene: Scene, folder: Path, **changes: str) -> Iterator[ConsolePr
             yield running
         finally:
             running.process.kill()
-            running.process.wait(10)
+            running.process.wait(30)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def test_a_reply_arrives_live_one_fails_and_is_mended_and_replayed(
     page.goto(f"{console.url}/contacts")
     first = scene.reply("interested", first_name="Grace", last_name="Hopper")
     # nobody reloads the page
-    expect(page.get_by_role("link", name="Grace Hopper")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name="Grace Hopper")).to_be_visible(timeout=30_000)
     eventually(lambda: scene.sandbox.crms["hubspot"].ledger(account)["contacts"], "the contact in the CRM")
     page.goto(f"{console.url}/contacts/{first}")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Grace Hopper")
@@ -31,7 +31,7 @@ def test_a_reply_arrives_live_one_fails_and_is_mended_and_replayed(
     expect(page.get_by_role("heading", name="a setting leads nowhere")).to_be_visible()
     scene.reply("question", first_name="Edsger", last_name="Dijkstra")
     retry = page.get_by_role("button", name=re.compile("^Retry"))
-    expect(retry).to_be_visible(timeout=15_000)
+    expect(retry).to_be_visible(timeout=30_000)
     assert_accessible(page)
     assert_fits(page)
     scene.house.connection.execute(
@@ -40,7 +40,7 @@ def test_a_reply_arrives_live_one_fails_and_is_mended_and_replayed(
     )
     retry.click()
     wait_until_settled(page)
-    expect(page.get_by_role("heading", name="Everything arrives")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Everything arrives")).to_be_visible(timeout=30_000)
 
     for path in ("dashboard", "activity"):
         page.goto(f"{console.url}/{path}")

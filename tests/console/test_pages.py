@@ -118,7 +118,7 @@ async def test_the_pages_tell_how_it_goes(ada: Member, scene: Scene) -> None:
 
 async def the_console_has_looked(house: House) -> None:
     """It does so when it starts, and half a minute later again."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while not house.value("select checked_at > '-infinity' from crm_sync.alert_checks"):
             await asyncio.sleep(0.02)
 

@@ -11,6 +11,7 @@ from sandbox.app import Crm
 from sandbox.hubspot import HubSpot
 from sandbox.server import Server, serve
 from tests.house import House
+from tests.listener.command_scene import acme, acted, asked, there  # noqa: F401 - fixtures
 from tests.listener.crms import KITS
 from tests.listener.shop import Shop
 

@@ -349,7 +349,7 @@ class Kit:
         """What the provider's config says of an emulator at this address."""
         limits = {"limits": dict(self.limits)} if self.limits else {}
         own = {"auth_url": url + self.auth_path, "revoke_url": url + self.revoke_path}
-        return {"api_base_url": url, "token_url": url + self.token_path, "timeout_seconds": 5, **own, **limits}
+        return {"api_base_url": url, "token_url": url + self.token_path, "timeout_seconds": 20, **own, **limits}
 
 
 COLLECTION = "/composite/sobjects/{}/CRM_Sync_Key__c$"

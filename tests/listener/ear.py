@@ -27,7 +27,7 @@ class Ear:
     def stop(self) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
             own.sendto(b"", self.path)
-        self._thread.join(5)
+        self._thread.join(30)
         self._socket.close()
 
     @property

@@ -57,7 +57,7 @@ def port_of(running: Process) -> int:
 
 
 def get(port: int, path: str, method: str = "GET") -> Said:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path)
         response = connection.getresponse()

@@ -64,7 +64,7 @@ async def watching(settings: Settings, count: int = 1) -> AsyncIterator[None]:
 
 
 async def comes_true(house: House, query: str) -> Any:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while not (found := house.connection.execute(query.encode()).fetchone()):
             await asyncio.sleep(0.02)
     return found[0]
@@ -158,7 +158,7 @@ async def test_a_fault_of_the_database_ends_no_look(
         house.connection.execute("alter function crm_sync.check_alerts(interval) rename to check_away")
         house.connection.execute("alter function crm_sync.claim_delivery(text) rename to claim_away")
         said = ""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not ("checking_alerts_failed" in said and "delivering_failed" in said):
                 said += capsys.readouterr().err
                 await asyncio.sleep(0.02)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from sandbox.up.console import free_port
+from sandbox.ports import free_port
 from tests.house import eventually
 from tests.listener.browser import consent
 from tests.listener.daemons import ROOT, environment
@@ -56,8 +56,8 @@ class Terminal:
         return found[1]
 
     def end(self) -> int:
-        status = self.process.wait(30)
-        self._reader.join(10)
+        status = self.process.wait(60)
+        self._reader.join(30)
         return status
 
 
@@ -87,7 +87,7 @@ def come_back(where: str, query: Mapping[str, str]) -> httpx.Response:
 
 
 def test_an_operator_connects_each_crm_with_a_browser(each_shop: Shop, database: str) -> None:
-    shop, organization, port = each_shop, each_shop.house.organization(), free_port(0)
+    shop, organization, port = each_shop, each_shop.house.organization(), free_port()
     account = shop.kit.account(shop.crm, shop.url)
     command = ("connect", shop.crm.name, "--organization", str(organization), "--port", str(port), "--no-browser")
     with terminal(environment(database), *command) as running:
@@ -113,7 +113,7 @@ def test_an_operator_connects_each_crm_with_a_browser(each_shop: Shop, database:
 
 
 def test_a_refusal_on_the_consent_page_ends_the_command_in_plain_words(shop: Shop, database: str) -> None:
-    account, port = shop.kit.account(shop.crm, shop.url), free_port(0)
+    account, port = shop.kit.account(shop.crm, shop.url), free_port()
     organization = str(shop.house.organization())
     command = ("connect", "hubspot", "--organization", organization, "--port", str(port), "--no-browser")
     with terminal(environment(database), *command) as running:
@@ -125,7 +125,7 @@ def test_a_refusal_on_the_consent_page_ends_the_command_in_plain_words(shop: Sho
 
 
 def test_a_registered_redirect_uri_of_this_machine_is_used(shop: Shop, database: str) -> None:
-    port = free_port(0)
+    port = free_port()
     mine = f"http://localhost:{port}/oauth/hubspot"
     environ = environment(database, HUBSPOT_REDIRECT_URI=mine)
     command = ("connect", "hubspot", "--organization", str(shop.house.organization()), "--no-browser")
@@ -245,7 +245,7 @@ def test_disconnecting_says_what_it_did(shop: Shop, database: str) -> None:
 def test_what_makes_no_sense_is_said_and_connects_nothing(
     shop: Shop, database: str, arguments: tuple[str, ...], words: str
 ) -> None:
-    port = ["--port", str(free_port(0))] if "--no-browser" in arguments else []
+    port = ["--port", str(free_port())] if "--no-browser" in arguments else []
     done = run(environment(database), *arguments, *port)
     assert done.returncode != 0
     assert words in done.stderr

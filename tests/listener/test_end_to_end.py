@@ -54,7 +54,7 @@ def test_a_committed_row_is_on_its_way_within_a_second_in_an_idle_system(shop: S
         shop.house.classify(message)
         started = time.monotonic()
         while shop.ledger(tenant)["calls"]["total"] == calls:
-            assert time.monotonic() < started + 5
+            assert time.monotonic() < started + 15
         latency = time.monotonic() - started
         shop.wait_until_settled()
     print(f"from commit to the first request: {latency * 1000:.1f} ms")

@@ -26,12 +26,12 @@ def lines_of(url: str, log: Path, *, named: Path | None, **changes: str) -> list
     with log.open("wb") as out:
         done = subprocess.run(
             [sys.executable, "-m", "listener.cli", "run"],
-            env=environment(url, CRM_SYNC_CONNECT_TIMEOUT_SECONDS="0.1", **changes),
+            env=environment(url, CRM_SYNC_CONNECT_TIMEOUT_SECONDS="0.5", **changes),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stderr=out,
             check=False,
-            timeout=30,
+            timeout=60,
         )
     assert done.returncode == EX_UNAVAILABLE
     return log.read_text().splitlines()

@@ -19,6 +19,7 @@ import pytest
 from psycopg import sql
 
 from sandbox.pg_account import Account
+from sandbox.ports import free_port
 from tests.house import House, eventually
 from tests.listener.daemons import daemon, environment, refuse
 from tests.listener.shop import Shop
@@ -41,8 +42,7 @@ def found() -> str:
 def pooler(url: str, *users: str, ignore: str = "") -> Iterator[Callable[[str], str]]:
     """PgBouncer in transaction mode, with two connections for each user; gives a user's URL."""
     program, parts = found(), urlsplit(url)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with TemporaryDirectory(prefix="crm-sync-pooler-") as name:
         folder, account = Path(name), Account.choose()
         (folder / "users").write_text("".join(f'"{user}" "{PASSWORD}"\n' for user in users))
@@ -69,7 +69,7 @@ def pooler(url: str, *users: str, ignore: str = "") -> Iterator[Callable[[str], 
             yield url_of
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(10)
+            process.wait(30)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_what_producers_commit_through_a_pooler_arrives(shop: Shop, database: st
         for thread in threads:
             thread.join(30)
         assert shop.house.value("select count(*) from public.message_classifications") == len(ways) * EACH
-        shop.wait_until_settled(tenant, seconds=30)
+        shop.wait_until_settled(tenant)
     shop.assert_exact(tenant)
 
 

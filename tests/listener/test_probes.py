@@ -15,6 +15,7 @@ import pytest
 
 from listener.errors import EX_CONFIG
 from listener.pages import HEAD_SECONDS, MOST_CONNECTIONS, MOST_HEAD_BYTES
+from listener.probes import FRESH_SECONDS
 from sandbox.postgres import embedded
 from sql.migrate import migrate
 from tests.house import House, eventually
@@ -61,8 +62,8 @@ def test_readiness_follows_the_database_and_health_does_not(tmp_path: Path) -> N
             assert not {name for name in page.names if "queue" in name or "connections" in name}
             eventually(lambda: scrape(port).value("database_troubles_total", kind="lost") > 0, "trouble")
             postgres.start()
-            eventually(lambda: get(port, "/readyz").status == 200, "ready again", 30)
-            eventually(lambda: scrape(port).value("database_up") == 1, "an answer", 30)
+            eventually(lambda: get(port, "/readyz").status == 200, "ready again")
+            eventually(lambda: scrape(port).value("database_up") == 1, "an answer")
             assert running.process.poll() is None
 
 
@@ -227,11 +228,13 @@ def test_a_flood_of_scrapes_asks_the_database_once(house: House, database: str, 
         told = source.replace("AS $function$", "AS $function$ insert into public.asked default values;")
         house.connection.execute(told.replace(" STABLE", " VOLATILE").encode())
         threads = [threading.Thread(target=lambda: [scrape(port) for _ in range(10)]) for _ in range(8)]
+        began = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(60)
-        assert 1 <= house.value("select count(*) from public.asked") <= 3
+        seconds = time.monotonic() - began
+        assert 1 <= house.value("select count(*) from public.asked") <= 2 + seconds / FRESH_SECONDS
 
 
 def test_a_scrape_of_a_hanging_database_ends_in_time(house: House, database: str, tmp_path: Path) -> None:
@@ -240,7 +243,7 @@ def test_a_scrape_of_a_hanging_database_ends_in_time(house: House, database: str
         started = time.monotonic()
         page = scrape(port_of(running))
         assert page.value("database_up") == 0
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 15
         assert get(port_of(running), "/healthz").status == 200
 
 
@@ -261,7 +264,7 @@ def test_sigterm_ends_it_in_time_with_callers_connected(database: str, tmp_path:
             idle.sendall(b"GET /metr")
             started = time.monotonic()
             assert running.end() == 0, running.text
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 10
         assert running.events("loop_error") == []
 
 

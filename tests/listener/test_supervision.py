@@ -20,7 +20,7 @@ from tests.listener.ear import Ear, ear
 from tests.listener.relay import relay
 from tests.listener.shop import Shop
 
-WATCHDOG_SECONDS = 1.0
+WATCHDOG_SECONDS = 2.0
 WATCHED = {"WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6))}
 PING = "WATCHDOG=1"
 
@@ -28,7 +28,7 @@ PING = "WATCHDOG=1"
 def assert_is_fed_for(hearing: Ear, seconds: float) -> None:
     """No gap between pings is as long as the watchdog's patience, from now on for so long."""
     began = time.monotonic()
-    eventually(lambda: time.monotonic() - began >= seconds, "the time", seconds + 5)
+    eventually(lambda: time.monotonic() - began >= seconds, "the time", seconds + 30)
     times = [began, *(at for at in hearing.times(PING) if at >= began), time.monotonic()]
     gaps = [after - before for before, after in pairwise(times)]
     assert max(gaps) < WATCHDOG_SECONDS, gaps
@@ -86,7 +86,7 @@ def test_a_claim_that_hangs_on_a_dead_connection_starves_it(database: str, tmp_p
         eventually(lambda: len(hearing.times(PING)) > 1, "pings")
         before.deafen_all()
         deaf_at = time.monotonic()
-        eventually(lambda: time.monotonic() - deaf_at > 3 * WATCHDOG_SECONDS, "the watchdog's patience")
+        eventually(lambda: time.monotonic() - deaf_at > 1.5 * WATCHDOG_SECONDS, "the watchdog's patience")
         assert [at for at in hearing.times(PING) if at > deaf_at + WATCHDOG_SECONDS / 2] == []
         assert running.process.poll() is None, "systemd is who ends it"
 
@@ -104,20 +104,18 @@ def test_a_database_that_is_away_is_waited_for_and_nobody_is_killed(database: st
         assert words.endswith(" UTC")
         cut_at = time.monotonic()
         # its tries come to an end, each a sign of life; between them it rests for five seconds at most
-        eventually(lambda: len([at for at in hearing.times(PING) if at > cut_at]) >= 2, "pings", 20)
+        eventually(lambda: len([at for at in hearing.times(PING) if at > cut_at]) >= 2, "pings")
         before.mend()
-        eventually(lambda: hearing.statuses[-1].startswith("working"), "work again", 20)
+        eventually(lambda: hearing.statuses[-1].startswith("working"), "work again")
         assert hearing.lines.count("READY=1") == 1
         assert running.process.poll() is None
 
 
 def test_a_start_that_waits_for_its_database_says_so_and_asks_for_time(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, ear(tmp_path) as hearing:
-        port = taken.getsockname()[1]
-        taken.close()
+    with ear(tmp_path) as hearing:
         changes = {"NOTIFY_SOCKET": hearing.path, "CRM_SYNC_CONNECT_TIMEOUT_SECONDS": "1", **WATCHED}
-        running = Process(tmp_path, environment(f"postgresql://x@127.0.0.1:{port}/x", **changes))
-        assert running.process.wait(10) == 69
+        running = Process(tmp_path, environment("postgresql://x@127.0.0.1:1/x", **changes))
+        assert running.process.wait(30) == 69
     assert hearing.statuses[0].startswith("waiting for the database since ")
     assert hearing.lines.count("EXTEND_TIMEOUT_USEC=120000000") == 1
     assert hearing.statuses[-1].startswith("the database cannot be reached: ")
@@ -147,7 +145,7 @@ def test_instances_work_side_by_side(shop: Shop, database: str, tmp_path: Path) 
             eventually(lambda: all("READY=1" in hearing.lines for hearing in (first, second)), "both at work")
             for tenant in tenants:
                 shop.replies(tenant, 20)
-            shop.wait_until_settled(seconds=40)
+            shop.wait_until_settled(seconds=90)
             for running in (one, other):
                 assert running.events("batch_finished"), "one of them did all of it"
                 assert running.end() == 0

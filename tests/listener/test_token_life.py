@@ -143,7 +143,7 @@ def test_disconnecting_revokes_the_token_in_each_crm(each_shop: Shop, database: 
     refresh_token = tenant.account.credentials(oauth=True)["refresh_token"]
     with daemon(database, poll_seconds=3600):
         disconnect(each_shop, tenant)
-        eventually(lambda: revocations(each_shop) == 0, "a revocation", 10)
+        eventually(lambda: revocations(each_shop) == 0, "a revocation")
     assert log_of(each_shop, tenant) == [("info", "Disconnected"), ("success", "Revoked at the CRM")]
     assert tenant.account.calls["by_path"] == {each_shop.kit.revoke_path: 1}
     assert refresh_token not in json.dumps(each_shop.house.rows("select * from sync_activity_logs"), default=str)

@@ -105,7 +105,7 @@ def test_a_dead_grant_parks_the_rows_until_it_is_connected_again(shop: Shop, dat
         shop.house.connection.execute(
             "update user_integrations set credentials = %s where id = %s", [renewed, tenant.integration]
         )
-        shop.wait_until_settled(seconds=10)
+        shop.wait_until_settled()
     assert shop.house.rows("select status, last_error from user_integrations where id = %s", tenant.integration) == [
         ("connected", None)
     ]

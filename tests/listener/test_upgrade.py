@@ -49,7 +49,7 @@ def producing(database: str, shop: Shop, tenant: Tenant) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        producer.join(10)
+        producer.join(30)
     assert refused == []
 
 
@@ -75,7 +75,7 @@ def leave_an_erasure(shop: Shop, contact: UUID) -> None:
 def end_the_erasure(shop: Shop, old: Process) -> None:
     """The newer daemon does what the older one left."""
     old.process.terminate()
-    assert old.process.wait(15) == 0
+    assert old.process.wait(30) == 0
     shop.house.connection.execute("update sync_queue set next_attempt_at = now() where next_attempt_at is not null")
     state = "select state from crm_sync.erasure_progress"
     eventually(lambda: shop.house.value(state) == "deleted in the CRM", "the erasure")

@@ -14,9 +14,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from tests.nursery import die_with_parent
 from tests.prove.judge import Verdict
 from tests.prove.lane import Lane
-from tests.prove.nursery import die_with_parent
 from tests.prove.plants import PLANTS, plant
 from tests.prove.schedule import KINDS, Schedule
 from tests.prove.shrink import shrink

@@ -15,9 +15,9 @@ import psycopg
 from sandbox.postgres import embedded
 from sql.migrate import migrate
 from tests.listener.relay import relay
+from tests.nursery import Nursery
 from tests.postgres import TestServer, make_logins_cheap
 from tests.prove.judge import Verdict
-from tests.prove.nursery import Nursery
 from tests.prove.play import Play, end_daemons
 from tests.prove.scene import Member, Scene
 from tests.prove.schedule import Schedule

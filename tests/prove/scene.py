@@ -25,7 +25,7 @@ from tests.house import KEY
 from tests.listener.crms import Account, Kit
 from tests.listener.daemons import environment
 from tests.listener.relay import Relay
-from tests.prove.nursery import Child, Nursery
+from tests.nursery import Child, Nursery
 
 QUIET_SECONDS = 3.0
 LEASE_SECONDS = 5

@@ -68,7 +68,7 @@ class HubSpotAccount(contract.Account):
             auth_url=f"{url}/oauth/authorize",
             token_url=f"{url}/oauth/{VERSION}/token",
             revoke_url=f"{url}/oauth/{VERSION}/token/revoke",
-            timeout_seconds=5,
+            timeout_seconds=30,
         )
         self._refresh_token = SecretStr(self.portal.refresh_token)
 

@@ -53,7 +53,7 @@ class PipedriveAccount(contract.Account):
             token_url=f"{url}/oauth/token",
             revoke_url=f"{url}/oauth/revoke",
             client_auth="basic",
-            timeout_seconds=5,
+            timeout_seconds=30,
         )
         self._refresh_token = SecretStr(self.company.refresh_token)
 

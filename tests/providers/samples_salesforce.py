@@ -68,7 +68,7 @@ class SalesforceAccount(contract.Account):
             auth_url=f"{url}/services/oauth2/authorize",
             token_url=f"{url}/services/oauth2/token",
             revoke_url=f"{url}/services/oauth2/revoke",
-            timeout_seconds=5,
+            timeout_seconds=30,
         )
         self._refresh_token = SecretStr(self.org.refresh_token)
 

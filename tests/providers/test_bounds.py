@@ -298,18 +298,18 @@ async def test_headers_without_end_are_no_answer(header: bytes) -> None:
         assert isinstance(await refusal(listener.url, seconds=0.2), Unavailable)
         with pytest.raises(Unavailable):
             await ask_for_tokens(listener.url, seconds=0.2)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 15
 
 
 async def test_a_body_that_drips_in_is_given_up_at_the_token_endpoint_too() -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n"
     async with answering(head, b" ", is_endless=True) as listener:
         begun = time.monotonic()
-        assert (await refusal(listener.url, seconds=0.3)).code == "TIMEOUT"
+        assert (await refusal(listener.url, seconds=0.6)).code == "TIMEOUT"
         with pytest.raises(Unavailable) as refused:
-            await ask_for_tokens(listener.url, seconds=0.3)
+            await ask_for_tokens(listener.url, seconds=0.6)
         assert refused.value.code == "TIMEOUT"
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 15
 
 
 async def test_a_body_of_any_length_is_not_read_to_its_end_at_the_token_endpoint() -> None:

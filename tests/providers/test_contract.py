@@ -109,8 +109,8 @@ async def test_a_lost_answer_makes_what_was_sent_uncertain(
 
 
 async def test_a_slow_answer_is_given_up_and_is_uncertain(sample: Sample, account: Account) -> None:
-    account.config = account.config.model_copy(update={"timeout_seconds": 0.2})
-    account.disturb("contacts", delay=0.8)
+    account.config = account.config.model_copy(update={"timeout_seconds": 0.6})
+    account.disturb("contacts", delay=2.0)
     pushed = await push(sample, account, *contacts_of(sample))
     assert kinds(pushed) == {FailureKind.UNAVAILABLE}
     assert all(outcome.uncertain for outcome in pushed.all)

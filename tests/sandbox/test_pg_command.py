@@ -50,16 +50,16 @@ def test_the_command_gets_a_database_and_its_status_is_ours(data_dir: Path) -> N
         "import os, psycopg; c = psycopg.connect(os.environ['DATABASE_URL']); print(c.info.dbname); c.close(); exit(7)"
     )
     run = start(data_dir, "--", sys.executable, "-c", code)
-    assert run.communicate(timeout=20) == ("postgres\n", "")
+    assert run.communicate(timeout=60) == ("postgres\n", "")
     assert run.returncode == 7
 
 
 def test_a_command_that_was_killed_or_does_not_exist_is_told_as_a_shell_does(data_dir: Path) -> None:
     run = start(data_dir, "--", "sh", "-c", "kill -KILL $$")
-    run.communicate(timeout=20)
+    run.communicate(timeout=60)
     assert run.returncode == 128 + signal.SIGKILL
     run = start(data_dir, "--", "no-such-command")
-    assert run.communicate(timeout=20) == ("", "error: no-such-command: No such file or directory\n")
+    assert run.communicate(timeout=60) == ("", "error: no-such-command: No such file or directory\n")
     assert run.returncode == 127
 
 
@@ -70,7 +70,7 @@ def test_signals_are_forwarded(data_dir: Path) -> None:
     run.send_signal(signal.SIGINT)
     assert run.stdout.readline() == "got 1\n"
     run.send_signal(signal.SIGTERM)
-    run.communicate(timeout=20)
+    run.communicate(timeout=60)
     assert run.returncode == 1
 
 
@@ -90,7 +90,7 @@ def test_a_ctrl_c_of_the_terminal_reaches_the_command_once(data_dir: Path) -> No
     os.write(ours, b"\x03")
     assert run.stdout.readline() == "got 1\n"
     run.send_signal(signal.SIGTERM)
-    rest, _ = run.communicate(timeout=20)
+    rest, _ = run.communicate(timeout=60)
     os.close(ours)
     os.close(theirs)
     assert (run.returncode, rest) == (1, "")
@@ -102,7 +102,7 @@ def test_without_a_command_it_prints_the_url_and_serves_until_ctrl_c(data_dir: P
     url = run.stdout.readline().strip()
     psycopg.connect(url).close()
     run.send_signal(signal.SIGINT)
-    run.communicate(timeout=20)
+    run.communicate(timeout=60)
     assert run.returncode == 0
     with pytest.raises(psycopg.OperationalError, match="refused"):
         psycopg.connect(url)

@@ -41,7 +41,7 @@ def test_there_is_something_to_watch_until_ctrl_c_and_nothing_afterwards(tmp_pat
             for what, query in TO_WATCH.items():
                 eventually(partial(ask, reader, query), what, 30)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=20) == 0
         assert "nothing is left" in output.read_text()
         assert answer(links[0], "/readyz") is None
     assert list(tmp_path.iterdir()) == [output]
@@ -49,7 +49,7 @@ def test_there_is_something_to_watch_until_ctrl_c_and_nothing_afterwards(tmp_pat
 
 def test_it_ends_by_itself_when_it_is_told_to(tmp_path: Path) -> None:
     with up(tmp_path, "--replies", "3", "--seconds", "0.1") as (process, output):
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
     assert list(tmp_path.iterdir()) == [output]
 
 
@@ -91,7 +91,7 @@ def up(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes],
         yield process, output
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(30)
 
 
 def found(pattern: str, output: Path) -> str:

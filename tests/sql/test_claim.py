@@ -77,7 +77,7 @@ def test_a_members_open_transaction_holds_up_nobody_elses_claims(
         batch, due, _ = daemon.answer()
         assert batch is None
         assert due == [free]
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
         assert daemon.claim(integration=free)["integration_id"] == free
     assert daemon.claim()["integration_id"] == held
 

@@ -257,7 +257,7 @@ def test_a_connection_deleted_in_the_middle_never_fails_the_producer(
     with connect(database) as producer:
         producer.execute("begin")
         producer.execute("insert into public.message_classifications (message_id) values (%s)", [message])
-        house.connection.execute("set lock_timeout = '5s'")
+        house.connection.execute("set lock_timeout = '10s'")
         house.connection.execute("delete from public.user_integrations where id = %s", [integration])
         producer.execute("commit")
     assert daemon.answer() == (None, [], None)

@@ -10,7 +10,17 @@ import psycopg
 import pytest
 
 from tests.house import House, eventually
-from tests.sql.daemon import Daemon, assert_books_balance, connect, documents, elapse, queue, somebody_waits, synced
+from tests.sql.daemon import (
+    Daemon,
+    assert_books_balance,
+    connect,
+    documents,
+    elapse,
+    queue,
+    somebody_waits,
+    synced,
+    wait_for_lanes_without_end,
+)
 
 
 @pytest.mark.parametrize("contacts", [1, 40])
@@ -218,7 +228,7 @@ def test_claiming_waits_for_no_producer(
     with connect(database) as producer:
         producer.execute("begin")
         producer.execute("insert into public.message_classifications (message_id) values (%s)", [message])
-        house.connection.execute("set lock_timeout = '2s'")
+        house.connection.execute("set lock_timeout = '10s'")
         daemon.confirm(daemon.claim())
         producer.execute("rollback")
 
@@ -237,6 +247,7 @@ def test_a_claim_and_the_deletion_of_its_connection_do_not_wait_for_each_other(
             except psycopg.Error as error:
                 results.append(error)
 
+    wait_for_lanes_without_end(house)
     thread = threading.Thread(target=claim)
     with house.connection.transaction():
         house.connection.execute("select from public.user_integrations where id = %s for update", [integration])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -145,18 +146,27 @@ def test_a_report_on_the_log_makes_nobody_wait_but_the_housekeeping(
     with connect(database) as reader, reader.transaction(), connect(database) as writer:
         reader.execute("select count(*) from public.sync_activity_logs")
         writer.execute("set lock_timeout = '50ms'")
-        keeping = threading.Thread(
-            target=lambda: [
-                (daemon.call(DROP), daemon.call("select crm_sync.make_log_partitions('40 days')")) for _ in range(5)
-            ]
-        )
+        has_written = threading.Event()
+
+        def keep() -> None:
+            tries = 0
+            while tries < 2 or not has_written.is_set():
+                daemon.call(DROP)
+                daemon.call("select crm_sync.make_log_partitions('40 days')")
+                tries += 1
+
+        keeping = threading.Thread(target=keep)
         keeping.start()
-        written = 0
-        while keeping.is_alive():
-            write(House(writer), organization, integration)
-            written += 1
-        keeping.join()
-        assert written > 5
+        try:
+            for written in itertools.count(1):
+                write(House(writer), organization, integration)
+                if written > 5:
+                    has_written.set()
+                if not keeping.is_alive():
+                    break
+        finally:
+            has_written.set()
+            keeping.join()
         assert daemon.call(DROP) == 0
         assert house.value("select to_regclass('public.sync_activity_logs_2001_01')") is not None
     assert daemon.call(DROP) == 1

@@ -18,6 +18,7 @@ from tests.sql.daemon import (
     people,
     queue,
     somebody_waits,
+    wait_for_lanes_without_end,
 )
 from tests.sql.test_actions import notices
 
@@ -157,6 +158,7 @@ def test_the_books_balance_when_a_row_is_put_back_while_it_is_purged(
         with connect(database) as connection:
             calls.append(purge_all(Daemon(House(connection))))
 
+    wait_for_lanes_without_end(house)
     thread = threading.Thread(target=purge)
     with house.connection.transaction():
         assert house.value("select crm_sync.retry_failed(%s)", integration) == 1

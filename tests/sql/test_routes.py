@@ -177,7 +177,7 @@ def test_two_that_change_two_connections_of_an_organization_do_not_wait_for_each
     with connect(database) as one, connect(database) as two, one.transaction():
         one.execute(CHANGE, [first])
         with two.transaction():
-            two.execute("set local lock_timeout = '1s'")
+            two.execute("set local lock_timeout = '5s'")
             two.execute(CHANGE, [second])
         one.execute("update public.user_integrations set name = 'renamed' where id = %s", [second])
     assert house.value(ROUTE, organization) is None

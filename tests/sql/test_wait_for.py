@@ -37,7 +37,7 @@ def meanwhile(work: Callable[[], Any]) -> Iterator[None]:
     timer = threading.Timer(0.2, run)
     timer.start()
     yield
-    timer.join(15)
+    timer.join(30)
     assert failures == []
 
 
@@ -55,8 +55,8 @@ def test_it_returns_when_the_last_of_the_follow_ups_has_ended(
         elsewhere.id = daemon.id
         with meanwhile(lambda: elsewhere.confirm(batch)):
             started = time.monotonic()
-            assert wait_for(house, message, "10 s") is True
-    assert 0.15 < time.monotonic() - started < 5
+            assert wait_for(house, message, "60 s") is True
+    assert 0.15 < time.monotonic() - started < 30
     assert wait_for(house, message) is True
     assert integration
 
@@ -155,7 +155,7 @@ def test_it_can_be_cancelled_and_timed_out_and_locks_nothing(
                 elsewhere.work()
 
         with meanwhile(look_and_work):
-            row = other.execute("select crm_sync.wait_for(%s, '10 s')", [message]).fetchone()
+            row = other.execute("select crm_sync.wait_for(%s, '60 s')", [message]).fetchone()
         assert row == (True,)
     assert locks == []
     assert integration

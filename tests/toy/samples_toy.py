@@ -32,7 +32,7 @@ class ToySampleAccount(contract.Account):
     def __init__(self, crm: ToyCrm, url: str) -> None:
         self._crm = crm
         self._held = crm.open_account()
-        self.config = ProviderConfig(api_base_url=url, api_version="1", auth_url=url, token_url=url, timeout_seconds=5)
+        self.config = ProviderConfig(api_base_url=url, api_version="1", auth_url=url, token_url=url, timeout_seconds=30)
 
     def credentials(self) -> Credentials:
         refresh_token = None if self._held.refresh_token is None else SecretStr(self._held.refresh_token)

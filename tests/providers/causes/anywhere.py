@@ -130,7 +130,7 @@ ANYWHERE: Mapping[str, Somewhere] = {
     **{code: Somewhere("hubspot", _harm(TOKENS, 1, status=status, body={"error": code}))
        for code, status in STANDARD.items()},
     **{f"HTTP_{status}": Somewhere("hubspot", _answer(status)) for status in STATUSES},
-    "TIMEOUT": Somewhere("hubspot", _strike(Fault(path=WRITES, times=OFTEN, delay=0.5), timeout=0.1)),
+    "TIMEOUT": Somewhere("hubspot", _strike(Fault(path=WRITES, times=OFTEN, delay=2.0), timeout=0.5)),
     "CUT_OFF": Somewhere("hubspot", _harm(cut_body=True)),
     "NOT_JSON": Somewhere("hubspot", _harm(html=True)),
     "NOT_THE_API": Somewhere("hubspot", _harm(html=True, status=400)),

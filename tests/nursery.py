@@ -11,6 +11,7 @@ import datetime as datetimes
 import gc
 import json
 import os
+import random
 import select
 import signal
 import ssl
@@ -22,7 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 PR_SET_PDEATHSIG = 1
 SECONDS = 30.0
 ENDED = "process ended"
@@ -47,9 +48,14 @@ class Child:
         except ProcessLookupError:
             return
 
-    def wait(self, seconds: float) -> bool:
-        """Whether it has ended within so many seconds."""
+    def wait(self, seconds: float | None) -> bool:
+        """Whether it has ended within so many seconds; None is without end."""
         return bool(select.select([self._descriptor], [], [], seconds)[0])
+
+    @property
+    def exit_status(self) -> int:
+        """Of one that has ended: its own, or -SIGKILL where it could not say any more."""
+        return -signal.SIGKILL if self.status is None else self.status
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -76,7 +82,7 @@ class Nursery:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.prove.nursery"],
+            [sys.executable, "-m", "tests.nursery"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -131,6 +137,7 @@ def become(order: Mapping[str, Any]) -> None:
             os.dup2(log.fileno(), 2)
         os.environ.clear()
         os.environ.update(order["environment"])
+        random.seed()
         if order["clock_shift"]:
             shift_clock(order["clock_shift"])
         from listener.commands.run import run
@@ -149,9 +156,7 @@ def load() -> None:
     """Import what a daemon needs, once for all of them."""
     import certifi
 
-    import providers.hubspot
-    import providers.pipedrive
-    import providers.salesforce  # noqa: F401
+    from listener.commands import run  # noqa: F401 - before a clock is shifted, which reaches what is there
 
     # reading all the authorities that there are takes a new process 30 ms; here nobody speaks TLS
     authorities = Path(certifi.where()).read_text()
