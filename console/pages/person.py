@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +24,8 @@ from console.identity import Identity
 from console.masking import masked_words, without_secrets
 from console.pages.contacts import STATES, name_of
 from console.pages.failures import ACTORS, remedy_of
+from console.queries_dashboard import pulse
+from console.words import counted
 from listener.errors import InvalidSettings
 
 PAGE_ROWS = 50
@@ -31,6 +35,7 @@ CONFIRMATION = "erase"
 LONGEST_REASON = 500
 LONGEST_WORDS = 5000
 MISTYPED = f"Type the word “{CONFIRMATION}”, and nobody is erased by an accidental click."
+QUEUED = re.compile(r"queued as row \d+|: see crm_sync\.erasure_progress")
 UUIDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 HELD = {
     "public.sync_queue": ("Queue", "until its work is done"),
@@ -110,8 +115,10 @@ async def show(request: Request) -> Response:
         if is_part and request.query_params.get("as", person.kind) != person.kind:
             # erased, lifted or deleted meanwhile: what the page says of them at its head is no longer so
             return Response(None, 204, {"hx-refresh": "true"})
+        # before what is shown: what changes from here on is heard of, also where it is quicker than the page
+        facts["pulse"] = await pulse(session)
         facts["labels"] = await people.labels(session)
-        facts["held"] = await ask.held(session, person.id)
+        facts["held"] = _grouped(await ask.held(session, person.id))
         if person.kind == "erased":
             facts["progress"] = await ask.progress(session, person.organization_id, person.id)
         elif person.kind == "known":
@@ -134,9 +141,9 @@ async def show(request: Request) -> Response:
         said=_said_to(identity),
         who=_who_to(identity),
         where=where,
-        held_words=HELD,
         actors=ACTORS,
         masked_words=masked_words,
+        removed=_removed(person.erasure["removed"]) if person.erasure else "",
         remedy_of=remedy_of,
         **facts,
     )
@@ -177,11 +184,14 @@ async def erase(request: Request) -> Response:
         active="/contacts",
         person=person,
         in_crm="in_crm" in form,
-        removed=[each for each in done if "." in each["what"] and each["what"] not in LEFT_TO_DO],
-        asked=[each for each in done if "." not in each["what"] and each["what"] not in LEFT_TO_DO],
+        removed=_removed(_counts(each for each in done if "." in each["what"] and each["what"] not in LEFT_TO_DO)),
+        asked=[
+            (each["what"], QUEUED.sub(lambda found: "queued" if found[0][0] == "q" else "", each["remark"]))
+            for each in done
+            if "." not in each["what"] and each["what"] not in LEFT_TO_DO
+        ],
         left=[each for each in done if each["what"] in LEFT_TO_DO],
         left_words=LEFT_TO_DO,
-        held_words=HELD,
         others=others,
         name_of=name_of,
     )
@@ -227,12 +237,49 @@ async def _form(
     )
 
 
-def _counts(held: Iterable[Row]) -> dict[str, int]:
-    """How many rows of what, in all connections."""
-    counts: dict[str, int] = {}
+@dataclass(frozen=True)
+class Held:
+    """The rows of one table, of all connections; `kept_until` is None where `kept_words` say it."""
+
+    name: str
+    holds: str
+    rows: int
+    by_connection: dict[int, int]
+    oldest: datetime | None
+    kept_until: datetime | None
+    kept_words: str
+
+
+def _grouped(held: Iterable[Row]) -> list[Held]:
+    """In the order in which they come."""
+    tables: dict[str, list[Row]] = {}
     for each in held:
-        counts[each["what"]] = counts.get(each["what"], 0) + each["rows"]
+        tables.setdefault(each["what"], []).append(each)
+    return [
+        Held(
+            HELD.get(what, (what, ""))[0],
+            rows[0]["holds"],
+            sum(each["rows"] for each in rows),
+            {each["integration_id"]: each["rows"] for each in rows if each["integration_id"] is not None},
+            min((each["oldest"] for each in rows if each["oldest"] is not None), default=None),
+            None if any(each["kept_until"] is None for each in rows) else max(each["kept_until"] for each in rows),
+            HELD.get(what, (what, ""))[1],
+        )
+        for what, rows in tables.items()
+    ]
+
+
+def _counts(rows: Iterable[Row]) -> dict[str, int]:
+    """How many rows of what, of all connections."""
+    counts: Counter[str] = Counter()
+    for each in rows:
+        counts[each["what"]] += each["rows"]
     return counts
+
+
+def _removed(counts: Mapping[str, int]) -> str:
+    """Queue: 6 rows, Log: 2 rows."""
+    return ", ".join(f"{HELD.get(what, (what, ''))[0]}: {counted(rows, 'row')}" for what, rows in counts.items())
 
 
 def _same_address(done: Iterable[Row]) -> list[UUID]:
