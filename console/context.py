@@ -58,7 +58,7 @@ class Console:
             csrf_token=csrf_token(request),
             identity=getattr(request.state, "identity", None),
             version=__version__,
-            **{"active": None, **context},
+            **{"active": None, "pulse": None, **context},
         )
         return HTMLResponse(text, status)
 

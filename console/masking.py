@@ -44,8 +44,13 @@ def _masked_text(text: str, name: str, shows_personal: bool) -> str:
     return text if is_plain else DOTS
 
 
+def without_secrets(text: str | None) -> str:
+    """A sentence as it is, but for what looks like a secret."""
+    return SECRET_VALUES.sub(DOTS, text or "")
+
+
 def masked_words(text: str | None, *, is_of_connection: bool = False) -> str:
     """A sentence without the addresses and telephone numbers that it quotes; a connection's are of accounts."""
-    text = SECRET_VALUES.sub(DOTS, text or "")
+    text = without_secrets(text)
     text = ADDRESS.sub(lambda found: found[0][0] + "•••@•••", text)
     return text if is_of_connection else TELEPHONE.sub(DOTS, text)

@@ -12,6 +12,12 @@ async def sync_contacts(session: Session, organization_id: UUID, contact_ids: li
     return await session.rows("select * from crm_sync.manual_sync($1, $2)", organization_id, contact_ids)
 
 
+async def resync(session: Session, contact_id: UUID, integration_id: int | None) -> int:
+    """Send somebody again although nothing changed, to one connection or (None) all; returns how many syncs that is."""
+    count: int = await session.value("select crm_sync.resync($1, $2)", contact_id, integration_id)
+    return count
+
+
 async def retry_cause(
     session: Session,
     integration_id: int,

@@ -29,10 +29,11 @@ log = structlog.get_logger()
 
 
 class Listener:
-    """One open page."""
+    """One open page; `seen` is the pulse that it was made at, until that was looked at."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, seen: str | None) -> None:
         self.identity = identity
+        self.seen = seen
         self.expires = float(identity.expires_at)
         self.wake = asyncio.Event()
         self.has_news = False
@@ -73,15 +74,20 @@ class Streams:
         """How many pages are connected."""
         return sum(len(watch.listeners) for watch in self._watches.values())
 
-    async def follow(self, members: Members, identity: Identity) -> AsyncGenerator[bytes, None]:
-        """The stream of one page; it ends when the sign-in does, the membership does, or the console stops."""
+    async def follow(
+        self, members: Members, identity: Identity, seen: str | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The stream of one page; it ends when the sign-in does, the membership does, or the console stops.
+
+        A page that says at which pulse it was made also hears of what changed before the stream began.
+        """
         watch = self._watches.get(identity.user_id)
         if self._is_closed or self.count >= MOST_STREAMS or (watch and len(watch.listeners) >= MOST_STREAMS_OF_ONE):
             yield event("closed", "full")
             return
         if watch is None:
             watch = self._watches[identity.user_id] = Watch()
-        listener = Listener(identity)
+        listener = Listener(identity, seen)
         watch.listeners.add(listener)
         if watch.task is None:
             watch.task = asyncio.create_task(self._look(members, watch))
@@ -120,9 +126,12 @@ class Streams:
                 if pulse is None:
                     for listener in watch.listeners:
                         listener.end("no_membership")
-                elif pulse != watch.seen and not is_first:
+                else:
+                    has_changed = pulse != watch.seen and not is_first
                     for listener in watch.listeners:
-                        listener.tell()
+                        if has_changed or listener.seen not in (None, pulse):
+                            listener.tell()
+                        listener.seen = None
                 watch.seen, is_first = pulse, False
             except (DatabaseTrouble, Refusal) as trouble:
                 log.warning("events_interrupted", error=str(trouble))

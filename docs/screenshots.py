@@ -22,7 +22,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, provider
 
@@ -63,6 +63,7 @@ PAST = (
     """,
 )
 """A transaction: samples of the last 24 hours, and the counters that they lead to."""
+DELETING = re.compile("^Deleting in ")
 T = TypeVar("T")
 
 
@@ -112,6 +113,7 @@ def take(browser: Browser, shown: Shown) -> Iterator[Path]:
     FOLDER.mkdir(exist_ok=True)
     context = browser.new_context(viewport=SIZE, locale="en-GB", timezone_id="UTC", reduced_motion="reduce")
     page = context.new_page()
+    expect.set_options(timeout=30_000)
     page.goto(shown.link)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/dashboard")
@@ -123,6 +125,16 @@ def take(browser: Browser, shown: Shown) -> Iterator[Path]:
     page.goto(f"{home}/contacts")
     page.locator("tbody th a").first.click()
     yield _picture(page, "contact")
+    page.get_by_role("link", name="Erase this person").click()
+    yield _picture(page, "erase")
+    page.get_by_label("Also delete in the CRM").check()
+    page.get_by_label("Reason").fill("Request of 3 May")
+    page.get_by_label("To confirm, type").fill("erase")
+    page.get_by_role("button", name="Erase this person").click()
+    page.get_by_role("link", name="See how far it is").click()
+    expect(page.get_by_role("region", name=DELETING)).not_to_have_count(0)
+    expect(page.get_by_role("region", name=DELETING).filter(has_not=page.locator(".badge.ok"))).to_have_count(0)
+    yield _picture(page, "erased")
     page.goto(f"{home}/integrations/1")
     yield _picture(page, "settings")
     page.emulate_media(color_scheme="dark")

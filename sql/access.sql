@@ -205,7 +205,7 @@ grant execute on function
   crm_sync.explain(uuid), crm_sync.explained_steps(uuid), crm_sync.explained_mapping(uuid, bigint, text),
   crm_sync.explained_payload(uuid, bigint, uuid, text, bigint, text), crm_sync.plan(uuid, bigint), crm_sync.wait_for(uuid, interval),
   crm_sync.believed(uuid, timestamptz), crm_sync.stuck_rows(bigint), crm_sync.contact_standing(uuid[]), crm_sync.contact_timeline(uuid, integer),
-  crm_sync.personal_data(uuid, boolean)
+  crm_sync.personal_data(uuid, boolean), crm_sync.contact_rights(uuid)
 to crm_sync_reader, crm_sync_daemon, authenticated;
 grant select on crm_sync.lanes, crm_sync.daemons, crm_sync.batches, crm_sync.effects, crm_sync.intent_rules, crm_sync.budgets, crm_sync.config, crm_sync.crm_fields,
   crm_sync.orphans, crm_sync.routes, crm_sync.samples, crm_sync.fence, crm_sync.pauses, crm_sync.errors

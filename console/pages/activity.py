@@ -30,6 +30,7 @@ TYPES = {
     "sync_contact": "Contacts",
     "sync_deal": "Deals",
     "sync_activity": "Activities and tasks",
+    "erase_contact": "Deletions in the CRM",
     "connection": "The connection",
 }
 STATUSES = {"success": "Success", "error": "Error", "warning": "Warning", "info": "Info"}

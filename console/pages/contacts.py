@@ -1,23 +1,20 @@
-"""People: where they stand in each CRM, what happened, and why somebody is not there."""
+"""People: where they stand in each CRM, and why somebody is not there."""
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console import parameters
+from console import parameters, queries_person
 from console import queries_contacts as ask
 from console.context import console_of, signed_in
 from console.db import Row
 from listener.errors import DatabaseTrouble
 
 PAGE_ROWS = 50
-TIMELINE_ROWS = 100
 STATES = {
     "synced": ("ok", "Synced"),
     "running": ("ok", "On its way"),
@@ -41,13 +38,16 @@ async def show(request: Request) -> Response:
     integration_id = parameters.number(request.query_params.get("integration"))
     found: list[Row] = []
     standing: dict[UUID, list[Row]] = {}
+    erased: set[UUID] = set()
     is_too_slow = False
     async with console.members.asked_by(identity) as session:
         labels = await ask.labels(session)
     try:
         async with console.members.asked_by(identity) as session:
             found = await ask.find(session, text, state, integration_id, PAGE_ROWS + 1)
-            for row in await ask.standing(session, [each["contact_id"] for each in found[:PAGE_ROWS]]):
+            ids = [each["contact_id"] for each in found[:PAGE_ROWS]]
+            erased = await queries_person.erased_of(session, ids)
+            for row in await ask.standing(session, ids):
                 standing.setdefault(row["contact_id"], []).append(row)
     except DatabaseTrouble as trouble:
         if trouble.is_lost:
@@ -66,36 +66,11 @@ async def show(request: Request) -> Response:
         contacts=found[:PAGE_ROWS],
         has_more=len(found) > PAGE_ROWS,
         standing=standing,
+        erased=erased,
         states=STATES,
         is_too_slow=is_too_slow,
         name_of=name_of,
         query=request.url.query,
-    )
-
-
-async def show_one(request: Request) -> Response:
-    """One contact, or its part that is loaded again when something changed."""
-    console, identity = console_of(request), await signed_in(request)
-    contact_id = parameters.uuid(request.path_params["contact_id"])
-    if contact_id is None:
-        raise HTTPException(404)
-    async with console.members.asked_by(identity) as session:
-        contact = (await ask.by_id(session, [contact_id])).get(contact_id)
-        if contact is None:
-            raise HTTPException(404)
-        labels = await ask.labels(session)
-        standing = await ask.standing(session, [contact_id])
-        timeline = await ask.timeline(session, contact_id, TIMELINE_ROWS)
-    facts: dict[str, Any] = {"contact": contact, "labels": labels, "standing": standing, "timeline": timeline}
-    template = "_contact_live.html" if request.headers.get("hx-request") else "contact.html"
-    return console.render(
-        request,
-        template,
-        active="/contacts",
-        states=STATES,
-        name_of=name_of,
-        is_cut=len(timeline) == TIMELINE_ROWS,
-        **facts,
     )
 
 
@@ -105,4 +80,4 @@ def name_of(contact: Row) -> str:
     return name or contact["email"] or "Somebody without a name"
 
 
-ROUTES = [Route("/contacts", show), Route("/contacts/{contact_id}", show_one)]
+ROUTES = [Route("/contacts", show)]

@@ -13,7 +13,7 @@ async def stream(request: Request) -> Response:
     """What app.js follows."""
     console, identity = console_of(request), await signed_in(request)
     return StreamingResponse(
-        console.streams.follow(console.members, identity),
+        console.streams.follow(console.members, identity, request.query_params.get("seen")),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )

@@ -18,7 +18,7 @@ from console.pages.contacts import name_of
 
 MOST_CAUSES = 200
 MOST_VALUES = 60
-NOUNS = {"contact_sync": "contact", "deal_sync": "deal", "activity_sync": "activity"}
+NOUNS = {"contact_sync": "contact", "deal_sync": "deal", "activity_sync": "activity", "contact_erasure": "erasure"}
 ACTORS = {
     "nobody": "nobody, it passes by itself",
     "operator": "whoever runs this installation",

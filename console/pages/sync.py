@@ -61,6 +61,19 @@ async def contacts(request: Request) -> Response:
     return await _done(request, "ok" if enqueued else "warn", " ".join(words))
 
 
+async def contact(request: Request) -> Response:
+    """Send one contact again although nothing changed: to one connection, or to all."""
+    console, identity = console_of(request), await signed_in(request)
+    form = await parameters.form(request)
+    contact_id, given = parameters.uuid(_first(form, "contact")), _first(form, "integration")
+    integration_id = parameters.number(given)
+    if contact_id is None or (given and integration_id is None):
+        raise HTTPException(400, "That form cannot be read.")
+    async with console.members.asked_by(identity) as session:
+        count = await ask.resync(session, contact_id, integration_id)
+    return await _done(request, "ok", f"{counted(count, 'sync')} asked for: the CRM is looked into first.")
+
+
 async def cause(request: Request) -> Response:
     """Retry the rows of one line of the failures."""
     console, identity = console_of(request), await signed_in(request)
@@ -105,5 +118,6 @@ async def _done(request: Request, kind: str, words: str) -> Response:
 ROUTES = [
     Route("/sync/integration/{integration_id}", integration, methods=["POST"]),
     Route("/sync/contacts", contacts, methods=["POST"]),
+    Route("/sync/contact", contact, methods=["POST"]),
     Route("/sync/cause", cause, methods=["POST"]),
 ]

@@ -68,6 +68,7 @@ begin
     ) as q
     cross join lateral (
       select case when q.queue_type = 'contact_sync' then 'The contact' when q.queue_type = 'deal_sync' then 'The deal'
+        when q.queue_type = 'contact_erasure' then 'The deletion'
         when q.payload ->> 'key' like 'task:%' then 'The task' else 'The activity' end as noun
     ) as n
     union all

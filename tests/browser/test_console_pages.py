@@ -62,8 +62,8 @@ def test_full_pages_are_for_everybody_and_fit_every_screen(
             assert_fits(page, width)
 
 
-def test_an_open_page_is_live_and_what_somebody_opened_stays_open(
-    signed_in: Page, console: ConsoleProcess, scene: Scene, busy: UUID
+def test_an_open_page_is_live_keeps_what_somebody_opened_and_finds_a_lost_console_again(
+    signed_in: Page, console: ConsoleProcess, scene: Scene, watch: Watch, busy: UUID
 ) -> None:
     page = signed_in
     page.goto(f"{console.url}/dashboard")
@@ -83,6 +83,13 @@ def test_an_open_page_is_live_and_what_somebody_opened_stays_open(
         re.compile(r"^\s*\d+ rows of HubSpot")
     )
     expect(page.get_by_role("table", name=re.compile("The last 24 hours"))).to_be_visible()
+    watch.forgive("503 (Service Unavailable)")
+    page.route("**/events", lambda route: route.fulfill(status=503))
+    page.evaluate("() => leave()")
+    page.evaluate("() => follow()")
+    expect(page.locator("[data-live]")).to_have_text("Reconnecting")
+    page.unroute("**/events")
+    expect(page.locator("[data-live]")).to_have_text("Live", timeout=30_000)
 
 
 def test_chosen_contacts_stay_chosen_and_are_synced_by_keyboard_alone(
@@ -110,13 +117,43 @@ def test_chosen_contacts_stay_chosen_and_are_synced_by_keyboard_alone(
     assert scene.house.value("select count(*) from public.sync_queue where payload ? 'requested_by'") > 0
 
 
-def test_a_page_that_lost_its_console_says_so_and_finds_it_again(signed_in: Page, watch: Watch, busy: UUID) -> None:
-    page = signed_in
-    watch.forgive("503 (Service Unavailable)")
+def test_a_person_is_erased_by_keyboard_alone_and_the_page_follows_what_the_crm_does(
+    signed_in: Page, console: ConsoleProcess, scene: Scene, watch: Watch, busy: UUID
+) -> None:
+    page, other = signed_in, watch.context.new_page()
+    watch.forgive("status of 422")
+    for each in (page, other):
+        each.goto(f"{console.url}/contacts/{busy}")
+        expect(each.locator("[data-live]")).to_have_text("Live")
+    tab_to(page, page.get_by_role("link", name="Erase this person"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Erase this person")
+    tab_to(page, page.get_by_role("checkbox", name="Also delete in the CRM"))
+    page.keyboard.press("Space")
+    tab_to(page, page.get_by_label("To confirm, type erase"))
+    page.keyboard.type("all")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("nobody is erased by an accidental click")).to_be_visible()
+    expect(page.get_by_role("checkbox", name="Also delete in the CRM")).to_be_checked()
+    assert_accessible(page)
+    assert_fits(page, 320)
+    page.keyboard.press("Control+a")
+    page.keyboard.type("erase")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1, name="The person is erased")).to_be_visible()
+    assert_accessible(page)
+    assert_fits(page, 320)
+    # who looked at the person meanwhile sees no name any more
+    expect(other.get_by_role("heading", level=1, name="An erased person")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Deleting in HubSpot")).to_contain_text("Asked")
     expect(page.locator("[data-live]")).to_have_text("Live")
-    page.route("**/events", lambda route: route.fulfill(status=503))
-    page.evaluate("() => leave()")
-    page.evaluate("() => follow()")
-    expect(page.locator("[data-live]")).to_have_text("Reconnecting")
-    page.unroute("**/events")
-    expect(page.locator("[data-live]")).to_have_text("Live", timeout=30_000)
+    daemon = Daemon(scene.house)
+    batch = daemon.claim()
+    daemon.finish(batch, [{**synced(batch["erasures"][0]), "external_id": None}])
+    expect(page.get_by_role("region", name="Deleting in HubSpot")).to_contain_text("Deleted")
+    assert_accessible(page)
+    assert_fits(page, 320)
+    page.get_by_role("button", name="Lift the erasure").click()
+    page.get_by_role("dialog").get_by_role("button", name="Lift it").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Grace Hopper 1")

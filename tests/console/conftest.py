@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from sandbox.server import serve
+from tests.console.people import Scene
 from tests.console.visitor import Browser, Stage, stage
 from tests.house import House
 from tests.listener.crms import KITS
@@ -42,6 +43,12 @@ def member_of(stage: Stage, name: str = "Acme", organization: UUID | None = None
 def ada(console: Stage) -> Member:
     """A member of Acme."""
     return member_of(console)
+
+
+@pytest.fixture
+def scene(house: House, ada: Member) -> Scene:
+    """Of ada's organization."""
+    return Scene(house, ada.organization)
 
 
 @pytest.fixture

@@ -39,11 +39,26 @@ METHODS = (
     "PROPFIND",
     "GËT".encode().decode("latin1"),
 )
-ODD = ("", "0", "1", "-1", "99999999999999999999", "null", "hubspot", "salesforce", "\x00", "%00", "..", "a'b\"<b>")
+ODD = (
+    "",
+    "0",
+    "1",
+    "-1",
+    "99999999999999999999",
+    "null",
+    "hubspot",
+    "salesforce",
+    "\x00",
+    "%00",
+    "..",
+    "a'b\"<b>",
+    "0" * 8 + 3 * "-0000" + "-" + "0" * 12,
+)
 WORD = st.one_of(st.sampled_from(ODD), st.text(max_size=12), st.just("é" * 1_000))
 KNOWN = (
     *("provider", "name", "login_host", "state", "code", "error", "error_description", "next", "q", "range", "before"),
     *("integration", "kind", "contact", "csrf_token", "sync_settings", "field_mappings", "sync_filters", "version"),
+    *("confirm", "in_crm", "reason", "words", "page", "as"),
     *("token", "contact.0.from", "contact.0.values", "all.0.field", "all.0.value"),
 )
 NAMES = st.one_of(st.sampled_from(KNOWN), st.text(max_size=6))

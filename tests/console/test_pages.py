@@ -8,65 +8,19 @@ import io
 import json
 import re
 from html import unescape
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from tests.console.conftest import Member, member_of
+from tests.console.people import Scene, notice
 from tests.console.visitor import Stage
 from tests.house import House
-from tests.sql.daemon import Daemon, documents, failed, synced
+from tests.sql.daemon import Daemon
 
 PAGES = ("/dashboard", "/contacts", "/activity", "/failures")
 CANARY = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 PART = {"hx-request": "true"}
-
-
-class Scene:
-    """Acme with a connection, a contact that is synced and one that failed."""
-
-    def __init__(self, house: House, organization: UUID) -> None:
-        self.house = house
-        self.integration = house.integration(organization)
-        self.grace = house.contact(organization, "grace@example.com", first_name="Grace", company="Navy")
-        self.ada = house.contact(organization, "lovelace@example.com", first_name="Ada", last_name="Lovelace")
-        for contact in (self.grace, self.ada):
-            house.reply(organization, contact, "x")
-        daemon = Daemon(house)
-        batch = daemon.claim(integration=self.integration)
-        by_contact = {UUID(document["contact_id"]): document for document in documents(batch)}
-        self.fields = {"email": "grace@example.com", "firstname": "Grace", "hs_lead_status": "OPEN"}
-        daemon.finish(
-            batch,
-            [
-                synced(by_contact[self.grace], "4711", echo={"fields": self.fields}),
-                failed(
-                    by_contact[self.ada],
-                    "rejected",
-                    "lovelace@example.com is no option",
-                    code="INVALID_OPTION",
-                    field="tier",
-                ),
-            ],
-        )
-        daemon.work()
-
-    def entry(self, status: str) -> int:
-        number: int = self.house.value(
-            "select id from public.sync_activity_logs where status = %s order by id limit 1", status
-        )
-        return number
-
-
-@pytest.fixture
-def scene(house: House, ada: Member) -> Scene:
-    return Scene(house, ada.organization)
-
-
-def notice(headers: Any) -> tuple[str, str]:
-    told = json.loads(headers["hx-trigger"])["notice"]
-    return told["kind"], told["words"]
 
 
 async def test_a_code_that_nobody_knows_is_marked(ada: Member, scene: Scene) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -45,8 +46,8 @@ class Page:
 
 
 @asynccontextmanager
-async def page(console: Stage, user: UUID, seconds: float = 3600) -> AsyncIterator[Page]:
-    source = console.console.streams.follow(console.console.members, identity_of(user, seconds))
+async def page(console: Stage, user: UUID, seconds: float = 3600, seen: str | None = None) -> AsyncIterator[Page]:
+    source = console.console.streams.follow(console.console.members, identity_of(user, seconds), seen)
     async with aclosing(source):
         opened = Page(source)
         yield opened
@@ -57,6 +58,28 @@ async def settle(console: Stage, user: UUID) -> None:
     async with asyncio.timeout(SECONDS):
         while console.console.streams._watches[str(user)].seen is None:
             await asyncio.sleep(0.01)
+
+
+async def test_a_page_hears_of_what_changed_between_its_making_and_its_stream(
+    console: Stage, house: House, ada: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "POLL_SECONDS", 0.1)
+    house.integration(ada.organization)
+    contact = house.contact(ada.organization)
+    shown = (await ada.browser.get(f"/contacts/{contact}")).text
+    found = re.search(r'data-events="/events\?seen=(\w+)"', shown)
+    assert found is not None
+    seen = found[1]
+    async with page(console, ada.user, seen=seen) as first:
+        assert await first.next() == ("ready", "")
+        await settle(console, ada.user)
+        house.reply(ada.organization, contact)
+        assert await first.next() == ("changed", "")
+        # whether its user has other pages open or not
+        async with page(console, ada.user, seen=seen) as second:
+            assert [await second.next(), await second.next()] == [("ready", ""), ("changed", "")]
+    async with page(console, ada.user, seen=seen) as third:
+        assert [await third.next(), await third.next()] == [("ready", ""), ("changed", "")]
 
 
 async def test_an_open_page_hears_of_a_reply_within_moments_and_of_others_replies_never(

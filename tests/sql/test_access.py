@@ -169,7 +169,7 @@ def test_each_role_executes_exactly_what_it_needs(house: House) -> None:
     reading = explaining | linking | alarming | counting | {"connection_state", "settings_at"}
     explained = {"explained_steps", "explained_mapping", "explained_payload"}  # what explain is made of
     asking = {"explain", "plan", "wait_for", "believed", "stuck_rows", "contact_standing", "contact_timeline"}
-    asking |= explained | {"personal_data"}
+    asking |= explained | {"personal_data", "contact_rights"}
     assert allowed("crm_sync_reader") == reading | asking | diagnosing | configuring
     starting = {"schema_version", "verify_key", "check_fence"}
     testing = {

@@ -96,6 +96,7 @@ def test_nobody_finds_or_opens_the_contacts_of_others(house: House, organization
         with asking(house, user):
             assert house.rows("select * from crm_sync.contact_timeline(%s)", contact) == []
             assert house.rows("select * from crm_sync.contacts_by_id(%s)", [contact]) == []
+            assert house.rows("select * from crm_sync.contact_rights(%s)", contact) == []
     assert integration
 
 
@@ -107,8 +108,24 @@ def test_a_dba_is_told_of_everybodys_contacts(house: House, organization: UUID, 
             (integration, "waiting")
         ]
         timeline = house.rows("select kind, message_id from crm_sync.contact_timeline(%s)", contact)
+        # a DBA looks, and manages nobody
+        assert house.rows("select * from crm_sync.contact_rights(%s)", contact) == [(organization, False)]
     assert {kind for kind, _ in timeline} == {"message", "classification", "queue"}
     assert {each for _, each in timeline} == {message}
+
+
+def test_a_member_may_manage_who_is_gone_as_well_as_long_as_anything_tells_whose_it_was(
+    house: House, daemon: Daemon, organization: UUID, integration: int, member: UUID
+) -> None:
+    contact, unknown = house.contact(organization), house.contact(organization)
+    house.reply(organization, contact, "x")
+    daemon.confirm(daemon.claim(integration=integration))
+    house.connection.execute("delete from public.contacts")
+    with asking(house, member):
+        assert house.rows("select * from crm_sync.contact_rights(%s)", contact) == [(organization, True)]
+        assert house.rows("select * from crm_sync.contact_rights(%s)", unknown) == []
+    with house.as_role("crm_sync_daemon"):
+        assert house.rows("select * from crm_sync.contact_rights(%s)", contact) == [(organization, True)]
 
 
 def test_each_state_says_why(house: House, daemon: Daemon, organization: UUID, member: UUID) -> None:
