@@ -50,8 +50,8 @@ from generate_series(1, {others}) as g
 cross join crm_sync.lanes as l
 """
 PAST = """
-insert into crm_sync.samples (organization_id, integration_id, sampled_at, synced, waiting, failed, given_up)
-select l.organization_id, l.integration_id, date_trunc('minute', now()) - g * interval '1 minute', 0, 20000 - g, 2000, 0
+insert into crm_sync.samples (organization_id, integration_id, sampled_at, synced, waiting, failed, given_up, synced_since, given_up_since)
+select l.organization_id, l.integration_id, date_trunc('minute', now()) - g * interval '1 minute', 0, 20000 - g, 2000, 0, 0, 0
 from crm_sync.lanes as l, generate_series(2, 1440) as g;
 insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, contact_id, message_id, title)
 select m.organization_id, i.id, 'sync_contact', 'success', m.contact_id, m.id, 'Contact created'

@@ -12,6 +12,7 @@ as $$
     -- in two indexes in which rows come in the order in which they lie
     select (select count(*) from public.sync_queue as q where q.integration_id = p_integration_id and q.completed_at is null and q.next_attempt_at is null)
       + (select count(*) from public.sync_queue as q where q.integration_id = p_integration_id and q.completed_at is null and q.next_attempt_at is not null) as rows
+    offset 0 -- counted once, although it is asked twice
   ) as o
   cross join (
     select coalesce(sum(cardinality(b.row_ids)), 0)::bigint as rows from crm_sync.batches as b

@@ -22,8 +22,8 @@ as $$
   left join lateral (
     -- a row of an hourly or daily connection waits from its slot on
     select min(f.scheduled_at) as oldest
-    from crm_sync.lanes as l
-    cross join lateral crm_sync.first_open(l.integration_id, crm_sync.floors_of(l)) as f
+    from (select l.integration_id, crm_sync.floors_of(l) as floors from crm_sync.lanes as l offset 0) as l
+    cross join lateral crm_sync.first_open(l.integration_id, l.floors) as f
   ) as o on w.waiting > 0
 $$;
 comment on function crm_sync.headline(integer) is

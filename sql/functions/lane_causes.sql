@@ -17,15 +17,38 @@ as $$
 #variable_conflict use_column
 declare
   v_sees_all boolean := crm_sync.caller_may_see(null) is true;
+  v_lanes bigint[];
 begin
+  -- most connections of which all is counted: nothing to be tried again, so each cause is there once, and nothing to be put together
+  return query
+  select t.organization_id, t.integration_id, c.kind, c.queue_type, c.code, c.field, c.message, c.count, c.retrying, c.first_at, c.last_at,
+    c.newest_id, c.contact_id, c.message_id, c.is_rest, t.counted_at
+  from crm_sync.lanes as l
+  join crm_sync.tallies as t
+    on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
+  cross join lateral unnest(t.failed_causes) as c
+  where (p_integration_id is null or l.integration_id = p_integration_id)
+    and (v_sees_all or l.organization_id in (select crm_sync.member_organizations()))
+    and t.failed_causes is not null and cardinality(t.retrying_causes) = 0;
+  v_lanes := array(
+    select l.integration_id
+    from crm_sync.lanes as l
+    left join crm_sync.tallies as t
+      on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
+    where (p_integration_id is null or l.integration_id = p_integration_id)
+      and (v_sees_all or l.organization_id in (select crm_sync.member_organizations()))
+      and (t.failed_causes is not null and cardinality(t.retrying_causes) = 0) is not true
+  );
+  if v_lanes = '{}' then
+    return;
+  end if;
   return query
   with lanes as materialized (
     select l.organization_id, l.integration_id, t.retrying_causes, t.failed_causes, coalesce(t.counted_at, now()) as counted_at
     from crm_sync.lanes as l
     left join crm_sync.tallies as t
       on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
-    where (p_integration_id is null or l.integration_id = p_integration_id)
-      and (v_sees_all or l.organization_id in (select crm_sync.member_organizations()))
+    where l.integration_id = any (v_lanes)
   ),
   found as (
     select l.organization_id, l.integration_id, l.counted_at, c.*

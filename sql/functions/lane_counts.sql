@@ -26,16 +26,26 @@ begin
   from crm_sync.lanes as l
   left join crm_sync.tallies as t
     on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
-  -- of no connection, where a tally says it
-  cross join lateral crm_sync.count_open(l.organization_id, case when t.waiting is null then l.integration_id end, crm_sync.floors_of(l)) as o
-  cross join lateral (
+  -- `offset 0` keeps what is asked of the tally in front of each: nothing is begun where it says
+  left join lateral (
+    select o.*
+    from (select crm_sync.floors_of(l) as floors offset 0) as v
+    cross join lateral crm_sync.count_open(l.organization_id, l.integration_id, v.floors) as o
+    where t.waiting is null
+    offset 0
+  ) as o on true
+  left join lateral (
     select count(*) as failed from public.sync_queue as q
-    where t.failed is null and q.integration_id = l.integration_id and q.completed_at is not null and q.failure is not null
-  ) as f
-  cross join lateral (
+    where q.integration_id = l.integration_id and q.completed_at is not null and q.failure is not null
+    having t.failed is null
+    offset 0
+  ) as f on true
+  left join lateral (
     select count(*) as skipped from public.sync_queue as q
-    where t.skipped is null and q.integration_id = l.integration_id and q.completed_at is not null and q.failure is null and q.last_error is not null
-  ) as s
+    where q.integration_id = l.integration_id and q.completed_at is not null and q.failure is null and q.last_error is not null
+    having t.skipped is null
+    offset 0
+  ) as s on true
   where p_integration_id is null or l.integration_id = p_integration_id;
 end;
 $$;

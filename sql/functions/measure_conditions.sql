@@ -20,6 +20,7 @@ begin
     from (select a.*, row_number() over (partition by a.organization_id order by a.id) as place from crm_sync.alert_rules as a) as r
     where r.organization_id is null or r.place <= crm_sync.rules_at_most()
   ),
+  own_rules as materialized (select r.organization_id, r.name from rules as r where r.organization_id is not null),
   day_limits as materialized (
     select p.name as provider, l.key as name, l.value as terms
     from public.integration_providers as p
@@ -107,8 +108,7 @@ begin
       when 'connection_lost' then 'connections' when 'refresh_failing' then 'attempts'
       when 'no_worker_alive' then 'daemons' when 'worker_cannot_listen' then 'daemons' else 'rows'
     end,
-    s.is_raised,
-    case f.condition when 'no_worker_alive' then s.is_raised else f.value >= 0.9 * r.threshold end,
+    s.is_raised, o.is_over,
     case when not s.is_raised then null
       else case f.condition
         when 'failures_per_hour' then format('%s%s of %s failed within an hour', case when f.value >= 1000 then 'At least ' end,
@@ -131,15 +131,16 @@ begin
         when 'unknown_error' then format('%s gave an error that this version does not know: %s (%s)', f.label, f.detail, case when f.value = 1 then '1 row' else f.value || ' rows' end)
       end
     end,
-    -- whoever reads this, perhaps an operator at night, is told whose advice it is
-    case when r.organization_id is null or exists (select from rules as o where o.organization_id is null and o.remedy = r.remedy) then ''
-      else 'By a rule of the organization''s own: ' end || r.remedy, r.for_at_least, r.clear_after
+    -- advice for what is near; whoever reads it, perhaps an operator at night, is told whose it is
+    case when o.is_over then case when r.organization_id is null or exists (select from rules as o where o.organization_id is null and o.remedy = r.remedy) then ''
+      else 'By a rule of the organization''s own: ' end || r.remedy end, r.for_at_least, r.clear_after
   from facts as f
   join rules as r on r.condition = f.condition and r.is_active and (
     r.organization_id = f.organization_id
-    or r.organization_id is null and not exists (select from rules as o where o.organization_id = f.organization_id and o.name = r.name)
+    or r.organization_id is null and not exists (select from own_rules as o where o.organization_id = f.organization_id and o.name = r.name)
   )
-  cross join lateral (select case f.condition when 'no_worker_alive' then f.value < r.threshold else f.value >= r.threshold end as is_raised) as s;
+  cross join lateral (select case f.condition when 'no_worker_alive' then f.value < r.threshold else f.value >= r.threshold end as is_raised) as s
+  cross join lateral (select case f.condition when 'no_worker_alive' then s.is_raised else f.value >= 0.9 * r.threshold end as is_over) as o;
 end;
 $$;
 comment on function crm_sync.measure_conditions(uuid[]) is

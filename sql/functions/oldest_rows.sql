@@ -13,13 +13,16 @@ as $$
 begin
   return query
   select l.organization_id, l.integration_id, o.id, o.created_at, o.status, o.next_attempt_at, o.last_error
-  from crm_sync.lanes as l
+  from (
+    select l.organization_id, l.integration_id, crm_sync.floors_of(l) as floors from crm_sync.lanes as l
+    where p_integration_id is null or l.integration_id = p_integration_id
+    offset 0
+  ) as l
   cross join lateral (
-    select f.* from crm_sync.first_open(l.integration_id, crm_sync.floors_of(l)) as f
+    select f.* from crm_sync.first_open(l.integration_id, l.floors) as f
     order by f.created_at, f.id
     limit 1
-  ) as o
-  where p_integration_id is null or l.integration_id = p_integration_id;
+  ) as o;
 end;
 $$;
 comment on function crm_sync.oldest_rows(bigint) is

@@ -19,7 +19,8 @@ begin
   end if;
 
   -- what is few is counted, what is much is taken from the last tally
-  select array_agg((l.organization_id, l.integration_id, v_minute, l.synced, v.waiting, c.failed, now() - w.created_at, l.given_up)::crm_sync.samples)
+  select array_agg((l.organization_id, l.integration_id, v_minute, l.synced, v.waiting, c.failed, now() - w.created_at, l.given_up,
+    greatest(l.synced - coalesce(s.synced, 0), 0), greatest(l.given_up - coalesce(s.given_up, 0), 0))::crm_sync.samples)
   into v_samples
   from crm_sync.lanes as l
   join crm_sync.lane_counts() as c on c.organization_id = l.organization_id and c.integration_id = l.integration_id

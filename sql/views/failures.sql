@@ -20,16 +20,18 @@ meanings as materialized (
 select
   f.organization_id,
   f.integration_id,
-  p.name as provider,
+  f.provider,
   f.kind,
   f.queue_type,
   f.code,
   f.field,
   f.message,
   f.meaning,
-  replace(f.remedy, 'crm_sync.retry_failed()', format('crm_sync.retry_failed(%s)', f.integration_id)) as remedy, -- of this connection, not of all
-  array(select o.option ->> 'value' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) as allowed_values,
-  array(select o.option ->> 'label' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) as allowed_labels,
+  replace(f.remedy, 'crm_sync.retry_failed()', 'crm_sync.retry_failed(' || f.integration_id || ')') as remedy, -- of this connection, not of all
+  case when coalesce(f.options, c.options) is null then '{}' else
+    array(select o.option ->> 'value' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) end as allowed_values,
+  case when coalesce(f.options, c.options) is null then '{}' else
+    array(select o.option ->> 'label' from jsonb_array_elements(coalesce(f.options, c.options)) with ordinality as o (option, place) order by o.place) end as allowed_labels,
   f.count,
   f.retrying,
   f.first_at,
@@ -43,14 +45,15 @@ select
   f.is_rest
 from (
   -- rows that failed or are being tried again, by what stopped them
-  select c.organization_id, c.integration_id, c.kind, c.queue_type, c.code, c.field, c.message, c.count, c.retrying, c.first_at, c.last_at,
+  select c.organization_id, c.integration_id, p.name as provider, c.kind, c.queue_type, c.code, c.field, c.message, c.count, c.retrying, c.first_at, c.last_at,
     c.newest_id as example_queue_id, c.contact_id as example_contact_id, c.message_id as example_message_id, null::jsonb as options,
     c.counted_at, c.is_rest, m.meaning, m.remedy, m.who_must_act, m.is_known
   from causes as c
+  join providers as p on p.id = c.provider_id
   left join meanings as m on m.provider_id = c.provider_id and m.kind = c.kind and coalesce(m.code, '') = coalesce(c.code, '')
   union all
   -- rules and settings that the CRM does not honour any more
-  select i.organization_id, i.id, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options, now(), false,
+  select i.organization_id, i.id, p.name, 'mapping', null, f.setting, f.field, f.problem, 1, 0, l.described_at, l.described_at, null, null, null, f.options, now(), false,
     m.meaning, m.remedy, m.who_must_act, m.is_known
   from public.user_integrations as i
   join providers as p on p.id = i.provider_id
@@ -66,7 +69,7 @@ from (
     and f.setting is distinct from 'lead_source' -- left out where the CRM does not know it
   union all
   -- connections that wait for a person
-  select i.organization_id, i.id, 'connection', null, l.parked_kind, null, i.last_error, 1, 0, l.last_failure_at, l.last_failure_at, null, null, null, null, now(), false,
+  select i.organization_id, i.id, p.name, 'connection', null, l.parked_kind, null, i.last_error, 1, 0, l.last_failure_at, l.last_failure_at, null, null, null, null, now(), false,
     m.meaning, m.remedy, m.who_must_act, m.is_known
   from public.user_integrations as i
   join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
@@ -74,15 +77,13 @@ from (
   cross join lateral crm_sync.failure_meaning(p.name, 'connection', l.parked_kind) as m
   where i.status = 'error'
 ) as f
-join public.user_integrations as i on i.organization_id = f.organization_id and i.id = f.integration_id
-join public.integration_providers as p on p.id = i.provider_id
+-- one row whatever is there, so that who does not ask for the allowed values has nothing looked up
 left join lateral (
-  select d.options
+  select (array_agg(d.options order by d.object = coalesce(i.sync_settings ->> 'contact_object', 'contact') desc, d.object desc))[1] as options
   from crm_sync.crm_fields as d
+  join public.user_integrations as i on i.organization_id = d.organization_id and i.id = d.integration_id
   where d.organization_id = f.organization_id and d.integration_id = f.integration_id and d.name = f.field and d.options <> '[]'
     and d.object = any (case f.queue_type when 'contact_sync' then array['contact', 'lead', 'company'] when 'deal_sync' then array['deal'] end)
-  order by d.object = coalesce(i.sync_settings ->> 'contact_object', 'contact') desc, d.object desc
-  limit 1
 ) as c on true;
 comment on view crm_sync.failures is 'Reader: what does not arrive in a CRM and why: rows by what stopped them, mappings that the CRM does not honour, connections that wait for a person.';
 comment on column crm_sync.failures.organization_id is 'Whose connection it is.';

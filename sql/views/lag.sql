@@ -10,7 +10,12 @@ select
   date_trunc('milliseconds', v.p99) as p99
 from public.user_integrations as i
 join public.integration_providers as p on p.id = i.provider_id
-join crm_sync.lanes as l on l.organization_id = i.organization_id and l.integration_id = i.id
+join (
+  -- most steps have never had a row: only the others are looked at, for each span
+  select l.organization_id, l.integration_id, l.lags, array(select u.step from unnest(l.lags) with ordinality as u (rows, step) where u.rows > 0) as steps
+  from crm_sync.lanes as l
+  offset 0
+) as l on l.organization_id = i.organization_id and l.integration_id = i.id
 cross join (values ('5 minutes', interval '5 minutes'), ('1 hour', interval '1 hour'), ('1 day', interval '1 day')) as s (span, length)
 left join lateral (
   select b.lags from crm_sync.lag_samples as b
@@ -20,18 +25,19 @@ left join lateral (
 ) as b on true
 cross join lateral (
   select max(c.total) as rows,
-    -- as if those of one step were spread evenly over it
-    max(case when c.upto - c.rows < 0.5 * c.total and 0.5 * c.total <= c.upto then c.low + (c.high - c.low) * ((0.5 * c.total - c.upto + c.rows) / c.rows)::float8 end) as p50,
-    max(case when c.upto - c.rows < 0.9 * c.total and 0.9 * c.total <= c.upto then c.low + (c.high - c.low) * ((0.9 * c.total - c.upto + c.rows) / c.rows)::float8 end) as p90,
-    max(case when c.upto - c.rows < 0.99 * c.total and 0.99 * c.total <= c.upto then c.low + (c.high - c.low) * ((0.99 * c.total - c.upto + c.rows) / c.rows)::float8 end) as p99
+    -- as if those of one step were spread evenly over it; found among whole numbers, reckoned for one step alone
+    max(c.low + (c.high - c.low) * ((0.50 * c.total - c.upto + c.rows) / c.rows)::float8) filter (where 100 * (c.upto - c.rows) < 50 * c.total and 50 * c.total <= 100 * c.upto) as p50,
+    max(c.low + (c.high - c.low) * ((0.90 * c.total - c.upto + c.rows) / c.rows)::float8) filter (where 100 * (c.upto - c.rows) < 90 * c.total and 90 * c.total <= 100 * c.upto) as p90,
+    max(c.low + (c.high - c.low) * ((0.99 * c.total - c.upto + c.rows) / c.rows)::float8) filter (where 100 * (c.upto - c.rows) < 99 * c.total and 99 * c.total <= 100 * c.upto) as p99
   from (
-    select d.rows, sum(d.rows) over (order by d.step) as upto, sum(d.rows) over () as total,
-      coalesce(d.low, interval '0') as low, coalesce(d.high, 2 * d.low) as high
-    from (
-      select u.step, u.upto_now - coalesce(u.before, 0) as rows, u.low, u.high
+    select d.rows, (sum(d.rows) over (order by d.step))::bigint as upto, (sum(d.rows) over ())::bigint as total,
       -- the step before its first bound begins with nothing, the one behind its last ends somewhere
-      from unnest(l.lags, b.lags, null::interval || crm_sync.lag_bounds(), crm_sync.lag_bounds()) with ordinality as u (upto_now, before, low, high, step)
+      coalesce(w.bounds[d.step - 1], interval '0') as low, coalesce(w.bounds[d.step], 2 * w.bounds[d.step - 1]) as high
+    from (
+      select u.step, l.lags[u.step] - coalesce(b.lags[u.step], 0) as rows
+      from (select unnest(l.steps) as step) as u -- as a target it comes one by one; as a table it would be written down before
     ) as d
+    cross join (select crm_sync.lag_bounds() as bounds) as w
     where d.rows > 0
   ) as c
 ) as v;

@@ -3,14 +3,16 @@ select
   coalesce(h.inhparent, c.oid)::regclass::text as object,
   case when h.inhparent is null then 'table' else 'partitioned table' end as kind,
   sum(greatest(c.reltuples, 0))::bigint as rows_estimate,
-  sum(pg_table_size(c.oid))::bigint as table_bytes,
-  sum(pg_indexes_size(c.oid))::bigint as index_bytes,
-  (sum(pg_table_size(c.oid)) + sum(pg_indexes_size(c.oid)))::bigint as total_bytes,
+  sum(s.table_bytes)::bigint as table_bytes,
+  sum(s.index_bytes)::bigint as index_bytes,
+  sum(s.table_bytes + s.index_bytes)::bigint as total_bytes,
   coalesce(sum(pg_stat_get_dead_tuples(c.oid)), 0)::bigint as dead_rows,
   max(greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid))) as last_vacuum,
   count(*) as parts
 from pg_catalog.pg_class as c
 left join pg_catalog.pg_inherits as h on h.inhrelid = c.oid
+-- each file is looked at once, however often its size is named
+cross join lateral (select pg_table_size(c.oid) as table_bytes, pg_indexes_size(c.oid) as index_bytes offset 0) as s
 where c.relkind = 'r' and (
   c.relnamespace = 'crm_sync'::regnamespace
   or (c.relnamespace = 'public'::regnamespace and (

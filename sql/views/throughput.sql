@@ -4,16 +4,17 @@ select
   s.organization_id,
   s.integration_id,
   p.name as provider,
-  greatest(s.synced - coalesce(b.synced, 0), 0) as synced,
-  greatest(s.given_up - coalesce(b.given_up, 0), 0) as failed,
+  coalesce(s.synced_since, greatest(s.synced - coalesce(b.synced, 0), 0)) as synced,
+  coalesce(s.given_up_since, greatest(s.given_up - coalesce(b.given_up, 0), 0)) as failed,
   s.waiting
 from crm_sync.samples as s
 join public.user_integrations as i on i.organization_id = s.organization_id and i.id = s.integration_id
 join public.integration_providers as p on p.id = i.provider_id
--- one by one out of the key, so that who asks for the last minutes reads those and not all
+-- of rows from before version 22, which do not say it themselves: one by one out of the key, so that who asks for the last
+-- minutes reads those and not all
 left join lateral (
   select b.synced, b.given_up from crm_sync.samples as b
-  where b.organization_id = s.organization_id and b.integration_id = s.integration_id and b.sampled_at < s.sampled_at
+  where s.synced_since is null and b.organization_id = s.organization_id and b.integration_id = s.integration_id and b.sampled_at < s.sampled_at
   order by b.sampled_at desc
   limit 1
 ) as b on true;

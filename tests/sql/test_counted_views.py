@@ -103,8 +103,12 @@ def test_throughput_is_what_was_done_since_the_minute_before(
     daemon.finish(batch, [synced(first), synced(second), failed(third, "rejected")])
     daemon.call("select crm_sync.take_samples()")
     waiting = house.value("select count(*) from public.sync_queue where completed_at is null")
-    rows = asked(house, "select synced, failed, waiting, minute <= now() from crm_sync.throughput order by minute")
-    assert rows == [(0, 0, 0, True), (2, 1, waiting, True)]
+    done = "select synced, failed, waiting, minute <= now() from crm_sync.throughput order by minute"
+    assert asked(house, done) == [(0, 0, 0, True), (2, 1, waiting, True)]
+    house.connection.execute(
+        "update crm_sync.samples set synced_since = null, given_up_since = null"
+    )  # an earlier version's
+    assert asked(house, done) == [(0, 0, 0, True), (2, 1, waiting, True)]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +170,26 @@ def test_rows_that_were_put_back_below_the_floors_are_found(
     daemon.call("select crm_sync.retry_failed(%s)", integration)
     oldest = house.value("select min(id) from public.sync_queue")
     assert asked(house, "select queue_id from crm_sync.oldest_unsent") == [(oldest,)]
+
+
+@pytest.mark.parametrize("floors", ["array_fill(0::bigint, array[10])", "crm_sync.raise_floors(l)"])
+@pytest.mark.parametrize("priorities", [(7, 2), (2, 7), (5, 5)])
+def test_the_oldest_row_is_found_whichever_priority_it_has(
+    house: House, organization: UUID, integration: int, floors: str, priorities: tuple[int, int]
+) -> None:
+    people(house, organization, 3)
+    ids = [number for (number,) in house.rows("select id from public.sync_queue order by id")]
+    for number, priority in zip(ids, priorities, strict=False):
+        house.connection.execute("update public.sync_queue set priority = %s where id = %s", [priority, number])
+    house.connection.execute(
+        "update crm_sync.lanes set settled_id = %s, search_all_at = now()",
+        [ids[1]],  # the third came after the floors
+    )
+    house.connection.execute(f"update crm_sync.lanes as l set floors = {floors}".encode())
+    for number in ids:
+        assert asked(house, "select queue_id from crm_sync.oldest_unsent") == [(number,)]
+        house.connection.execute("delete from public.sync_queue where id = %s", [number])
+    assert asked(house, "select queue_id from crm_sync.oldest_unsent") == []
 
 
 USE = "select limit_name, used, allowed, left_over, unit, resets_at > now() from crm_sync.budget_use order by 1"
