@@ -17,29 +17,23 @@ as $$
 #variable_conflict use_column
 declare
   v_sees_all boolean := crm_sync.caller_may_see(null) is true;
-  v_lanes bigint[];
+  v_lanes record;
 begin
-  -- most connections of which all is counted: nothing to be tried again, so each cause is there once, and nothing to be put together
+  select array_agg(l.integration_id) filter (where v.is_plain) as plain, array_agg(l.integration_id) filter (where v.is_plain is not true) as others into v_lanes
+  from crm_sync.lanes as l
+  left join crm_sync.tallies as t
+    on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
+  cross join lateral (select t.failed_causes is not null and cardinality(t.retrying_causes) = 0 as is_plain) as v
+  where (p_integration_id is null or l.integration_id = p_integration_id)
+    and (v_sees_all or l.organization_id in (select crm_sync.member_organizations()));
+  -- most connections of which much has failed: all is counted and nothing is to be tried again, so each cause is there once
   return query
   select t.organization_id, t.integration_id, c.kind, c.queue_type, c.code, c.field, c.message, c.count, c.retrying, c.first_at, c.last_at,
     c.newest_id, c.contact_id, c.message_id, c.is_rest, t.counted_at
-  from crm_sync.lanes as l
-  join crm_sync.tallies as t
-    on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
+  from crm_sync.tallies as t
   cross join lateral unnest(t.failed_causes) as c
-  where (p_integration_id is null or l.integration_id = p_integration_id)
-    and (v_sees_all or l.organization_id in (select crm_sync.member_organizations()))
-    and t.failed_causes is not null and cardinality(t.retrying_causes) = 0;
-  v_lanes := array(
-    select l.integration_id
-    from crm_sync.lanes as l
-    left join crm_sync.tallies as t
-      on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
-    where (p_integration_id is null or l.integration_id = p_integration_id)
-      and (v_sees_all or l.organization_id in (select crm_sync.member_organizations()))
-      and (t.failed_causes is not null and cardinality(t.retrying_causes) = 0) is not true
-  );
-  if v_lanes = '{}' then
+  where t.integration_id = any (v_lanes.plain);
+  if v_lanes.others is null then
     return;
   end if;
   return query
@@ -48,7 +42,7 @@ begin
     from crm_sync.lanes as l
     left join crm_sync.tallies as t
       on t.organization_id = l.organization_id and t.integration_id = l.integration_id and t.counted_at > l.recount_at and t.believed_until > now()
-    where l.integration_id = any (v_lanes)
+    where l.integration_id = any (v_lanes.others)
   ),
   found as (
     select l.organization_id, l.integration_id, l.counted_at, c.*
