@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from listener.errors import Refusal
 from listener.webhook_settings import WebhookSettings
 
-REQUIRED_SCHEMA = 22
+REQUIRED_SCHEMA = 23
 """Number of the newest migration that the functions called by `listener.db` rely on."""
 
 PROVIDERS = ("hubspot", "salesforce", "pipedrive")

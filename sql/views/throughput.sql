@@ -10,7 +10,7 @@ select
 from crm_sync.samples as s
 join public.user_integrations as i on i.organization_id = s.organization_id and i.id = s.integration_id
 join public.integration_providers as p on p.id = i.provider_id
--- of rows from before version 22, which do not say it themselves: one by one out of the key, so that who asks for the last
+-- of rows of an earlier version, which do not say it themselves: one by one out of the key, so that who asks for the last
 -- minutes reads those and not all
 left join lateral (
   select b.synced, b.given_up from crm_sync.samples as b
