@@ -34,7 +34,7 @@ begin
   -- everything of a connection
   if v_standing is not null then
     return query
-    select i.organization_id, i.id, p.name, f.contact_id, f.id, 'the connection', null::bigint, null::uuid, s.since, s.until, s.reason, (
+    select i.organization_id, i.id, p.name, coalesce(r.contact_id, d.contact_id), coalesce(r.id, d.id), 'the connection', null::bigint, null::uuid, s.since, s.until, s.reason, (
         select count(*) from (
           select from public.sync_queue as q where q.integration_id = i.id and q.completed_at is null limit 100
         ) as q
@@ -43,30 +43,28 @@ begin
     join public.user_integrations as i on i.id = v.id
     join public.integration_providers as p on p.id = i.provider_id
     join crm_sync.lanes as n on n.organization_id = i.organization_id and n.integration_id = i.id
-    cross join lateral (
-      select f.* from (
-        -- above the floors: below them an index is full of entries that rows have left
-        select f.id, f.contact_id, o.priority as place
-        from unnest(crm_sync.floors_of(n)) with ordinality as o (floor, priority)
-        cross join lateral (
-          select q.id, q.contact_id from public.sync_queue as q
-          where q.integration_id = i.id and q.priority = o.priority and q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
-            and q.id > o.floor
-          order by q.id
-          limit 1
-        ) as f
-        union all
-        (
-          select q.id, q.contact_id, 99 from public.sync_queue as q
-          where q.integration_id = i.id and q.completed_at is null and q.next_attempt_at is not null and q.batch_id is null
-          order by q.next_attempt_at
-          limit 1
-        )
+    left join lateral (
+      -- above the floors: below them an index is full of entries that rows have left
+      select f.id, f.contact_id
+      from unnest(crm_sync.floors_of(n)) with ordinality as o (floor, priority)
+      cross join lateral (
+        select q.id, q.contact_id from public.sync_queue as q
+        where q.integration_id = i.id and q.priority = o.priority and q.completed_at is null and q.next_attempt_at is null and q.batch_id is null
+          and q.id > o.floor
+        order by q.id
+        limit 1
       ) as f
-      order by f.place
+      order by o.priority
       limit 1
-    ) as f
-    cross join lateral crm_sync.standstill(i.organization_id, i.id) as s;
+    ) as r on true
+    left join lateral (
+      select q.id, q.contact_id from public.sync_queue as q
+      where q.integration_id = i.id and q.completed_at is null and q.next_attempt_at is not null and q.batch_id is null
+      order by q.next_attempt_at
+      limit 1
+    ) as d on r.id is null
+    cross join lateral crm_sync.standstill(i.organization_id, i.id) as s
+    where r.id is not null or d.id is not null;
   end if;
 
   return query
