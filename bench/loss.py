@@ -10,7 +10,8 @@ the loss is put together of its two causes:
   processors work without it. Whatever runs is taken to lose in proportion. On a machine of its own that is the pipeline, which
   loses all of A; time that was idle before counts as lost as well, so with idle processors it loses less than is said;
 - what is done makes the pipeline's own work dearer (caches, contention): e rows for a second of a processor become e'. A contact
-  takes more than a note, and legs have not the same of each: rows are weighed by what their kind took in all legs together.
+  takes more than a note, and legs have not the same of each, nor does a batch end where a leg does: what is composed and what is
+  settled of each kind is weighed by what it took in all legs together, by least squares.
 
     loss = 1 - (1 - A / B) * e' / e
 
@@ -38,8 +39,8 @@ import psycopg
 
 from bench.workers import Workers
 
-ROUNDS = 2
-"""Of each leg, one a second: rows are counted by batches, which is an error at both ends of a leg."""
+ROUNDS = 4
+"""Of each leg, one a second: batches that are under way at its ends are an error."""
 EARLY_SECONDS = 0.05
 """A leg ends with the first report after this much before its time: they come ten times a second."""
 REPORT_SECONDS = 10.0
@@ -52,8 +53,9 @@ class Leg:
     """Some seconds, with what is done or without."""
 
     is_done: bool
-    rows: tuple[int, ...]
-    """Carried, of each kind."""
+    rows: int
+    work: tuple[int, ...]
+    """Done, of each kind."""
     seconds: float
     pipeline: float
     """Seconds of a processor that the pipeline took."""
@@ -65,7 +67,8 @@ class Leg:
     def __add__(self, other: Leg) -> Leg:
         return Leg(
             self.is_done,
-            tuple(map(sum, zip(self.rows, other.rows, strict=True))) if self.rows else other.rows,
+            self.rows + other.rows,
+            tuple(map(sum, zip(self.work, other.work, strict=True))) if self.work else other.work,
             self.seconds + other.seconds,
             self.pipeline + other.pipeline,
             self.doing + other.doing,
@@ -103,7 +106,7 @@ def measure(
     due = time.monotonic()
     before = meter.read()
     for _ in range(blocks):
-        without, with_it = Leg(False, (), 0, 0, 0, 0), Leg(True, (), 0, 0, 0, 0)
+        without, with_it = Leg(False, 0, (), 0, 0, 0, 0), Leg(True, 0, (), 0, 0, 0, 0)
         for is_done in lots.choice(((True, False, False, True), (False, True, True, False))):
             for _ in range(ROUNDS):
                 due += 1
@@ -111,16 +114,17 @@ def measure(
                     do()
                 time.sleep(max(0.0, due - EARLY_SECONDS - time.monotonic()))
             after = meter.read()
-            rows = tuple(now - then for now, then in zip(after[0], before[0], strict=True))
-            leg = Leg(is_done, rows, *(now - then for now, then in zip(after[1:], before[1:], strict=True)))
+            work = tuple(now - then for now, then in zip(after[1], before[1], strict=True))
+            times = (now - then for now, then in zip(after[2:], before[2:], strict=True))
+            leg = Leg(is_done, after[0] - before[0], work, *times)
             without, with_it = (without, with_it + leg) if is_done else (without + leg, with_it)
             before = after
-        if not all(map(sum, (without.rows, with_it.rows))):
+        if not min(without.rows, with_it.rows):
             raise RuntimeError("nothing was carried any more: there are too few contacts for this machine")
         pairs.append((without, with_it))
         say(
-            f"{sum(without.rows) / without.seconds:,.0f} rows/s, {sum(with_it.rows) / with_it.seconds:,.0f} with it; for a "
-            f"second of a processor {sum(without.rows) / without.pipeline:,.0f} and {sum(with_it.rows) / with_it.pipeline:,.0f}"
+            f"{without.rows / without.seconds:,.0f} rows/s, {with_it.rows / with_it.seconds:,.0f} with it; for a "
+            f"second of a processor {without.rows / without.pipeline:,.0f} and {with_it.rows / with_it.pipeline:,.0f}"
         )
     return estimate(pairs)
 
@@ -132,9 +136,9 @@ def estimate(pairs: Sequence[tuple[Leg, Leg]]) -> Loss:
     takes = fmean(done.doing / done.seconds for _, done in pairs) - idle
     left = 1 - takes / fmean(without.busy / without.seconds for without, _ in pairs)
     weights = weigh([leg for pair in pairs for leg in pair])
-    work = [tuple(sum(map(mul, weights, leg.rows)) for leg in pair) for pair in pairs]
+    work = [tuple(sum(map(mul, weights, leg.work)) for leg in pair) for pair in pairs]
     dearer = [(b / done.pipeline) / (a / without.pipeline) for (a, b), (without, done) in zip(work, pairs, strict=True)]
-    slower = [(sum(done.rows) / done.seconds) / (sum(without.rows) / without.seconds) for without, done in pairs]
+    slower = [(done.rows / done.seconds) / (without.rows / without.seconds) for without, done in pairs]
     return Loss(
         loss=trimmed([100 * (1 - left * each) for each in dearer]),
         raw=trimmed([100 * (1 - each) for each in slower]),
@@ -143,11 +147,11 @@ def estimate(pairs: Sequence[tuple[Leg, Leg]]) -> Loss:
 
 
 def weigh(legs: Sequence[Leg]) -> list[float]:
-    """What a row of each kind takes, by least squares; nothing of a kind that there is none of."""
-    kinds = [kind for kind, rows in enumerate(zip(*(leg.rows for leg in legs), strict=True)) if any(rows)]
+    """What each kind of work takes, by least squares; nothing of a kind that there is none of."""
+    kinds = [kind for kind, rows in enumerate(zip(*(leg.work for leg in legs), strict=True)) if any(rows)]
     table = [
-        [sum(leg.rows[one] * leg.rows[other] for leg in legs) for other in kinds]
-        + [sum(leg.rows[one] * leg.pipeline for leg in legs)]
+        [sum(leg.work[one] * leg.work[other] for leg in legs) for other in kinds]
+        + [sum(leg.work[one] * leg.pipeline for leg in legs)]
         for one in kinds
     ]
     for place, row in enumerate(table):  # Gauss and Jordan: the sums of squares are on the diagonal
@@ -158,7 +162,7 @@ def weigh(legs: Sequence[Leg]) -> list[float]:
             if other is not row:
                 other[:] = [each - other[place] * mine for each, mine in zip(other, row, strict=True)]
     found = dict(zip(kinds, (row[-1] for row in table), strict=True))
-    return [found.get(kind, 0.0) for kind in range(len(legs[0].rows))]
+    return [found.get(kind, 0.0) for kind in range(len(legs[0].work))]
 
 
 def trimmed(values: Sequence[float]) -> Estimate:
@@ -179,14 +183,14 @@ class _Meter:
         self._server = parent(self._asker) or 0
         self._spent: dict[int, float] = {}
 
-    def read(self) -> tuple[tuple[int, ...], float, float, float, float]:
-        """With the next report: rows, seconds, of a processor the pipeline's and the asker's, and everybody's."""
-        rows, at = self._workers.next_report(REPORT_SECONDS)
+    def read(self) -> tuple[int, tuple[int, ...], float, float, float, float]:
+        """With the next report: rows, work, seconds, of a processor the pipeline's and the asker's, and everybody's."""
+        rows, work, at = self._workers.next_report(REPORT_SECONDS)
         for pid in {*children(self._server), *self._workers.pids} - {self._asker}:
             if (spent := processor_seconds(pid)) is not None:
                 self._spent[pid] = spent  # of one that has ended, what it had at last
         doing = (processor_seconds(self._asker) or 0.0) + time.process_time()
-        return rows, at, sum(self._spent.values()), doing, busy_seconds()
+        return rows, work, at, sum(self._spent.values()), doing, busy_seconds()
 
 
 def busy_seconds() -> float:

@@ -24,7 +24,7 @@ from bench.cluster import KEY, Cluster
 from bench.workers import Workers
 from docs.questions import questions
 
-BLOCKS = 30
+BLOCKS = 15
 """Of four legs each: four minutes."""
 ALONE_ROUNDS = 10
 EVERY_SECONDS = 1.0

@@ -20,8 +20,8 @@ def pairs(*, takes: float, dearer: float, blocks: int = 60) -> list[tuple[Leg, L
         pipeline = 4.0 * (machine - takes * is_done)
         contacts = lots.random()  # of the time
         done = 4000 * pipeline * (1 - dearer * is_done) * lots.gauss(1, 0.02)
-        rows = (round(done * contacts), round(2 * done * (1 - contacts)), 0)
-        return Leg(is_done, rows, 4.0, pipeline, 4.0 * (takes * is_done + 0.01), 4.0 * machine)
+        work = (round(done * contacts), round(2 * done * (1 - contacts)), 0)
+        return Leg(is_done, sum(work), work, 4.0, pipeline, 4.0 * (takes * is_done + 0.01), 4.0 * machine)
 
     return [(leg(False), leg(True)) for _ in range(blocks)]
 
