@@ -1,6 +1,7 @@
 """A daemon whose CRM is a function in its own process: everything of ours, and nothing of HTTP.
 
-It speaks the protocol of `bench.workers`; `count` is rows settled, `start` the beginning of a push, of one connection
+It speaks the protocol of `bench.workers`; `count` is rows settled, and then how much of each kind of work is done:
+contacts, deals and messages composed, the same settled, and rows that nothing was sent for; `start` the beginning of a push, of one connection
 only with BENCH_STARTS_OF in its environment. With BENCH_CALL_SECONDS each push takes so long; with BENCH_EFFECTS it
 appends the id of each row whose effect it had to the file of that name.
 """
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from operator import add
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,6 +35,9 @@ IS_LATENCY = bool(os.environ.get("BENCH_LATENCY"))
 STARTS_OF = int(os.environ.get("BENCH_STARTS_OF", "0"))
 CALL_SECONDS = float(os.environ.get("BENCH_CALL_SECONDS", "0"))
 EFFECTS = os.environ.get("BENCH_EFFECTS")
+KINDS: dict[int, tuple[int, int, int]] = {}
+"""Of each batch under way: its documents of each kind."""
+COMPOSED = [0, 0, 0]
 
 
 class NullClient(base.Client):
@@ -43,6 +48,8 @@ class NullClient(base.Client):
     async def push(self, batch: Batch, report: Report) -> None:
         if IS_LATENCY or batch.integration_id == STARTS_OF:
             print("start", time.monotonic_ns(), flush=True)
+        kinds = KINDS[batch.id] = (len(batch.contacts), len(batch.deals), len(batch.activities) + len(batch.tasks))
+        COMPOSED[:] = map(add, COMPOSED, kinds)
         if CALL_SECONDS:
             await asyncio.sleep(CALL_SECONDS)
         for document in batch.documents:
@@ -70,10 +77,14 @@ class CountingDatabase(Database):
     """Knows how many rows were settled through it."""
 
     settled = 0
+    kinds = (0, 0, 0)
+    """Documents of each kind that were settled."""
 
     async def finish(self, batch_id: int, outcomes: list[Outcome]) -> int:
         rows = await super().finish(batch_id, outcomes)
         self.settled += rows
+        contacts, deals, messages = map(add, self.kinds, KINDS.pop(batch_id, (0, 0, 0)))
+        self.kinds = (contacts, deals, messages)
         return rows
 
 
@@ -121,7 +132,7 @@ async def _count(database: CountingDatabase) -> None:
         await asyncio.sleep(COUNT_SECONDS)
         if database.settled != told:
             told = database.settled
-            print("count", told, flush=True)
+            print("count", told, *COMPOSED, *database.kinds, told - sum(database.kinds), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """Every question of docs/questions.md, with a million rows that wait and ten million that are finished.
 
 How long each takes a reader while a daemon works with all it has, and what it costs that daemon that all of them are asked
-every second: legs of the same length follow each other, with questions and without. Rates vary by more than a tenth from
-leg to leg, processor time hardly does: what the questions take of the processors stands beside the loss, of all together
-and of the dearest.
+every second, by what `bench.loss` makes of it; beside it the loss of the rates as they are, and what the questions take of the
+processors, all together and the dearest.
 """
 
 from __future__ import annotations
@@ -20,14 +19,13 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from bench import standing
+from bench import loss, standing
 from bench.cluster import KEY, Cluster
 from bench.workers import Workers
 from docs.questions import questions
 
-BLOCKS = 12
-"""Of four legs each, the inner two or the outer two with questions: a rate that falls or rises is nobody's."""
-LEG_ROUNDS = 2
+BLOCKS = 15
+"""Of four legs each: four minutes."""
 ALONE_ROUNDS = 10
 EVERY_SECONDS = 1.0
 WARM_UP_ROUNDS = 15
@@ -50,14 +48,14 @@ limit 1
 
 def run(running: Cluster) -> Mapping[str, float | None]:
     """How many there are; the milliseconds of the slowest, as a median; percent of the daemon's rate that it costs to
-    ask all of them every second, as a median; percent of the processors that all of them take then, and the dearest of them."""
+    ask all of them every second, with its standard error, and by the rates alone; percent of the processors that all of them
+    take then, with whoever asks, and the dearest of them."""
     standing.fill(running)
     return ask(running)
 
 
 def ask(running: Cluster) -> Mapping[str, float | None]:
     took: dict[str, list[float]] = defaultdict(list)
-    losses: list[float] = []
     environ = {
         **os.environ,
         "DATABASE_URL": running.url,
@@ -79,33 +77,25 @@ def ask(running: Cluster) -> Mapping[str, float | None]:
             for statement, parameters in statements.values():
                 reader.execute(statement, parameters).fetchall()
         spent = _processor_time_of_each(reader, statements)
-        cpu = 0.0
-        for block in range(BLOCKS):
-            rates: dict[bool, float] = {True: 0.0, False: 0.0}
-            for is_polled in ((True, False, False, True), (False, True, True, False))[block % 2]:
-                begun, cpu_before = time.monotonic(), _processor_seconds(reader)
-                handled, at = workers.handled(), workers.reported_at()
-                for number in range(LEG_ROUNDS):
-                    if is_polled:
-                        _ask_all(reader, statements, took)
-                    time.sleep(max(0.0, begun + (number + 1) * EVERY_SECONDS - time.monotonic()))
-                rates[is_polled] += (workers.handled() - handled) / (workers.reported_at() - at) / 2
-                cpu += _processor_seconds(reader) - cpu_before
-            if not min(rates.values()):
-                raise RuntimeError("nothing was carried any more: there are too few contacts for this machine")
-            losses.append(100 * (1 - rates[True] / rates[False]))
-            running.say(f"{rates[False]:,.0f} rows/s, {rates[True]:,.0f} with questions: {losses[-1]:.1f} % less")
+        lost = loss.measure(workers, reader, lambda: _ask_all(reader, statements, took), BLOCKS, running.say)
     figures = {title: (round(median(each), 1), round(max(each), 1)) for title, each in took.items()}
     for title, (middle, most) in sorted(figures.items(), key=lambda each: -spent[each[0]]):
         running.say(f"{1000 * spent[title]:6.2f} ms of a processor, {middle:6.1f} ms, {most:6.1f} at most: {title}")
     running.more["series"] = {"ms": {title: list(each) for title, each in figures.items()}}
-    running.more["spread"] = {"throughput_loss": (round(min(losses), 2), round(max(losses), 2))}
+    running.say(f"lost {lost.loss}; by the rates alone {lost.raw}")
+    running.more["spread"] = {
+        name: (round(each.mean - each.error, 2), round(each.mean + each.error, 2))
+        for name, each in (("throughput_loss", lost.loss), ("raw_loss", lost.raw))
+    }
     processors = os.cpu_count() or 1
     return {
         "questions": len(statements),
         "worst_ms": max(middle for middle, _ in figures.values()),
-        "throughput_loss": round(median(losses), 2),
-        "all_asked_cpu_pct": round(100 * cpu / (BLOCKS * 2 * LEG_ROUNDS * EVERY_SECONDS * processors), 2),
+        "throughput_loss": round(lost.loss.mean, 2),
+        "throughput_loss_error": round(lost.loss.error, 2),
+        "raw_loss": round(lost.raw.mean, 2),
+        "raw_loss_error": round(lost.raw.error, 2),
+        "all_asked_cpu_pct": round(100 * lost.takes / EVERY_SECONDS / processors, 2),
         "dearest_cpu_pct": round(100 * max(spent.values()) / EVERY_SECONDS / processors, 2),
     }
 

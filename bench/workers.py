@@ -1,7 +1,7 @@
 """Worker processes that are measured, ours and the peers': all speak one protocol of a few lines.
 
 A worker prints `ready` once it could begin, begins on the line `go`, prints `count N` about every 100 ms while the
-number of jobs that it has handled changes and, with BENCH_LATENCY=1 in its environment, `start NS` (the system's
+number of jobs that it has handled changes (how much of each kind of work is done may follow) and, with BENCH_LATENCY=1 in its environment, `start NS` (the system's
 monotonic clock) as each handler starts. It ends on SIGTERM or when its standard input is closed.
 """
 
@@ -67,6 +67,15 @@ class Workers:
         """
         self._until(lambda: self.handled() >= jobs, seconds, f"handle {jobs:,} jobs")
 
+    def next_report(self, seconds: float) -> tuple[int, tuple[int, ...], float]:
+        """Jobs handled, the work done of each kind, and when, as of the next report of any of them; as of the latest, if there
+        is none in so many seconds."""
+        with self._changed:
+            before = self.reported_at()
+            self._changed.wait_for(lambda: self.reported_at() != before, seconds)
+            kinds = tuple(map(sum, zip(*(worker.kinds for worker in self._workers), strict=True)))
+            return self.handled(), kinds, self.reported_at()
+
     def starts(self) -> SimpleQueue[int]:
         """When handlers started, in nanoseconds of the monotonic clock, as they are reported (BENCH_LATENCY=1)."""
         return self._starts
@@ -99,6 +108,7 @@ class _Worker:
         self.ready = False
         self.ended = False
         self.count = 0
+        self.kinds: tuple[int, ...] = (0,)
         self.reported_at = time.monotonic()
         self._command = command
         self._changed = changed
@@ -142,12 +152,13 @@ class _Worker:
             self.ended = True
             self._changed.notify_all()
 
-    def _hear(self, word: str = "", number: str = "0", *_: str) -> None:
+    def _hear(self, word: str = "", number: str = "0", *kinds: str) -> None:
         if word == "start":
             self._starts.put(int(number))
         elif word in ("ready", "count"):
             with self._changed:
                 self.ready = True
                 self.count = int(number)
+                self.kinds = tuple(map(int, kinds or (number,)))
                 self.reported_at = time.monotonic()
                 self._changed.notify_all()

@@ -4,13 +4,18 @@ returns table (severity text, area text, subject text, finding text, what_to_do 
 language plpgsql stable
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off
+set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 begin
   return query
-  with indexes as (
+  with partitions as materialized (
+    select p.begins_at, p.ends_at from crm_sync.log_partitions() as p
+  ),
+  indexes as (
     select e.schema_name, e.index_name, c.oid, i.indisvalid and i.indisready as is_valid
     from crm_sync.expected_indexes() as e
     left join pg_catalog.pg_class as c on c.relname = e.index_name and c.relnamespace = to_regnamespace(e.schema_name) and c.relkind in ('i', 'I')
@@ -59,17 +64,28 @@ begin
   select 'warning', 'log', 'sync_activity_logs', format('there is no partition for %s', to_char(d.day, 'YYYY-MM-DD')),
     'A running daemon makes them a week ahead; by hand: select crm_sync.make_log_partitions()', null, null
   from (select now() as day union all select now() + interval '1 day') as d
-  where not exists (select from crm_sync.log_partitions() as p where p.begins_at <= d.day and p.ends_at > d.day)
+  where not exists (select from partitions as p where p.begins_at <= d.day and p.ends_at > d.day)
   union all
   select 'info', 'log', 'sync_activity_logs_default', 'entries of a time that had no partition lie in the default one',
     'Nothing: they are deleted when they are past retain_logs of crm_sync.config.', null, null
-  where exists (select from public.sync_activity_logs_default)
-  union all
-  select 'info', 'versions', e.extname, format('version %s is installed, %s is there', e.extversion, a.default_version),
-    format('alter extension %I update', e.extname), null, null
-  from pg_catalog.pg_extension as e
-  join pg_catalog.pg_available_extensions as a on a.name = e.extname and a.default_version <> e.extversion
-  where e.extname = 'pgcrypto';
+  where exists (select from public.sync_activity_logs_default);
+
+  -- by the ways that lead on from the version that is installed: pg_available_extensions reads the files of all that there are
+  begin
+    return query
+    select 'info', 'versions', e.extname::text, format('version %s is installed, %s is there', e.extversion, w.target),
+      format('alter extension %I update', e.extname), null::bigint, null::uuid
+    from pg_catalog.pg_extension as e
+    cross join lateral (
+      select u.target from pg_catalog.pg_extension_update_paths(e.extname) as u
+      where u.source = e.extversion and u.path is not null
+      order by length(u.path) desc
+      limit 1
+    ) as w
+    where e.extname = 'pgcrypto';
+  exception when feature_not_supported or undefined_file then
+    null; -- its files are gone
+  end;
 end;
 $$;
 comment on function crm_sync.diagnose_catalog() is 'Reader: the part of crm_sync.diagnose() about indexes, vacuum, the log''s partitions and extensions.';

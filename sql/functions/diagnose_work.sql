@@ -24,7 +24,11 @@ begin
   ),
   connections as materialized (
     select i.organization_id, i.id, i.name, i.status, i.last_error, i.updated_at, p.name as provider, p.display_name, p.is_active, p.config,
-      i.sync_settings, i.field_mappings, l as lane, p.name || ' ' || to_jsonb(i.name) as title,
+      i.sync_settings, i.field_mappings,
+      -- each by its name: to reach into a row of this width costs more than all else that is asked of it
+      l.connected_at, l.errors, l.failures, l.last_claimed_at, l.last_success_at, l.other_account, l.parked_kind, l.parked_reason, l.parked_until,
+      l.paused_at, l.paused_by, l.paused_reason, l.paused_scope,
+      p.name || ' ' || to_jsonb(i.name) as title,
       i.field_mappings <> '{}' or i.sync_settings ? 'status_values'
         or (i.sync_settings -> 'deal_pipeline', i.sync_settings -> 'deal_stage') is distinct from (p.deal_pipeline, p.deal_stage) as has_chosen
     from public.user_integrations as i
@@ -80,7 +84,7 @@ begin
     from (
       select max(d.last_seen_at) as at from daemons as d
       union all
-      select max(greatest((c.lane).last_claimed_at, (c.lane).last_success_at)) from connections as c
+      select max(greatest(c.last_claimed_at, c.last_success_at)) from connections as c
     ) as x
   ) as f
   cross join moment as m
@@ -96,10 +100,10 @@ begin
   where d.is_alive and abs(extract(epoch from d.clock_offset)) > 2
   -- connections
   union all
-  select case when (c.lane).paused_scope = 'everything' or m.now - (c.lane).paused_at > interval '1 day' then 'warning' else 'info' end, 'connections', c.title,
-    format('paused since %s by %s (%s)%s', to_char((c.lane).paused_at at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"'), crm_sync.who_words((c.lane).paused_by),
-      coalesce((c.lane).paused_scope, 'by hand'), coalesce(': ' || (c.lane).paused_reason, '')),
-    case (c.lane).paused_scope
+  select case when c.paused_scope = 'everything' or m.now - c.paused_at > interval '1 day' then 'warning' else 'info' end, 'connections', c.title,
+    format('paused since %s by %s (%s)%s', to_char(c.paused_at at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"'), crm_sync.who_words(c.paused_by),
+      coalesce(c.paused_scope, 'by hand'), coalesce(': ' || c.paused_reason, '')),
+    case c.paused_scope
       when 'everything' then 'select crm_sync.resume_all(''everything'')'
       when 'provider' then format('select crm_sync.resume_all(''provider'', %L)', c.provider)
       when 'organization' then format('select crm_sync.resume_all(''organization'', %L)', c.organization_id)
@@ -107,23 +111,23 @@ begin
     end || ', when it may go on', c.id, c.organization_id
   from connections as c
   cross join moment as m
-  where (c.lane).paused_at is not null
+  where c.paused_at is not null
   union all
   select 'error', 'connections', c.title, 'it waits for a person: ' || coalesce(c.last_error, 'see its status'),
-    case when (c.lane).other_account is not null then format('Connect the former account again, or: select crm_sync.adopt_account(%s, …)', c.id)
+    case when c.other_account is not null then format('Connect the former account again, or: select crm_sync.adopt_account(%s, …)', c.id)
       else format('Connect it again, or mend the cause in the CRM and: select crm_sync.try_again(%s)', c.id) end, c.id, c.organization_id
   from connections as c
   where c.status = 'error'
   union all
   select 'warning', 'connections', c.title,
-    format('left alone until %s (%s) after %s batch(es) in a row without success: %s', to_char((c.lane).parked_until at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS "UTC"'),
-      (c.lane).parked_kind, (c.lane).errors, coalesce((c.lane).parked_reason, 'no reason given')),
-    case (c.lane).parked_kind when 'rate_limited' then 'Nothing: it goes on then. Should it happen daily: select * from crm_sync.budget_use.'
+    format('left alone until %s (%s) after %s batch(es) in a row without success: %s', to_char(c.parked_until at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS "UTC"'),
+      c.parked_kind, c.errors, coalesce(c.parked_reason, 'no reason given')),
+    case c.parked_kind when 'rate_limited' then 'Nothing: it goes on then. Should it happen daily: select * from crm_sync.budget_use.'
       else format('Look whether the CRM is up; then, to ask it at once: select crm_sync.sync_now(%s)', c.id) end, c.id, c.organization_id
   from connections as c
   cross join moment as m
-  where c.status in ('connected', 'syncing') and (c.lane).parked_until > m.now
-    and ((c.lane).parked_until > m.now + interval '10 minutes' or (c.lane).failures > 5 or coalesce((c.lane).last_success_at, '-infinity') < m.now - interval '1 hour')
+  where c.status in ('connected', 'syncing') and c.parked_until > m.now
+    and (c.parked_until > m.now + interval '10 minutes' or c.failures > 5 or coalesce(c.last_success_at, '-infinity') < m.now - interval '1 hour')
   union all
   select 'warning', 'connections', c.title, format('the CRM %s is switched off for all organizations, and this one is connected', c.provider),
     format('update public.integration_providers set is_active = true where name = %L', c.provider), c.id, c.organization_id
@@ -142,7 +146,7 @@ begin
     'Nothing, right after connecting: the first batch reads them.', c.id, c.organization_id
   from connections as c
   cross join moment as m
-  where c.status in ('connected', 'syncing') and c.is_active and (c.lane).connected_at < m.now - interval '1 hour'
+  where c.status in ('connected', 'syncing') and c.is_active and c.connected_at < m.now - interval '1 hour'
     and not exists (select from crm_sync.crm_fields as d where d.organization_id = c.organization_id and d.integration_id = c.id)
   union all
   select 'info', 'mappings', c.title, format('the rule for %s has never anything to send: none of %s contacts has a %s', to_jsonb(r.rule ->> 'to'), k.looked_at, to_jsonb(r.rule ->> 'from')),

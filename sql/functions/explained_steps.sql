@@ -170,11 +170,14 @@ begin
           where e.organization_id = v_message.organization_id and e.integration_id = v_connection.id and e.object_type = v_step.object and e.key = v_step.key;
         end if;
 
-        v_is_cut := v_step.object = 'contact' and v_row.id is null and v_entry.id is null and exists (
-          select from public.sync_queue as q
-          where q.integration_id = v_connection.id and q.contact_id = v_message.contact_id and q.completed_at is null
-          offset 3000
-        );
+        v_is_cut := false;
+        if v_step.object = 'contact' and v_row.id is null and v_entry.id is null then
+          v_is_cut := exists (
+            select from public.sync_queue as q
+            where q.integration_id = v_connection.id and q.contact_id = v_message.contact_id and q.completed_at is null
+            offset 3000
+          );
+        end if;
         state := case
           when v_is_cut then 'waiting'
           when v_row.status = 'pending' then 'waiting'

@@ -6,7 +6,11 @@ returns table (what text, integration_id bigint, rows bigint, holds text, oldest
 language plpgsql stable
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -15,10 +19,14 @@ declare
   v_pattern text;
   v_ids bigint[];
   v_messages uuid[];
+  v_times timestamptz[];
 begin
   if v_organization_id is null then
     return;
   end if;
+  select array_agg(distinct l.created_at), array_agg(distinct l.message_id) filter (where l.message_id is not null) into v_times, v_messages
+  from public.sync_activity_logs as l
+  where l.organization_id = v_organization_id and l.contact_id = p_contact_id;
   if p_thorough then
     v_ids := array(select q.id from public.sync_queue as q where q.organization_id = v_organization_id and q.contact_id = p_contact_id);
   else
@@ -34,9 +42,7 @@ begin
       where q.contact_id = p_contact_id and q.completed_at is not null and q.last_error is not null and (q.organization_id = v_organization_id) is true
       union
       select q.id
-      from (
-        select distinct l.created_at as at from public.sync_activity_logs as l where l.organization_id = v_organization_id and l.contact_id = p_contact_id
-      ) as t
+      from unnest(v_times) as t (at)
       cross join lateral (
         select r.id, r.organization_id, r.contact_id from public.sync_queue as r where r.completed_at = t.at limit 10000
       ) as q
@@ -61,8 +67,7 @@ begin
   v_messages := array(
     select g.id from public.inbox_messages as g where g.organization_id = v_organization_id and g.contact_id = p_contact_id
     union
-    select l.message_id from public.sync_activity_logs as l
-    where l.organization_id = v_organization_id and l.contact_id = p_contact_id and l.message_id is not null
+    select u.id from unnest(v_messages) as u (id)
   );
   return query
   select 'crm_sync.effects'::text, e.integration_id, count(*), 'which deals, messages and tasks were made in the CRM, by ids'::text, min(e.created_at), null::timestamptz

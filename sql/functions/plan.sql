@@ -16,6 +16,7 @@ declare
   v_contact record;
   v_fault text;
   v_rows public.sync_queue[];
+  v record;
   v_asked public.sync_queue[];
   v_meant crm_sync.effects[];
   v_there text[];
@@ -92,31 +93,41 @@ begin
   ) as w;
   v_asked := coalesce(v_asked, '{}');
   -- of these, what is there already
-  v_there := array(
-    select e.key
-    from unnest(v_asked) as q
-    cross join lateral (
-      select e.key from crm_sync.effects as e
-      where e.organization_id = v_connection.organization_id and e.integration_id = p_integration_id
-        and e.object_type = case split_part(q.payload ->> 'key', ':', 1) when 'deal' then 'deal' when 'task' then 'task' else 'activity' end
-        and e.key = q.payload ->> 'key'
-      offset 0
-    ) as e
-  );
-  v_meant := array(select crm_sync.meant_effect(q) from unnest(v_asked) as q where q.payload ->> 'key' <> all (v_there));
-  -- a message is written again, a deal or a task that is there is left to the people who work with it
-  v_rows := v_rows || array(
-    select q from unnest(v_asked) as q where q.payload ->> 'key' <> all (v_there) or q.payload ->> 'key' like 'message:%'
-  );
+  v_there := '{}';
+  v_meant := '{}';
+  if cardinality(v_asked) > 0 then
+    v_there := array(
+      select e.key
+      from unnest(v_asked) as q
+      cross join lateral (
+        select e.key from crm_sync.effects as e
+        where e.organization_id = v_connection.organization_id and e.integration_id = p_integration_id
+          and e.object_type = case split_part(q.payload ->> 'key', ':', 1) when 'deal' then 'deal' when 'task' then 'task' else 'activity' end
+          and e.key = q.payload ->> 'key'
+        offset 0
+      ) as e
+    );
+    v_meant := array(select crm_sync.meant_effect(q) from unnest(v_asked) as q where q.payload ->> 'key' <> all (v_there));
+    -- a message is written again, a deal or a task that is there is left to the people who work with it
+    v_rows := v_rows || array(
+      select q from unnest(v_asked) as q where q.payload ->> 'key' <> all (v_there) or q.payload ->> 'key' like 'message:%'
+    );
+  end if;
+  select array_agg(q) filter (where q.queue_type = 'contact_sync') as contacts, array_agg(q) filter (where q.queue_type = 'deal_sync') as deals,
+    array_agg(q) filter (where q.payload ->> 'key' like 'message:%') as messages, array_agg(q) filter (where q.payload ->> 'key' like 'task:%') as tasks
+  into v
+  from unnest(v_rows) as q;
 
   -- the contact
   v_document := crm_sync.compose_contacts(v_connection.organization_id, p_integration_id,
-    array(select q from unnest(v_rows) as q where q.queue_type = 'contact_sync')) -> 0;
+    coalesce(v.contacts, '{}')) -> 0;
   return query
   select v_document ->> 'record', v_document ->> 'email', r.target, r.rule ->> 'from', to_jsonb(f.value), to_jsonb(s.sent),
     case when f.value is null then 'kept out' when s.sent is null then 'new' when s.sent = f.value then 'same' else 'changed' end,
     case
-      when f.value is null and r.target <> all (r.targets) then format('%s has no such field for us, or it may not be written; a default rule, so it is left out', v_connection.display_name)
+      when f.value is null and r.target <> all (array(
+        select t.target from unnest(crm_sync.mapping_rules(v_connection.organization_id, p_integration_id, v_connection.record)) as t
+      )) then format('%s has no such field for us, or it may not be written; a default rule, so it is left out', v_connection.display_name)
       when f.value is null and (r.rule ->> 'from' is null or coalesce(crm_sync.trim_blanks(v_contact.facts ->> (r.rule ->> 'from')), '') = '')
         then 'we have no value for it: blank never replaces anything'
       when f.value is null then 'our value is none of those that the field takes, or the rule has no word for it'
@@ -128,10 +139,13 @@ begin
       else 'ours has changed since it was last sent: it replaces what the CRM holds'
     end
   from (
-    select distinct on (c.rule ->> 'to') c.rule, c.rule ->> 'to' as target, c.place,
-      array(select t.target from unnest(crm_sync.mapping_rules(v_connection.organization_id, p_integration_id, v_connection.record)) as t) as targets
-    from crm_sync.chosen_rules(coalesce(v_connection.config -> 'field_mappings' -> v_connection.record, '[]'),
-      coalesce(v_connection.field_mappings -> v_connection.record, '[]')) with ordinality as c (rule, is_own, place)
+    select distinct on (c.rule ->> 'to') c.rule, c.rule ->> 'to' as target, c.place
+    from (
+      -- not with ordinality: it would be planned at each call
+      select c.rule, row_number() over () as place
+      from crm_sync.chosen_rules(coalesce(v_connection.config -> 'field_mappings' -> v_connection.record, '[]'),
+        coalesce(v_connection.field_mappings -> v_connection.record, '[]')) as c
+    ) as c
     order by c.rule ->> 'to', c.place desc
   ) as r
   cross join lateral (
@@ -158,14 +172,14 @@ begin
   end if;
 
   -- deals
-  if v_connection.record = 'lead' and coalesce(v_mapping.external_contact_id, '00Q') ~ '^00Q' then
+  if v.deals is null then
+    null;
+  elsif v_connection.record = 'lead' and coalesce(v_mapping.external_contact_id, '00Q') ~ '^00Q' then
     return query
     select 'deal', q.payload ->> 'key', null::text, null::text, null::jsonb, null::jsonb, 'kept out', 'a lead takes no deal; people convert it first'
-    from unnest(v_rows) as q
-    where q.queue_type = 'deal_sync';
+    from unnest(v.deals) as q;
   else
-    v_documents := crm_sync.compose_deals(v_connection.organization_id, p_integration_id,
-      array(select q from unnest(v_rows) as q where q.queue_type = 'deal_sync'), v_meant);
+    v_documents := crm_sync.compose_deals(v_connection.organization_id, p_integration_id, v.deals, v_meant);
     return query
     select 'deal', d.document ->> 'key', f.key, c.rule ->> 'from', f.value -> 'value', null::jsonb, 'new',
       case when c.rule ->> 'from' in ('pipeline', 'stage') then 'a pipeline or stage that the CRM has no more gives way to its first: its word is the last'
@@ -180,21 +194,25 @@ begin
     ) as c on true
     order by d.place;
   end if;
-  return query
-  select case split_part(q.payload ->> 'key', ':', 1) when 'deal' then 'deal' else 'task' end, q.payload ->> 'key', null::text, null::text, null::jsonb, null::jsonb,
-    'kept out', 'it is in the CRM already, or on its way, and belongs to the people who work with it'
-  from unnest(v_asked) as q
-  where q.payload ->> 'key' = any (v_there) and q.payload ->> 'key' not like 'message:%'
-    and not exists (select from unnest(v_rows) as r where r.payload ->> 'key' = q.payload ->> 'key');
+  if cardinality(v_there) > 0 then
+    return query
+    select case split_part(q.payload ->> 'key', ':', 1) when 'deal' then 'deal' else 'task' end, q.payload ->> 'key', null::text, null::text, null::jsonb, null::jsonb,
+      'kept out', 'it is in the CRM already, or on its way, and belongs to the people who work with it'
+    from unnest(v_asked) as q
+    where q.payload ->> 'key' = any (v_there) and q.payload ->> 'key' not like 'message:%'
+      and not exists (select from unnest(v_rows) as r where r.payload ->> 'key' = q.payload ->> 'key');
+  end if;
 
   -- messages and tasks: of very many the newest
-  select greatest(count(distinct q.message_id) - 20, 0) into v_more from unnest(v_rows) as q where q.payload ->> 'key' like 'message:%';
-  v_documents := crm_sync.compose_activities(v_connection.organization_id, p_integration_id, array(
-    select q from unnest(v_rows) as q
-    where q.payload ->> 'key' like 'message:%' and q.message_id = any (array(
-      select m.message_id from unnest(v_rows) as m where m.payload ->> 'key' like 'message:%' group by m.message_id order by max(m.id) desc limit 20
-    ))
-  ), v_meant);
+  v_more := 0;
+  if cardinality(v.messages) > 20 then
+    select greatest(count(distinct q.message_id) - 20, 0) into v_more from unnest(v.messages) as q;
+    v.messages := array(
+      select q from unnest(v.messages) as q
+      where q.message_id = any (array(select m.message_id from unnest(v.messages) as m group by m.message_id order by max(m.id) desc limit 20))
+    );
+  end if;
+  v_documents := crm_sync.compose_activities(v_connection.organization_id, p_integration_id, v.messages, v_meant);
   return query
   select 'activity', d.document ->> 'key', o.field, o.our_field, d.document -> o.field, null::jsonb, case when d.document ? 'external_id' then 'changed' else 'new' end,
     case when d.document ? 'external_id' then format('the note %s is written again', d.document ->> 'external_id')
@@ -212,10 +230,12 @@ begin
     return query select 'activity', null::text, null::text, null::text, to_jsonb(v_more), null::jsonb, 'new', format('%s older messages become notes as well', v_more);
   end if;
 
-  select greatest(count(distinct q.message_id) - 20, 0) into v_more from unnest(v_rows) as q where q.payload ->> 'key' like 'task:%';
-  v_documents := crm_sync.compose_tasks(v_connection.organization_id, p_integration_id, array(
-    select q from unnest(v_rows) as q where q.payload ->> 'key' like 'task:%' order by q.id desc limit 20
-  ), v_meant);
+  if v.tasks is null then
+    return;
+  end if;
+  select greatest(count(distinct q.message_id) - 20, 0) into v_more from unnest(v.tasks) as q;
+  v_documents := crm_sync.compose_tasks(v_connection.organization_id, p_integration_id,
+    array(select q from unnest(v.tasks) as q order by q.id desc limit 20), v_meant);
   return query
   select 'task', d.document ->> 'key', o.field, o.our_field, d.document -> o.field, null::jsonb, 'new',
     case when o.field = 'due_at' then 'counted from the moment at which the contact arrives' else 'made once, and then belongs to the people who work with it' end
