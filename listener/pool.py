@@ -85,10 +85,15 @@ SESSION = {
 """What our calls rely on, whatever an operator has set for the role or the database."""
 
 
+ALONE = {"max_parallel_workers_per_gather": "0", "max_parallel_maintenance_workers": "0"}
+"""What is set in a session goes to its parallel workers by shared memory, and may stay there: a key as well."""
+
+
 def _server_settings(settings: Settings, role: Role = "crm_sync_daemon") -> dict[str, str]:
     old_keys = settings.old_encryption_keys.get_secret_value()
     return {
         **SESSION,
+        **ALONE,
         **({"crm_sync.old_encryption_keys": old_keys} if old_keys else {}),
         "application_name": "crm-sync" if role == "crm_sync_daemon" else "crm-sync console",
         "role": role,

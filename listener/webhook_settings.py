@@ -21,7 +21,7 @@ class WebhookSettings(BaseModel):
             they are rotated.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     webhook_url: str | None = None
     webhook_secret: SecretStr = SecretStr("")
@@ -41,7 +41,8 @@ class WebhookSettings(BaseModel):
             is_whole = bool(parts.hostname) and parts.port != 0
         except ValueError:
             raise ValueError("write it as https://alerts.example.com/crm-sync") from None
-        if not is_whole or parts.scheme not in ("http", "https") or any(letter.isspace() for letter in url):
+        is_plain = url.isascii() and url.isprintable() and not set(" \\") & set(url)
+        if not (is_whole and is_plain) or parts.scheme not in ("http", "https"):
             raise ValueError("write it as https://alerts.example.com/crm-sync")
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError("it must begin with https://; only 127.0.0.1 may do without")

@@ -74,6 +74,7 @@ grant execute on function
   crm_sync.arm_worker(uuid),
   crm_sync.disarm_worker(uuid),
   crm_sync.ring_worker(uuid),
+  crm_sync.tell_listeners(text, text),
   crm_sync.current_xmax(),
   crm_sync.older_transactions_run(text),
   crm_sync.claim_batch(uuid, integer, bigint[], interval, jsonb, uuid),

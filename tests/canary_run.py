@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 from uuid import UUID
@@ -37,7 +38,7 @@ from tests.listener.shop import Shop
 
 SILENT = (
     "-c log_statement=none -c log_min_duration_statement=-1 -c log_duration=off -c auto_explain.log_min_duration=-1 "
-    "-c pg_stat_statements.track=none -c pg_stat_statements.track_utility=off"
+    "-c pg_stat_statements.track=none -c pg_stat_statements.track_utility=off -c max_parallel_workers_per_gather=0"
 )
 """For a session of the host application: what it writes of people into its own log is its own affair."""
 OPEN = "select exists (select from public.sync_queue where integration_id = %s and completed_at is null)"
@@ -94,11 +95,13 @@ class Leg:
         folder: what our processes and commands said.
         answers: of the console: path, and headers with body.
         seen: the statements that pg_stat_activity told of.
+        look: writes down, by a name, what the server holds in memory at this moment.
     """
 
     url: str
     folder: Path
     house: House
+    look: Callable[[str], None]
     secrets: Canaries = field(default_factory=Canaries)
     people: Canaries = field(default_factory=Canaries)
     answers: list[tuple[str, str]] = field(default_factory=list)
@@ -173,6 +176,7 @@ class Run:
                     self._meet_errors(kept, static, static.static_token)
                     self._visit(browser, number)
                     self._ask(number)
+                    self.leg.look("connected")
                 self._end(browser, number, portal)
                 self._command("disconnect", str(kept))
             assert daemon.end() == 0
@@ -182,12 +186,13 @@ class Run:
             daemon.process.wait(30)
 
     def _login(self, role: str) -> str:
-        """A new login in a role, by its connection string."""
+        """A new login in a role, by its connection string; of its password the server hears what SCRAM makes of it."""
         name = f"{role}_{secrets.token_hex(4)}"
         password = self.leg.secret(f"password of {role}", secrets.token_urlsafe(24) + "/'\"é")
         statement = sql.SQL("create role {} login password {} in role {}")
         with psycopg.connect(self.leg.url, options=SILENT, autocommit=True) as connection:
-            connection.execute(statement.format(sql.Identifier(name), sql.Literal(password), sql.Identifier(role)))
+            verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+            connection.execute(statement.format(sql.Identifier(name), sql.Literal(verifier), sql.Identifier(role)))
         return with_login(self.leg.url, name, password)
 
     def _record_tokens(self) -> None:
@@ -235,9 +240,9 @@ class Run:
     def _reply(self, integration: int) -> None:
         """Somebody new writes, and all that comes of it is done, or has ended the connection."""
         with self._host() as host:
-            message = self._write(host)
+            self.message = self._write(host)
         with self._host(options="") as producer:  # logged: no word of it is about a person
-            producer.classify(message, attention=True)
+            producer.classify(self.message, attention=True)
 
         def has_ended() -> bool:
             self.shop.hurry()
@@ -271,12 +276,27 @@ class Run:
             cookies = {"crm_sync_token": self.jwt}
             with httpx.Client(base_url=self.console_url, cookies=cookies, timeout=20) as browser:
                 browser.event_hooks["response"].append(self._note)
+                stream = Thread(target=self._hear, args=(dict(cookies),), daemon=True)
+                stream.start()
                 yield browser
             running.terminate()
+            stream.join(10)
             running.wait(30)
         finally:
             running.kill()
             running.wait(30)
+
+    def _hear(self, cookies: dict[str, str]) -> None:
+        """All that goes over the live stream of an open page, until the console ends it."""
+        heard: list[str] = []
+        with (
+            httpx.Client(base_url=self.console_url, cookies=cookies, timeout=60) as browser,
+            browser.stream("GET", "/events") as response,
+            suppress(httpx.HTTPError),
+        ):
+            heard.append(f"{response.headers}\n")
+            heard.extend(response.iter_text())
+        self.leg.answers.append(("/events", "".join(heard)))
 
     def _note(self, response: httpx.Response) -> None:
         response.read()
@@ -338,13 +358,20 @@ class Run:
     def _ask(self, number: int) -> None:
         """Commands of an operator; of the database's owner where the daemon's login may not look."""
         owner = {"DATABASE_URL": self.leg.url}
-        for command in ("status", "failures", "stuck", "alerts", "diagnose", "test-webhook"):
+        contact, message = str(self.contact), str(self.message)
+        for command in ("status", "failures", "stuck", "alerts", "diagnose", "changes", "workers", "oldest", "sizes"):
+            self._command(command, "--json", **owner)
+        for command in ("timeline", "personal-data"):
+            self._command(command, contact, "--json", **owner)
+        self._command("explain", message, "--json", **owner)
+        self._command("plan", contact, str(number), "--json", **owner)
+        for command in ("status", "failures", "diagnose", "test-webhook"):
             self._command(command, **owner)
         self._command("config", "export", **owner)
-        self._command("explain", str(self.contact), **owner)
+        self._command("explain", message, **owner)
         self._command("sign-in-link", "--user", self.email, **owner)
         self._command("retry", "--integration", str(number))
-        self._command("resync", str(self.contact))
+        self._command("resync", contact)
         self._command("backfill", str(number))
         self._command("status", DATABASE_URL=self.leg.url.replace("@", "x@"))
         self._command("status", DATABASE_URL="postgresql://" + self.leg.secret("password mistyped") + "@[/x")

@@ -22,6 +22,7 @@ from sql.migrate import migrate
 from tests.canaries import Canaries, Finding
 from tests.canary_run import SILENT, Leg, Run, invented
 from tests.house import House
+from tests.memory import SHARED, Memory
 from tests.receiver import receiver
 
 EVERYTHING: dict[str, Any] = {
@@ -40,6 +41,7 @@ EVERYTHING: dict[str, Any] = {
     "log_min_error_statement": "debug5",
     "log_min_messages": "debug1",
     "wal_keep_size": "2GB",
+    "min_dynamic_shared_memory": "32MB",
 }
 EXPLAIN: dict[str, Any] = {
     "auto_explain.log_min_duration": 0,
@@ -59,10 +61,12 @@ class Evidence:
     folder: Path
     data: Path
     planted: dict[str, Canaries]
+    memory: Memory
 
 
 def settings_of(modules: set[str]) -> dict[str, Any]:
-    chosen = {**EVERYTHING}
+    in_parallel = "debug_parallel_query" if find_binaries().major >= 16 else "force_parallel_mode"
+    chosen = {**EVERYTHING, in_parallel: True}
     if modules:
         chosen["shared_preload_libraries"] = ",".join(sorted(modules))
     if "auto_explain" in modules:
@@ -84,7 +88,8 @@ def runs(modules: set[str], tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with embedded(fast=True, **settings_of(modules)) as postgres:
         migrate(database_of(postgres, "template", options=SILENT))
         found = {
-            name: run_on(postgres, name, modules, tmp_path_factory.mktemp(name)) for name in ("trusted", "managed")
+            name: run_on(postgres, name, modules, tmp_path_factory.mktemp(name), tmp_path_factory.mktemp("memory"))
+            for name in ("trusted", "managed")
         }
         postgres.stop()
         yield found
@@ -97,7 +102,7 @@ def database_of(postgres: EmbeddedPostgres, name: str, template: str = "template
     return f"{postgres.url.rpartition('/')[0]}/{name}{'?options=' + quote(options) if options else ''}"
 
 
-def run_on(postgres: EmbeddedPostgres, name: str, modules: set[str], folder: Path) -> Evidence:
+def run_on(postgres: EmbeddedPostgres, name: str, modules: set[str], folder: Path, looks: Path) -> Evidence:
     url = database_of(postgres, name, "template")
     said = folder / "said"
     said.mkdir()
@@ -109,8 +114,9 @@ def run_on(postgres: EmbeddedPostgres, name: str, modules: set[str], folder: Pat
                 superuser.execute(
                     f"revoke set on parameter {parameter} from crm_sync_daemon, crm_sync_console".encode()
                 )
-        leg = Leg(url, said, House(superuser))
-        data = Path(leg.house.value("show data_directory"))
+        data = Path(House(superuser).value("show data_directory"))
+        memory = Memory(int((data / "postmaster.pid").read_text().partition("\n")[0]), looks)
+        leg = Leg(url, said, House(superuser), memory.look)
         log = data / "log" / "all.log"
         begun = log.stat().st_size
         hubspot = HubSpot(
@@ -118,7 +124,10 @@ def run_on(postgres: EmbeddedPostgres, name: str, modules: set[str], folder: Pat
         )
         crm, post = stack.enter_context(serve(hubspot.app)), stack.enter_context(receiver())
         Run(leg, hubspot, crm.url, post.url).go(whole=name == "trusted")
+        memory.look("ended")
         planted = plant(url, said)
+        if name == "managed":
+            memory.look("planted")
         if "pg_stat_statements" in modules:
             superuser.execute("create extension pg_stat_statements")
             statements = leg.house.rows("select query from pg_stat_statements")
@@ -131,12 +140,12 @@ def run_on(postgres: EmbeddedPostgres, name: str, modules: set[str], folder: Pat
     with log.open("rb") as file:
         file.seek(begun)
         (folder / "server.log").write_bytes(file.read())
-    return Evidence(leg, folder, data, planted)
+    return Evidence(leg, folder, data, planted, memory)
 
 
 def plant(url: str, said: Path) -> dict[str, Canaries]:
     """Leaks of the kinds that are looked for, each of a secret of its own, by where it must be found."""
-    planted = {place: Canaries() for place in ("bound", "raised", "written", "explained", "stored")}
+    planted = {place: Canaries() for place in ("bound", "raised", "written", "explained", "stored", "typed")}
     texts = {place: canaries.add(place, invented(place)) for place, canaries in planted.items()}
     raises = "do $$ begin raise exception 'no' using detail = current_setting('planted.text'); end $$"
     with psycopg.connect(url, autocommit=True) as connection:
@@ -150,6 +159,8 @@ def plant(url: str, said: Path) -> dict[str, Canaries]:
         connection.execute(raises)
     with psycopg.connect(url, autocommit=True, options="-c log_parameter_max_length=0") as connection:
         connection.execute("select pg_catalog.set_config('planted.text', %s, false)", [texts["explained"]])
+    with psycopg.connect(url, autocommit=True, options=SILENT) as connection:
+        connection.execute(f"select pg_catalog.length('{'x' * 600}{texts['typed']}')".encode())
     basic = base64.b64encode(f"app:{texts['written']}".encode()).decode()
     (said / "planted.out").write_text(json.dumps({"event": "asked", "authorization": f"Basic {basic}"}))
     return planted
@@ -165,6 +176,29 @@ def test_no_secret_is_anywhere_but_sealed(runs: dict[str, Evidence], name: str) 
     assert len(evidence.leg.secrets) > 20
     findings = evidence.leg.secrets.found_in(evidence.folder, evidence.data)
     assert not findings, told(findings)
+
+
+@pytest.mark.parametrize("name", ["trusted", "managed"])
+def test_when_our_processes_have_ended_no_secret_is_in_the_servers_memory(runs: dict[str, Evidence], name: str) -> None:
+    evidence = runs[name]
+    findings = evidence.leg.secrets.found_in(evidence.memory.of("ended"))
+    assert not findings, told(findings)
+
+
+def test_as_long_as_they_are_connected_secrets_are_in_the_memory_of_their_own_sessions_alone(
+    runs: dict[str, Evidence],
+) -> None:
+    evidence = runs["trusted"]
+    findings = evidence.leg.secrets.found_in(evidence.memory.of("connected"), most=1_000_000)
+    places = {finding.place for finding in findings}
+    assert all(place.startswith(("crm_sync_daemon_", "crm_sync_console_")) for place in places), told(findings)
+    assert "encryption key" in {finding.name for finding in findings}, "a key that nobody has opens nothing"
+
+
+def test_what_a_session_has_typed_stays_in_the_servers_memory_when_it_has_ended(runs: dict[str, Evidence]) -> None:
+    evidence = runs["managed"]
+    [finding] = evidence.planted["typed"].found_in(evidence.memory.of("planted"))
+    assert finding.place.startswith(SHARED)
 
 
 def test_no_log_tells_of_a_person(runs: dict[str, Evidence]) -> None:
@@ -192,6 +226,20 @@ def test_no_answer_of_the_console_tells_a_secret(runs: dict[str, Evidence], name
         if finding.name not in known
     ]
     assert not findings, told(findings)
+
+
+def test_a_live_stream_tells_that_something_changed_and_nothing_of_whom(runs: dict[str, Evidence]) -> None:
+    for run in runs.values():
+        [heard] = [text for path, text in run.leg.answers if path == "/events"]
+        assert "event: changed" in heard
+        findings = [each.found_in_text("/events", heard) for each in (run.leg.secrets, run.leg.people)]
+        assert findings == [[], []], heard
+
+
+def test_each_command_that_was_asked_for_json_has_answered(runs: dict[str, Evidence]) -> None:
+    said = [path.read_text() for path in runs["trusted"].leg.folder.glob("*.out")]
+    answered = {text.partition(":")[0] for text in said if "\n{" in text}
+    assert answered >= {"status", "failures", "explain", "plan", "timeline", "personal-data", "changes", "workers"}
 
 
 def test_a_message_about_an_alert_tells_of_no_person(runs: dict[str, Evidence]) -> None:

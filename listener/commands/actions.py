@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from listener.commands.options import CONNECTION, DURATION, confirm, dry_run_option, json_option, yes_option
+from listener.commands.options import CONNECTION, DURATION, ROW_ID, confirm, dry_run_option, json_option, yes_option
 from listener.commands.troubles import acting
 from listener.commands.values import to_json
 from sql import ask
@@ -17,7 +17,7 @@ AT_LEAST = " at least"
 
 contact_option = click.option("--contact", type=click.UUID, help="Only this contact.")
 rows_option = click.option(
-    "--row", "queue_ids", type=int, multiple=True, help="Only this row of sync_queue; repeatable."
+    "--row", "queue_ids", type=ROW_ID, multiple=True, help="Only this row of sync_queue; repeatable."
 )
 reason_option = click.option("--reason", help="Why; it is kept in the log.")
 
@@ -184,7 +184,7 @@ def reprioritize(
 
 
 @click.command()
-@click.argument("alert", type=click.IntRange(1))
+@click.argument("alert", type=ROW_ID)
 @click.option("--note", help="For the others: what is being done.")
 @dry_run_option
 @json_option

@@ -12,7 +12,7 @@ from uuid import UUID
 import click
 
 from listener.commands.base import fail, require_database
-from listener.commands.options import CONNECTION, DURATION, json_option
+from listener.commands.options import CONNECTION, COUNT, DURATION, json_option
 from listener.commands.tables import show
 from listener.commands.troubles import EX_NO, clear_words, require_known
 from sql import ask
@@ -76,7 +76,7 @@ def plan(contact: UUID, integration: int, changes: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("contact", type=click.UUID)
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many entries at most.")
+@click.option("--limit", default=100, show_default=True, type=COUNT, help="How many entries at most.")
 @json_option
 def timeline(contact: UUID, limit: int, as_json: bool) -> None:
     """Show what happened to a contact: what came in, what was sent, and what the CRMs said.

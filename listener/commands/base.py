@@ -32,6 +32,7 @@ def require_database() -> str:
         click.echo("crm-sync: DATABASE_URL is not set: this is about the embedded Postgres", err=True)
         replace_by("sandbox.postgres", "--", "sh", "-c", MIGRATED, sys.executable, *sys.argv[1:])
     try:
+        url.encode()  # bytes that are no UTF-8 come as half a letter
         for each in urls_of(url):
             _ = urlsplit(each).port  # a reserved character in the password makes a piece of it the port
     except ValueError:

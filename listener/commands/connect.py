@@ -17,6 +17,7 @@ from listener import logs
 from listener.authorize import Connected, Flow, NotConnected
 from listener.commands.base import fail, require_database
 from listener.commands.loopback import Loopback, is_loopback
+from listener.commands.options import CONNECTION
 from listener.connections import find_provider, identify, sentence, store
 from listener.db import Database
 from listener.errors import EX_UNAVAILABLE, DatabaseTrouble, Refusal
@@ -100,7 +101,7 @@ def connect(
 
 
 @click.command()
-@click.argument("integration_id", type=int)
+@click.argument("integration_id", type=CONNECTION)
 def disconnect(integration_id: int) -> None:
     """End a connection (its number is in the first column of crm-sync status); its settings and mappings stay.
 

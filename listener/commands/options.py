@@ -17,6 +17,10 @@ from listener.commands.troubles import EX_NO
 EX_USAGE = 2
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 NOTHING_CHANGED = "nothing was changed"
+COUNT = click.IntRange(1, 1_000_000)
+"""How many rows."""
+ROW_ID = click.IntRange(1, 2**63 - 1)
+"""Of a row of ours, as far as Postgres counts."""
 C = TypeVar("C", bound=Callable[..., Any])
 
 

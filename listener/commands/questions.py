@@ -10,7 +10,7 @@ from uuid import UUID
 import click
 
 from listener.commands.base import require_database
-from listener.commands.options import CONNECTION, json_option
+from listener.commands.options import CONNECTION, COUNT, json_option
 from listener.commands.tables import show
 from listener.commands.troubles import EX_NO, clear_words, require_known
 from sql import ask
@@ -20,9 +20,7 @@ ALL = "All columns, also those that are mostly for programs."
 
 integration_option = click.option("--integration", type=CONNECTION, help="Only this connection.")
 organization_option = click.option("--organization", type=click.UUID, help="Only this one: organizations.id.")
-limit_option = click.option(
-    "--limit", default=MOST_ROWS, show_default=True, type=click.IntRange(1), help="How many rows at most."
-)
+limit_option = click.option("--limit", default=MOST_ROWS, show_default=True, type=COUNT, help="How many rows at most.")
 
 
 def question(

@@ -47,7 +47,7 @@ begin
   if found then
     insert into public.sync_activity_logs (organization_id, integration_id, activity_type, status, title, description)
     values (v_integration.organization_id, p_integration_id, 'connection', 'warning', 'Another account', v_reason);
-    perform pg_catalog.pg_notify('crm_sync_events', jsonb_build_object('event', 'connection_error', 'integration_id', p_integration_id)::text);
+    perform crm_sync.tell_listeners('crm_sync_events', jsonb_build_object('event', 'connection_error', 'integration_id', p_integration_id)::text);
   end if;
   return false;
 end;

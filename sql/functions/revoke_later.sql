@@ -13,7 +13,7 @@ begin
     values (p_integration.organization_id, p_integration.id, p_integration.provider_id, p_integration.account_id, p_seen_version,
       crm_sync.seal_credentials(p_integration.organization_id, p_integration.id, current_setting('crm_sync.letter')));
   end if;
-  perform pg_catalog.pg_notify('crm_sync', 'revocations');
+  perform crm_sync.tell_listeners('crm_sync', 'revocations');
 end;
 $$;
 comment on function crm_sync.revoke_later(public.user_integrations, bigint, bigint) is

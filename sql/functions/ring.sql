@@ -9,7 +9,7 @@ begin
   if current_setting('transaction_isolation') <> 'read committed'
     or exists (select from crm_sync.sleepers)
   then
-    perform pg_catalog.pg_notify('crm_sync', '');
+    perform crm_sync.tell_listeners('crm_sync', '');
   end if;
 end;
 $$;

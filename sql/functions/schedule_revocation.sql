@@ -13,7 +13,7 @@ begin
     greatest(now(), l.refresh_until)
   from (select) as one
   left join crm_sync.lanes as l on l.organization_id = p_old.organization_id and l.integration_id = p_old.id;
-  perform pg_catalog.pg_notify('crm_sync', 'revocations');
+  perform crm_sync.tell_listeners('crm_sync', 'revocations');
 end;
 $$;
 comment on function crm_sync.schedule_revocation(public.user_integrations) is 'Trigger: keeps the credentials of a connection that ends, sealed, until a daemon has revoked them.';

@@ -3,7 +3,7 @@ create or replace function crm_sync.tell_alert(p_alert crm_sync.alerts, p_what t
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-  select pg_catalog.pg_notify('crm_sync_events', jsonb_build_object(
+  select crm_sync.tell_listeners('crm_sync_events', jsonb_build_object(
     'event', 'alert_' || p_what, 'alert_id', p_alert.id, 'rule', p_alert.rule, 'condition', p_alert.condition, 'severity', p_alert.severity,
     'organization_id', p_alert.organization_id, 'integration_id', p_alert.integration_id
   )::text);

@@ -36,14 +36,14 @@ begin
   if v_rows > 0 and (v.somebody_sleeps or current_setting('transaction_isolation') <> 'read committed') then -- as in ring
     if v_rows = 1 then
       -- who is told where the work is need not look for it
-      perform pg_catalog.pg_notify('crm_sync_due', r.integration_id::text)
+      perform crm_sync.tell_listeners('crm_sync_due', r.integration_id::text)
       from inserted as n
       cross join lateral (select m.organization_id from public.inbox_messages as m where m.id = n.message_id limit 1) as m
       cross join lateral (select r.integration_id from crm_sync.routes as r where r.organization_id = m.organization_id limit 1) as r
       where r.integration_id is not null
       limit 1;
     end if;
-    perform pg_catalog.pg_notify('crm_sync', '');
+    perform crm_sync.tell_listeners('crm_sync', '');
   end if;
   return null;
 end;

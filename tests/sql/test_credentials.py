@@ -150,6 +150,17 @@ def test_a_row_may_be_written_back_as_it_was_read(house: House, organization: UU
     assert (sealed(house, integration), opened(house, integration)) == (before, {"access_token": "token"})
 
 
+def test_whoever_may_write_the_row_can_put_back_what_it_held_before_and_its_version_with_it(
+    house: House, organization: UUID, integration: int
+) -> None:
+    before = sealed(house, integration)
+    house.connection.execute(WRITE, [json.dumps({"access_token": "newer"}), integration])
+    put_back = "update public.user_integrations set credentials = %s, credentials_version = 0 where id = %s"
+    house.connection.execute(put_back.encode(), [before, integration])
+    assert house.value("select credentials_version from public.user_integrations where id = %s", integration) == 1
+    assert opened(house, integration) == {"access_token": "token"}
+
+
 def test_the_version_rises_with_each_write_and_only_then(house: House, organization: UUID, integration: int) -> None:
     version = "select credentials_version from public.user_integrations"
     assert house.value(version) == 1
