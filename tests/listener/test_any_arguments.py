@@ -36,7 +36,8 @@ ODD = (
 
 
 def commands() -> dict[tuple[str, ...], click.Command]:
-    context, found = click.Context(main), {}
+    context = click.Context(main)
+    found: dict[tuple[str, ...], click.Command] = {}
     for name in sorted(set(MODULES) - STAYING):
         command = main.get_command(context, name)
         assert command is not None
