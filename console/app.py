@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from console import api, failures, health, metrics, signin
 from console.context import FOLDER, Console
 from console.guard import Guard
-from console.pages import activity, contacts, dashboard, events, integration, integrations, person, sync
+from console.pages import activity, contacts, dashboard, erasure, events, integration, integrations, person, sync
 from console.pages import failures as failing
 from console.ratelimit import Rate
 from console.settings import ConsoleSettings
@@ -61,6 +61,7 @@ def create_app(settings: ConsoleSettings, opening: Opening) -> Starlette:
         *dashboard.ROUTES,
         *contacts.ROUTES,
         *person.ROUTES,
+        *erasure.ROUTES,
         *activity.ROUTES,
         *failing.ROUTES,
         *sync.ROUTES,

@@ -111,12 +111,15 @@ async def test_an_erased_person_is_not_named_and_the_page_tells_how_far_each_crm
     house: House, ada: Member, scene: Scene
 ) -> None:
     twin = house.contact(ada.organization, "grace@example.com", first_name="Twin")
+    house.connection.execute("update public.user_integrations set last_error = 'no: grace@example.com'")
     path = f"/contacts/{scene.grace}"
     done = await ada.browser.post(
         f"{path}/erase", {"confirm": " Erase ", "in_crm": "on", "reason": "request of 3 May", "words": "Rear Admiral"}
     )
     assert done.status_code == 200
     told = words(done.text)
+    assert "Records: 1 row" in told
+    assert "Words about others: 1 row" in told
     assert "HubSpot: records to be deleted there: queued" in told
     assert "Your application still has the contact." in told
     assert f'<a href="/contacts/{twin}">Twin</a>' in done.text
@@ -132,6 +135,7 @@ async def test_an_erased_person_is_not_named_and_the_page_tells_how_far_each_crm
     assert state(page) == "HubSpot Asked Is on its way."
     assert "By you" in words(page)
     assert "request of 3 May" in page
+    assert "Words about others: 1 row" in page
     assert not any(name in page for name in NAMES)
     assert "Lift the erasure" in page
     assert "Erased" in words((await ada.browser.get("/contacts?q=grace")).text)
