@@ -1,26 +1,28 @@
 """How much of a pipeline's throughput something costs that is done beside it once a second.
 
-Asked is for one number: by how many percent fewer rows are carried. On a shared machine the rate itself is no measure of that: it
-varies by a sixth from second to second with what others take of the processors, and a hundred pairs of seconds leave the mean
-uncertain by points. What others take cancels out of another measure, rows for each second of a processor that the pipeline
-takes (the daemons and all of the server's processes but who asks; by schedstat, which leaves out what the hypervisor stole). So
-the loss is put together of its two causes:
+Asked is for one number: by how many percent fewer rows are carried. On a shared machine the rate itself is no measure
+of that: it varies by a sixth from second to second with what others take of the processors, and a hundred pairs of
+seconds leave the mean uncertain by points. What others take cancels out of another measure, rows for each second of a
+processor that the pipeline takes (the daemons and all of the server's processes but who asks; by schedstat, which
+leaves out what the hypervisor stole). So the loss is put together of its two causes:
 
-- what is done takes A seconds of a processor each second, on the server and in the client, of the B that the machine's
-  processors work without it. Whatever runs is taken to lose in proportion. On a machine of its own that is the pipeline, which
-  loses all of A; time that was idle before counts as lost as well, so with idle processors it loses less than is said;
-- what is done makes the pipeline's own work dearer (caches, contention): e rows for a second of a processor become e'. A contact
-  takes more than a note, and legs have not the same of each, nor does a batch end where a leg does: what is composed and what is
-  settled of each kind is weighed by what it took in all legs together, by least squares.
+- what is done takes A seconds of a processor each second, on the server and in the client, of the B that the
+  machine's processors work without it. Whatever runs is taken to lose in proportion. On a machine of its own that is
+  the pipeline, which loses all of A; time that was idle before counts as lost as well, so with idle processors it
+  loses less than is said;
+- what is done makes the pipeline's own work dearer (caches, contention): e rows for a second of a processor become
+  e'. A contact takes more than a note, and legs have not the same of each, nor does a batch end where a leg does:
+  what is composed and what is settled of each kind is weighed by what it took in all legs together, by least squares.
 
     loss = 1 - (1 - A / B) * e' / e
 
-Not in it is what makes the pipeline wait without working, as a lock would. That is what the raw loss is for, of the rates as
-they are, which is told beside it with its own error: where it is more than that error above this one, something waits.
+Not in it is what makes the pipeline wait without working, as a lock would. That is what the raw loss is for, of the
+rates as they are, which is told beside it with its own error: where it is more than that error above this one,
+something waits.
 
-Legs with and without follow each other in blocks of four, as ABBA or BAAB by lot, so that what rises or falls is nobody's, nor
-what comes every few seconds. The figures of the blocks are averaged without the tenth at each end; the standard error is that of
-such a mean (Yuen's, of winsorized values).
+Legs with and without follow each other in blocks of four, as ABBA or BAAB by lot, so that what rises or falls is
+nobody's, nor what comes every few seconds. The figures of the blocks are averaged without the tenth at each end; the
+standard error is that of such a mean (Yuen's, of winsorized values).
 """
 
 from __future__ import annotations
@@ -93,6 +95,8 @@ class Loss:
 
     loss: Estimate
     raw: Estimate
+    share: float
+    """Percent of the processors' work that what is done takes: the part of the loss that is nearly certain."""
     takes: float
     """Seconds of a processor that what is done takes, each second."""
 
@@ -134,14 +138,15 @@ def estimate(pairs: Sequence[tuple[Leg, Leg]]) -> Loss:
     # what is done here in any case, as reading the clocks, is not of it
     idle = fmean(without.doing / without.seconds for without, _ in pairs)
     takes = fmean(done.doing / done.seconds for _, done in pairs) - idle
-    left = 1 - takes / fmean(without.busy / without.seconds for without, _ in pairs)
+    share = takes / fmean(without.busy / without.seconds for without, _ in pairs)
     weights = weigh([leg for pair in pairs for leg in pair])
     work = [tuple(sum(map(mul, weights, leg.work)) for leg in pair) for pair in pairs]
     dearer = [(b / done.pipeline) / (a / without.pipeline) for (a, b), (without, done) in zip(work, pairs, strict=True)]
     slower = [(done.rows / done.seconds) / (without.rows / without.seconds) for without, done in pairs]
     return Loss(
-        loss=trimmed([100 * (1 - left * each) for each in dearer]),
+        loss=trimmed([100 * (1 - (1 - share) * each) for each in dearer]),
         raw=trimmed([100 * (1 - each) for each in slower]),
+        share=100 * share,
         takes=takes,
     )
 

@@ -82,7 +82,7 @@ def ask(running: Cluster) -> Mapping[str, float | None]:
     for title, (middle, most) in sorted(figures.items(), key=lambda each: -spent[each[0]]):
         running.say(f"{1000 * spent[title]:6.2f} ms of a processor, {middle:6.1f} ms, {most:6.1f} at most: {title}")
     running.more["series"] = {"ms": {title: list(each) for title, each in figures.items()}}
-    running.say(f"lost {lost.loss}; by the rates alone {lost.raw}")
+    running.say(f"lost {lost.loss}, of which time {lost.share:.2f} %; by the rates alone {lost.raw}")
     running.more["spread"] = {
         name: (round(each.mean - each.error, 2), round(each.mean + each.error, 2))
         for name, each in (("throughput_loss", lost.loss), ("raw_loss", lost.raw))
