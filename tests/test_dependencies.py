@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -54,7 +59,7 @@ def test_what_does_not_agree_is_named(
 
 def test_a_requirement_without_a_hash_or_without_a_version_is_none(checking: ModuleType, tmp_path: Path) -> None:
     [pin] = checking.pins_of("x==1 \\\n    # via y")
-    assert pin.hashes == 0
+    assert pin.hashes == ()
     for text in (
         "x>=1 \\\n    --hash=sha256:0",
         "git+https://example.com/x",
@@ -72,3 +77,44 @@ def test_an_exception_from_a_security_rule_says_why(checking: ModuleType, tmp_pa
         "import os\nos.system('x')  # noqa: S605\nos.system('y')  # noqa: S605 - safe\n"
     )
     assert [problem.split(": ")[0] for problem in checking.problems()] == ["deploy/x.py:2"]
+
+
+def test_a_version_that_its_authors_withdrew_is_named(
+    checking: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pip = tmp_path / "python"
+    said = "WARNING: The candidate selected is a yanked version: 'h11' candidate (version 0.16.0 at file:///x)"
+    pip.write_text(f'#!/bin/sh\necho "{said}" >&2\n')
+    pip.chmod(0o755)
+    assert checking._ask_for_withdrawn(pip, "run") == 1
+    assert capsys.readouterr().out == "requirements/run.txt: h11 0.16.0 was withdrawn by its authors\n"
+    pip.write_text("#!/bin/sh\n")
+    assert checking._ask_for_withdrawn(pip, "run") == 0
+    assert "none was withdrawn" in capsys.readouterr().out
+
+
+def test_the_bill_of_materials_has_each_package_that_is_pinned_with_its_hashes(tmp_path: Path) -> None:
+    written = [tmp_path / name / "crm-sync.cdx.json" for name in ("once", "again")]
+    for path in written:
+        subprocess.run([sys.executable, ROOT / "deploy/sbom.py", path.parent], check=True, capture_output=True)
+    bill = json.loads(written[0].read_text())
+    assert written[0].read_bytes() == written[1].read_bytes()
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    locks = "".join((ROOT / f"requirements/{name}.txt").read_text() for name in ("run", "sandbox", "dev"))
+    found = {each["purl"]: each for each in bill["components"]}
+    assert found.keys() == {
+        f"pkg:pypi/{name}@{version}" for name, version in re.findall(r"^([a-z0-9.-]+)(?:\[.*\])?==(\S+)", locks, re.M)
+    }
+    hashes = {each["content"] for purl in found for each in found[purl]["externalReferences"][0]["hashes"]}
+    assert hashes == set(re.findall("sha256:([0-9a-f]{64})", locks))
+    assert {each["ref"] for each in bill["dependencies"]} == {*found, bill["metadata"]["component"]["purl"]}
+    assert {ref for each in bill["dependencies"] for ref in each["dependsOn"]} == set(found), (
+        "each is needed by another"
+    )
+    assert found["pkg:pypi/asyncpg@" + version_of("asyncpg")]["scope"] == "required"
+    assert found["pkg:pypi/pytest@" + version_of("pytest")]["scope"] == "excluded"
+    assert "http" not in re.sub(r"pkg:pypi/[^\"]+|\"name\": \"[^\"]+\"", "", written[0].read_text())
+
+
+def version_of(package: str) -> str:
+    return importlib.metadata.version(package)

@@ -165,6 +165,7 @@ def test_promises_name_tests_that_are_there(page: str) -> None:
         "test",
         "check",
         "audit",
+        "sbom",
         "bench",
         "docs",
         "screenshots",

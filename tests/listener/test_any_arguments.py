@@ -105,8 +105,9 @@ def check(arguments: list[str], environ: dict[str, str], given_text: str) -> Non
 @given(data=st.data())
 @looking(70)
 def test_no_command_ends_in_a_traceback_or_without_words(
-    ids: dict[str, str], database: str, tmp_path: Path, data: st.DataObject
+    ids: dict[str, str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # some write files
     names = data.draw(st.sampled_from(sorted(COMMANDS)))
     arguments = [*names, *arguments_of(data, COMMANDS[names], ids)]
     if names == ("wait",):
