@@ -175,3 +175,8 @@ def test_no_environment_makes_a_traceback(database: str, command: str, changes: 
     environ = {**environment(database), "CRM_SYNC_CONNECT_TIMEOUT_SECONDS": "0.2", **changes}
     environ["DATABASE_URL"] = environ["DATABASE_URL"].strip() or database  # else it starts one of its own
     check(command.split(), environ, "")
+
+
+@pytest.mark.parametrize("command", [("install-sql",), ("config", "export", "--output")])
+def test_a_file_that_cannot_be_written_is_named(database: str, command: tuple[str, ...]) -> None:
+    check([*command, "nothing/there"], environment(database), "")
