@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from listener.errors import EX_CONFIG, Refusal
 from listener.journal import is_journal, prefixed, visible
 from listener.settings import database_url, urls_of
 
+EX_NO_FILE = 2
 NOT_A_URL = (
     "DATABASE_URL is not a connection string. Write it as postgresql://user:password@host:5432/database, with reserved "
     "characters of the password percent-encoded."
@@ -49,6 +51,15 @@ def replace_by(module: str, *arguments: str) -> NoReturn:
     if not is_installed:
         fail("DATABASE_URL is not set, and the sandbox with its embedded Postgres is not installed.", EX_CONFIG)
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - ourselves, with our own arguments
+
+
+def write(path: Path, text: str) -> None:
+    """Into a file that somebody named."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no name of a file"
+        fail(f"{path} cannot be written: {reason}", EX_NO_FILE)
 
 
 def fail(message: str, status: int) -> NoReturn:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import click
 
-from listener.commands.base import fail, require_database
+from listener.commands.base import fail, require_database, write
 from listener.commands.document import parse, render, to_json
 from listener.commands.troubles import EX_NO, clear_words
 from listener.errors import EX_CONFIG
@@ -55,7 +55,7 @@ def export(organization: UUID | None, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        write(output, text)
 
 
 @config.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import psycopg
 
-from listener.commands.base import fail, replace_by, require_database
+from listener.commands.base import fail, replace_by, require_database, write
 from listener.commands.troubles import clear_words
 from sql import ask
 from sql.migrate import MigrationError, install_script, pending
@@ -66,7 +66,7 @@ def install_sql(target: Path) -> None:
     if str(target) == "-":
         click.echo(install_script(), nl=False)
     else:
-        target.write_text(install_script())
+        write(target, install_script())
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -106,8 +106,9 @@ def check(arguments: list[str], environ: dict[str, str], given_text: str) -> Non
 @given(data=st.data())
 @looking(70)
 def test_no_command_ends_in_a_traceback_or_without_words(
-    ids: dict[str, str], database: str, tmp_path: Path, data: st.DataObject
+    ids: dict[str, str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # some write files
     names = data.draw(st.sampled_from(sorted(COMMANDS)))
     arguments = [*names, *arguments_of(data, COMMANDS[names], ids)]
     if names == ("wait",):
@@ -175,3 +176,8 @@ def test_no_environment_makes_a_traceback(database: str, command: str, changes: 
     environ = {**environment(database), "CRM_SYNC_CONNECT_TIMEOUT_SECONDS": "0.2", **changes}
     environ["DATABASE_URL"] = environ["DATABASE_URL"].strip() or database  # else it starts one of its own
     check(command.split(), environ, "")
+
+
+@pytest.mark.parametrize("command", [("install-sql",), ("config", "export", "--output")])
+def test_a_file_that_cannot_be_written_is_named(database: str, command: tuple[str, ...]) -> None:
+    check([*command, "nothing/there"], environment(database), "")
