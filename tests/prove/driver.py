@@ -60,6 +60,7 @@ class Tally:
 
     schedules: Counter[str] = field(default_factory=Counter)
     times: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     transactions: int = 0
     rows: int = 0
@@ -76,6 +77,7 @@ class Tally:
         names = [each.event.name for each in verdict.schedule.events]
         self.times.update(names)
         self.schedules.update(set(names))
+        self.struck += verdict.struck
         self.transactions += verdict.transactions
         self.rows += verdict.rows
         self.looks += verdict.looks
@@ -84,10 +86,10 @@ class Tally:
             self.lost.update(set(names))
 
     def table(self) -> str:
-        lines = [f"{'fault':42} {'schedules':>9} {'times':>6}  of these failed"]
+        lines = [f"{'fault':42} {'schedules':>9} {'times':>6} {'struck':>6}  of these failed"]
         for kind in KINDS:
-            failed = self.lost[kind.name] or "none"
-            lines.append(f"{kind.name:42} {self.schedules[kind.name]:9d} {self.times[kind.name]:6d}  {failed}")
+            name, failed = kind.name, self.lost[kind.name] or "none"
+            lines.append(f"{name:42} {self.schedules[name]:9d} {self.times[name]:6d} {self.struck[name]:6d}  {failed}")
         return "\n".join(lines)
 
 

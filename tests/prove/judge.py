@@ -26,6 +26,8 @@ class Verdict:
     transactions: int = 0
     rows: int = 0
     looks: int = 0
+    struck: Counter[str] = field(default_factory=Counter)
+    """How many events, by name, have met what they were to meet."""
     phases: dict[str, float] = field(default_factory=dict)
     """Seconds, by what they were spent on."""
     logs: list[str] = field(default_factory=list)

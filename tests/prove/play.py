@@ -24,12 +24,15 @@ from tests.prove.faults_network import TIMEOUT_SECONDS
 from tests.prove.judge import Verdict, judge_logs, judge_producers, judge_rows, last_words
 from tests.prove.ledgers import differences
 from tests.prove.producers import Producer
-from tests.prove.scene import Busy, CrmSide, Scene, Tenant
+from tests.prove.scene import CrmSide, Scene, Tenant
 from tests.prove.schedule import Schedule
+from tests.prove.traps import Busy
 from tests.prove.watch import Watch
 
 STATEMENT_SECONDS = 1.0
 """So long a producer's statement may take at most."""
+FLOWING_SECONDS = 15.0
+"""So long at most the first fault waits until daemons have started, and brought the first row to its end."""
 SETTLED_SECONDS = 40.0
 PRODUCING_SECONDS = 30.0
 PRODUCING_SHARE = 0.6
@@ -41,6 +44,7 @@ select count(*) filter (where completed_at is null), count(*) filter (where stat
   array(select id from public.user_integrations where status = 'error')
 from public.sync_queue
 """
+FLOWS = "select from public.sync_queue where status = 'completed' limit 1"
 STUCK = """
 select q.id, q.integration_id, q.queue_type, q.status, q.attempts, q.losses, q.next_attempt_at - now(), q.last_error,
   l.parked_kind, l.parked_until - now(), l.paused_at
@@ -63,8 +67,9 @@ class Play:
         """CRMs and connections, then daemons, then producers."""
         scene, schedule = self.scene, self.schedule
         for planned in schedule.events:
+            planned.event.prepare(scene)
             if planned.event.is_setting:
-                planned.event.strike(scene)
+                _strike(planned.event, scene)
         with psycopg.connect(scene.url, autocommit=True) as connection:
             connection.execute("select crm_sync.claim_database()")
             _open_crms(scene, schedule, House(connection), stack)
@@ -79,22 +84,35 @@ class Play:
         for member in scene.crew:
             scene.start_daemon(member)
         self._watch.start()
-        for producer in self._producers:
-            producer.start()
+        self._producers[0].start()
+        if schedule.is_flowing:
+            with scene.connection() as connection:
+                scene.wait_for(lambda: connection.execute(FLOWS).fetchone() is not None, FLOWING_SECONDS, 0.02)
 
     def suffer(self) -> None:
         """One event after the other, each at its time; at the end no fault goes on, and all is produced."""
+        for producer in self._producers[1:]:
+            producer.start()
         scene, start = self.scene, time.monotonic()
         for planned in self.schedule.events:
             if not planned.event.is_setting:
                 scene.catch_up(start + planned.at)
                 _strike(planned.event, scene)
         scene.catch_up(start + self.schedule.seconds)
-        scene.finish_later()
+        deadline = time.monotonic() + PRODUCING_SECONDS
+        while any(producer.is_at_work for producer in self._producers) and time.monotonic() < deadline:
+            scene.catch_up(time.monotonic() + 0.02)
+        if any(producer.is_at_work for producer in self._producers):
+            self.verdict.wrong.append("a producer did not come to its end")
+        scene.finish_later(self._nothing_is_open)
         _calm(scene)
-        for producer in self._producers:
-            if not producer.join(PRODUCING_SECONDS):
-                self.verdict.wrong.append("a producer did not come to its end")
+
+    def _nothing_is_open(self) -> bool:
+        try:
+            with self.scene.connection() as connection:
+                return connection.execute(OPEN).fetchone()[:3] == (0, 0, 0)  # type: ignore[index]
+        except psycopg.Error:
+            return False
 
     def settle(self) -> None:
         """Until no row is open; persons connect what needs them, operators retry what has failed."""
@@ -138,6 +156,7 @@ class Play:
         judge_logs(scene, verdict)
         verdict.wrong += scene.wrong
         verdict.notes = scene.notes
+        verdict.struck = scene.struck
         if verdict.wrong:
             verdict.logs = last_words(scene)
 
@@ -205,6 +224,8 @@ def _hurrying(scene: Scene) -> Iterator[Callable[[], None]]:
 def _strike(event: Event, scene: Scene) -> None:
     try:
         event.strike(scene)
+        if not event.counts_itself:
+            scene.tell(event.name)
     except psycopg.OperationalError as error:
         scene.notes.append(f"{event}: {str(error).splitlines()[0]}")  # it met a database that was away
 
@@ -213,6 +234,7 @@ def _calm(scene: Scene) -> None:
     """No fault goes on; each place has a daemon."""
     for side in scene.crms.values():
         side.emulator.faults.clear()
+        side.busy.release()
     for thread in scene.workers:
         thread.join(30)
     for member in scene.crew:

@@ -102,10 +102,9 @@ class Producer:
     def start(self) -> None:
         self._thread.start()
 
-    def join(self, seconds: float) -> bool:
-        """Whether all was done within so many seconds."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+    @property
+    def is_at_work(self) -> bool:
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         self._stop.set()
