@@ -26,6 +26,7 @@ class Event(ABC):
         weight: how often it is chosen, beside the others.
         is_setting: it is true from the beginning, instead of happening at a time.
         needs_heir: another daemon has to be there, who takes over.
+        needs_small_disk: the database has to lie where there is little room.
         counts_itself: it tells by `scene.tell` whether it has struck; others always have.
         permits: what the end may show because of it: `cancelled` rows, `reconnect`.
     """
@@ -34,6 +35,7 @@ class Event(ABC):
     weight: ClassVar[int] = 2
     is_setting: ClassVar[bool] = False
     needs_heir: ClassVar[bool] = False
+    needs_small_disk: ClassVar[bool] = False
     counts_itself: ClassVar[bool] = False
     permits: ClassVar[frozenset[str]] = frozenset()
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Literal, Self
 
-import psycopg
-
 from tests.listener.crms import KITS, Stage
 from tests.prove.events import Event, Plan
 from tests.prove.scene import MORE_THAN_A_MOMENT, Member, Scene
@@ -118,7 +116,7 @@ class Overtaken(Event):
             trap.release()
             scene.tell(self.name, False)
             return
-        held = _ask(scene, HELD, [member.child.pid])
+        held = scene.ask(HELD, [member.child.pid])
         # it hears the answer, and the next thing that it says to the database stays on the way
         heard = side.relay.passed["to_client"]
         member.relay.hold("to_server")
@@ -149,8 +147,7 @@ class Overtaken(Event):
         }
 
         def is_overtaken() -> bool:
-            # asked seldom: it costs a connection
-            return bool(_ask(scene, TAKEN_OVER, about)[:1] == [(True,)])
+            return scene.ask(TAKEN_OVER, about) == [(True,)]
 
         def wake(has_taken_over: bool) -> None:
             scene.tell(self.name, is_buried and has_taken_over)
@@ -174,12 +171,3 @@ def _let_go(scene: Scene, member: Member) -> None:
         scene.later(member.asleep_until - time.monotonic(), lambda: _let_go(scene, member))
     else:
         member.relay.let_go()
-
-
-def _ask(scene: Scene, statement: str, arguments: Sequence[object] | dict[str, object]) -> list[tuple[Any, ...]]:
-    """Nothing where the database is away."""
-    try:
-        with scene.connection() as connection:
-            return connection.execute(statement.encode(), arguments).fetchall()
-    except psycopg.Error:
-        return []

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from psycopg.errors import AdminShutdown, DiskFull
+
 from tests.prove.producers import Producer
 from tests.prove.scene import Scene
 from tests.prove.schedule import Schedule
 from tests.prove.watch import Watch
 
 FAULTS_OF_OURS = {"crashed", "push_failed_unexpectedly", "carrier_failed", "batch_unreadable", "batch_not_settled"}
+ENDED = (None, AdminShutdown.sqlstate)
+"""What a client hears whose server process was ended: that, or nothing but the end of the connection."""
 REASONS = ("the contact has no e-mail address", "the contact's e-mail address is malformed")
 
 
@@ -28,17 +32,23 @@ class Verdict:
     looks: int = 0
     struck: Counter[str] = field(default_factory=Counter)
     """How many events, by name, have met what they were to meet."""
+    has_disks: bool = False
+    """Whether a full disk was really full."""
     phases: dict[str, float] = field(default_factory=dict)
     """Seconds, by what they were spent on."""
     logs: list[str] = field(default_factory=list)
 
 
 def judge_producers(scene: Scene, producers: Sequence[Producer], watch: Watch, verdict: Verdict) -> None:
-    """Their statements neither failed nor waited, but for a server that was away."""
-    excused = [*scene.downs, *watch.stalls]
+    """Their statements neither failed nor waited, but for a server that was away or full, or an ended connection."""
     for producer in producers:
         for trouble in producer.troubles:
-            if not any(began <= trouble.ended and trouble.began <= ended for began, ended in excused):
+            excused = [*scene.downs, *watch.stalls]
+            if trouble.sqlstate == DiskFull.sqlstate:
+                excused += scene.fulls
+            is_lost = trouble.error is not None and trouble.sqlstate in ENDED
+            is_ended = is_lost and trouble.backend in scene.terminated
+            if not (is_ended or any(began <= trouble.ended and trouble.began <= ended for began, ended in excused)):
                 took = f"took {trouble.ended - trouble.began:.2f} s"
                 verdict.wrong.append(f"a producer's statement {trouble.error or took}: {trouble.statement}")
 

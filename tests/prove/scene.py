@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from tests.listener.crms import Account, Kit
 from tests.listener.daemons import environment
 from tests.listener.relay import Relay
 from tests.nursery import Child, Nursery
+from tests.prove.disks import Disks
 from tests.prove.traps import Busy, Trap, owner_of
 
 MORE_THAN_A_MOMENT = STALE_SECONDS + 0.3
@@ -103,9 +104,17 @@ class Scene:
     """The pieces, and what happens to them; events and the end of a schedule use its methods."""
 
     def __init__(
-        self, postgres: EmbeddedPostgres, url: str, nursery: Nursery, crew: list[Member], folder: Path
+        self,
+        postgres: EmbeddedPostgres,
+        url: str,
+        nursery: Nursery,
+        crew: list[Member],
+        folder: Path,
+        disks: Disks | None = None,
     ) -> None:
         self.postgres, self.url = postgres, url
+        self.disks = disks
+        """Disks of the server that can be filled; None where this machine does not permit that."""
         self.crew = crew
         self.crms: dict[str, CrmSide] = {}
         self.tenants: list[Tenant] = []
@@ -273,6 +282,14 @@ class Scene:
         finally:
             self.downs.append((began, time.monotonic() + 0.3))
 
+    def answers(self) -> bool:
+        """Whether Postgres does."""
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     @contextmanager
     def connection(self, role: str | None = None) -> Iterator[psycopg.Connection]:
         with psycopg.connect(
@@ -284,14 +301,29 @@ class Scene:
                 connection.execute(f"set role {role}".encode())
             yield connection
 
-    def operate(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
-        """An operator asks for something; what the database refuses is noted, and nobody's fault."""
+    def ask(self, statement: str, arguments: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
+        """What it returns; nothing where the database is away."""
         try:
-            with self.connection("crm_sync_daemon") as connection:
+            with self.connection() as connection:
                 return connection.execute(statement.encode(), arguments).fetchall()
         except psycopg.Error as error:
             self.notes.append(f"{statement}: {str(error).splitlines()[0]}")
             return []
+
+    def operate(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """An operator asks for something, again where the connection was lost.
+
+        What the database refuses is noted, and nobody's fault.
+        """
+        for is_last in (False, True):
+            try:
+                with self.connection("crm_sync_daemon") as connection:
+                    return connection.execute(statement.encode(), arguments).fetchall()
+            except psycopg.Error as error:
+                self.notes.append(f"{statement}: {str(error).splitlines()[0]}")
+                if is_last or not isinstance(error, psycopg.OperationalError):
+                    break
+        return []
 
     def reconnect(self, tenant: Tenant) -> None:
         """The person connects the CRM again."""

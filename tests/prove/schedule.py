@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from random import Random
 
-from tests.prove import faults_daemons, faults_database, faults_moments, faults_network
+from tests.prove import faults_daemons, faults_database, faults_disks, faults_moments, faults_network
 from tests.prove.events import Event, Plan
 
 KINDS: tuple[type[Event], ...] = (
@@ -20,8 +20,11 @@ KINDS: tuple[type[Event], ...] = (
     faults_database.Crash,
     faults_database.Terminate,
     faults_database.DiskFull,
+    faults_disks.DataFull,
+    faults_disks.LogFull,
     faults_database.Migrate,
     faults_database.Operate,
+    faults_database.Retry,
     faults_database.Cancel,
     faults_network.DeafDatabase,
     faults_network.DeafCrm,

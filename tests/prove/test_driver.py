@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 
 import pytest
 
 from tests.prove.driver import options
 from tests.prove.lane import lane
-from tests.prove.plants import PLANTS, plant
+from tests.prove.plants import PLANTS
 from tests.prove.schedule import KINDS, Schedule
 from tests.prove.shrink import shrink
 
@@ -55,10 +56,15 @@ def test_what_would_prove_nothing_is_refused(asked: str, words: str, capsys: pyt
 
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_defect_can_still_be_planted(name: str) -> None:
-    assert plant(name).startswith("create or replace function") or "create or replace function" in plant(name)
+    planted = PLANTS[name]
+    if planted.attribute is not None:
+        module, _, attribute = planted.attribute[0].partition(":")
+        assert isinstance(getattr(import_module(module), attribute), float)
+    else:
+        assert planted.sql.count("create or replace function") == len({function for function, _, _ in planted.changes})
 
 
 def test_a_planted_defect_is_found() -> None:
-    with lane(plant("finish")) as planted:
+    with lane(PLANTS["finish"]) as planted:
         verdict = planted.play(Schedule.of(1, 0.5).only(()))
     assert any("deals" in words or "notes" in words for words in verdict.wrong), verdict.wrong
