@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import multiprocessing.util
@@ -153,7 +154,13 @@ def seeds(given: argparse.Namespace) -> Iterator[int]:
         return
     start = secrets.randbelow(1_000_000) if given.start is None else given.start
     print(f"start seed {start} (--start {start} plays the same ones again)", flush=True)
-    yield from range(start, start + given.schedules)
+    about = set() if given.plant is None else set(PLANTS[given.plant].shown_by)
+    asked = (
+        seed
+        for seed in itertools.count(start)
+        if not about or about & {type(each.event).__name__ for each in Schedule.of(seed, given.seconds).events}
+    )
+    yield from itertools.islice(asked, given.schedules)
 
 
 class Driver:

@@ -15,7 +15,7 @@ from tests.prove.traps import Trap
 
 CATCH_SECONDS = 8.0
 """So long a call that is to be caught is waited for, if there is work to do."""
-SAYING_SECONDS = 0.3
+SAYING_SECONDS = 0.8
 TAKEN_OVER_SECONDS = 8.0
 SLOW_SECONDS = 0.4
 """Less than the daemons' calls may take."""

@@ -20,11 +20,13 @@ class Plant:
     Attributes:
         words: what it is.
         changes: function, what is right in it, and what is planted instead.
+        shown_by: kinds of events without one of which no schedule shows it; seeds that have none are left out.
         attribute: of the daemon's Python, as `module:name`, and the value it gets.
     """
 
     words: str
     changes: tuple[tuple[str, str, str], ...] = ()
+    shown_by: tuple[str, ...] = ()
     attribute: tuple[str, float] | None = None
 
     @property
@@ -54,6 +56,7 @@ PLANTS: dict[str, Plant] = {
             ("cancel", "set status = 'skipped',", "set status = 'skipped', batch_id = null,"),
             ("cancel", "q.status in ('pending', 'retry', 'failed')", "q.completed_at is null"),
         ),
+        shown_by=("Cancel",),
     ),
     "claim": Plant(
         "a claim takes contacts that are being worked on",
@@ -68,6 +71,7 @@ PLANTS: dict[str, Plant] = {
     "completion": Plant(
         "a completion does not ask whether its batch was taken over",
         (("finish_batch", "    return 0; -- the lease ended", STALE_COMPLETION + " -- the lease ended"),),
+        shown_by=("Overtaken",),
     ),
     "deal": Plant(
         "a deal's key does not stay", (("compose_deals", "'key', d.key,", "'key', d.key || ':' || gen_random_uuid(),"),)
@@ -75,6 +79,7 @@ PLANTS: dict[str, Plant] = {
     "fence": Plant(
         "a call does not ask whether its batch was taken over",
         (("spend_budget", "not exists (select from crm_sync.batches as b where b.id = p_batch_id)", "false"),),
+        shown_by=("Overtaken",),
     ),
     "finish": Plant(
         "a completion forgets what follows",
@@ -83,9 +88,11 @@ PLANTS: dict[str, Plant] = {
     "forget": Plant(
         "a row that is tried again is not known as uncertain any more",
         (("settle_rows", "uncertain = j.uncertain,", "uncertain = false,"),),
+        shown_by=("DroppedAnswer", "CutBody", "Late"),
     ),
     "late": Plant(
         "a call that was granted before its daemon stood still is made without asking again",
+        shown_by=("Overtaken",),
         attribute=("providers.base:STALE_SECONDS", 1e9),
     ),
     "orphans": Plant(
@@ -97,6 +104,8 @@ PLANTS: dict[str, Plant] = {
         (("settle_rows", "(u.id in (select s.id from unnest(v_settled) as s (id))) is not true", "false"),),
     ),
     "takeover": Plant(
-        "a takeover forgets what may have been sent", (("take_over_expired", "uncertain = true", "uncertain = false"),)
+        "a takeover forgets what may have been sent",
+        (("take_over_expired", "uncertain = true", "uncertain = false"),),
+        shown_by=("KillAfterMaking",),
     ),
 }

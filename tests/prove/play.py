@@ -34,6 +34,7 @@ STATEMENT_SECONDS = 1.0
 FLOWING_CALLS, FLOWING_SECONDS = 10, 15.0
 """The first fault waits until daemons have started and made so many calls; so long at most, on a busy machine."""
 SETTLED_SECONDS = 40.0
+"""Without any progress, however busy the machine is."""
 PRODUCING_SECONDS = 30.0
 PRODUCING_SHARE = 0.6
 """Of the time of the faults, the pauses between transactions take so much."""
@@ -115,7 +116,7 @@ class Play:
     def settle(self) -> None:
         """Until no row is open; persons connect what needs them, operators retry what has failed."""
         scene, schedule, verdict = self.scene, self.schedule, self.verdict
-        deadline = time.monotonic() + SETTLED_SECONDS
+        before, deadline = -1, 0.0
         with scene.connection() as connection:
             connection.execute("delete from prove.full_tables")
             while True:
@@ -128,9 +129,11 @@ class Play:
                         _connect_again(scene, schedule, tenant, verdict)
                 if not (open_rows or failed or orphans or lost):
                     return
-                if time.monotonic() > deadline:
+                if open_rows != before:
+                    before, deadline = open_rows, time.monotonic() + SETTLED_SECONDS
+                elif time.monotonic() > deadline:
                     rows = connection.execute(STUCK).fetchall()
-                    words = f"{open_rows} rows are open {SETTLED_SECONDS:g} s after the last fault"
+                    words = f"{open_rows} rows are open, and none has come to its end for {SETTLED_SECONDS:g} s"
                     verdict.wrong.append(f"{words}: {rows}")
                     return
                 time.sleep(0.05)

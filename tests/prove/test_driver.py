@@ -57,6 +57,7 @@ def test_what_would_prove_nothing_is_refused(asked: str, words: str, capsys: pyt
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_defect_can_still_be_planted(name: str) -> None:
     planted = PLANTS[name]
+    assert set(planted.shown_by) <= {kind.__name__ for kind in KINDS}
     if planted.attribute is not None:
         module, _, attribute = planted.attribute[0].partition(":")
         assert isinstance(getattr(import_module(module), attribute), float)
