@@ -82,8 +82,7 @@ class Nursery:
 
     def __init__(self, planted: tuple[str, float] | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.nursery"],
-            [sys.executable, "-m", "tests.prove.nursery", *(() if planted is None else map(str, planted))],
+            [sys.executable, "-m", "tests.nursery", *(() if planted is None else map(str, planted))],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

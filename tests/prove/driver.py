@@ -16,10 +16,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tests.nursery import die_with_parent
+from tests.prove.disks import mount_disks
 from tests.prove.judge import Verdict
 from tests.prove.lane import Lane
-from tests.prove.plants import PLANTS, plant
-from tests.prove.disks import mount_disks
 from tests.prove.plants import PLANTS
 from tests.prove.schedule import KINDS, Schedule
 from tests.prove.shrink import shrink

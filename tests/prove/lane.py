@@ -19,7 +19,6 @@ from tests.nursery import Nursery
 from tests.postgres import TestServer, make_logins_cheap
 from tests.prove.disks import LOG_SETTINGS, TABLESPACE, Disks
 from tests.prove.judge import Verdict
-from tests.nursery import Nursery
 from tests.prove.plants import Plant
 from tests.prove.play import Play, end_daemons
 from tests.prove.scene import Member, Scene
