@@ -80,12 +80,14 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pending: list[_Pending] = []
+        self._pending: list[Pending] = []
 
-    def add(self, fault: Fault) -> None:
-        """Plan a fault."""
+    def add(self, fault: Fault) -> Pending:
+        """Plan a fault; what is returned tells how often it is still to strike."""
+        pending = Pending(fault, fault.skip, fault.times)
         with self._lock:
-            self._pending.append(_Pending(fault, fault.skip, fault.times))
+            self._pending.append(pending)
+        return pending
 
     def clear(self) -> None:
         """Forget all that is planned."""
@@ -113,7 +115,9 @@ class Faults:
 
 
 @dataclass(eq=False)
-class _Pending:
+class Pending:
+    """A planned fault: `skip` calls it lets pass, `left` it is to strike."""
+
     fault: Fault
     skip: int
     left: int

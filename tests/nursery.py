@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +78,11 @@ class Child:
 
 
 class Nursery:
-    """The process that starts daemons, and the way to it."""
+    """The process that starts daemons, and the way to it; `planted` is what they have wrong, as in `Plant`."""
 
-    def __init__(self) -> None:
+    def __init__(self, planted: tuple[str, float] | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.nursery"],
+            [sys.executable, "-m", "tests.nursery", *(() if planted is None else map(str, planted))],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -167,8 +167,12 @@ def load() -> None:
     gc.freeze()
 
 
-def main() -> None:
+def main(planted: Sequence[str]) -> None:
     load()
+    if planted:
+        module, _, name = planted[0].partition(":")
+        assert isinstance(getattr(sys.modules[module], name), float)
+        setattr(sys.modules[module], name, float(planted[1]))
     signal.signal(signal.SIGCHLD, lambda *_: _reap())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:
@@ -189,4 +193,4 @@ def _reap() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -81,15 +81,17 @@ class TestServer:
         mark = f"test_{os.getpid()}_{secrets.token_hex(3)}"
         self._names = (f"{mark}_{number}" for number in itertools.count(1))
 
-    def create_database(self, template: str | None = None) -> str:
+    def create_database(self, template: str | None = None, tablespace: str | None = None) -> str:
         """A new database, empty or a copy of the one at the URL `template`, to which nobody may be connected.
 
         Returns its URL. Copying files beats copying through the log once fsync is off (PostgreSQL 17, a schema of 60
         tables: 20 against 25 ms to create, 8 against 18 ms to drop), and costs the same on PostgreSQL 15.
         """
         name = next(self._names)
-        statement = sql.SQL("create database {} template {} strategy = file_copy").format(
-            sql.Identifier(name), sql.Identifier("template1" if template is None else _database_of(template))
+        statement = sql.SQL("create database {} template {} strategy = file_copy tablespace {}").format(
+            sql.Identifier(name),
+            sql.Identifier("template1" if template is None else _database_of(template)),
+            sql.Identifier("pg_default" if tablespace is None else tablespace),
         )
         self._execute(statement)
         self._made[name] = None

@@ -27,6 +27,8 @@ class Relay:
         self.accepted = 0
         self.passed = dict.fromkeys(WAYS, 0)
         """Bytes that came in, by the way they go."""
+        self.callers: dict[int, int] = {}
+        """Ports that the server sees, and the ports of the clients behind them."""
         self._deaf: set[int] = set()
         self._open: set[asyncio.StreamWriter] = set()
         self._held: set[Way] = set()
@@ -102,6 +104,8 @@ class Relay:
             self._open.discard(writer)
             writer.transport.abort()
             return
+        port = server_writer.get_extra_info("sockname")[1]
+        self.callers[port] = writer.get_extra_info("peername")[1]
         try:
             await asyncio.gather(
                 self._pump(reader, server_writer, "to_server", None),
@@ -111,6 +115,7 @@ class Relay:
             return  # cancelled by `stop` alone, which waits for nothing else
         finally:
             self._open.discard(writer)
+            self.callers.pop(port, None)
             for each in (writer, server_writer):
                 self._waiting.pop(each, None)
                 each.transport.abort()

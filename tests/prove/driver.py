@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import multiprocessing.util
@@ -15,9 +16,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tests.nursery import die_with_parent
+from tests.prove.disks import mount_disks
 from tests.prove.judge import Verdict
 from tests.prove.lane import Lane
-from tests.prove.plants import PLANTS, plant
+from tests.prove.plants import PLANTS
 from tests.prove.schedule import KINDS, Schedule
 from tests.prove.shrink import shrink
 
@@ -35,7 +37,7 @@ def open_lane(planted: str | None) -> None:
     global _lane  # noqa: PLW0603
     die_with_parent()
     multiprocessing.util.Finalize(None, _stack.close, exitpriority=10)
-    _lane = Lane(_stack, None if planted is None else plant(planted))
+    _lane = Lane(_stack, None if planted is None else PLANTS[planted], mount_disks())
 
 
 def play(seed: int, seconds: float, only: Sequence[int] | None) -> Verdict:
@@ -60,11 +62,13 @@ class Tally:
 
     schedules: Counter[str] = field(default_factory=Counter)
     times: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     transactions: int = 0
     rows: int = 0
     looks: int = 0
     count: int = 0
+    has_disks: bool = True
     failed: list[Verdict] = field(default_factory=list)
 
     @property
@@ -73,9 +77,11 @@ class Tally:
 
     def add(self, verdict: Verdict) -> None:
         self.count += 1
+        self.has_disks = self.has_disks and verdict.has_disks
         names = [each.event.name for each in verdict.schedule.events]
         self.times.update(names)
         self.schedules.update(set(names))
+        self.struck += verdict.struck
         self.transactions += verdict.transactions
         self.rows += verdict.rows
         self.looks += verdict.looks
@@ -84,10 +90,10 @@ class Tally:
             self.lost.update(set(names))
 
     def table(self) -> str:
-        lines = [f"{'fault':42} {'schedules':>9} {'times':>6}  of these failed"]
+        lines = [f"{'fault':42} {'schedules':>9} {'times':>6} {'struck':>6}  of these failed"]
         for kind in KINDS:
-            failed = self.lost[kind.name] or "none"
-            lines.append(f"{kind.name:42} {self.schedules[kind.name]:9d} {self.times[kind.name]:6d}  {failed}")
+            name, failed = kind.name, self.lost[kind.name] or "none"
+            lines.append(f"{name:42} {self.schedules[name]:9d} {self.times[name]:6d} {self.struck[name]:6d}  {failed}")
         return "\n".join(lines)
 
 
@@ -129,7 +135,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", type=numbers, help="with --seed: these of its events alone, as 2,5 or none")
     parser.add_argument("--repeat", type=at_least_one, default=1, help="with --seed: so many times")
     parser.add_argument("--minutes", type=float, default=14.0, help="start no schedule after that (14)")
-    parser.add_argument("--plant", choices=sorted(PLANTS), help="break something first, to see it found")
+    parser.add_argument("--plant", choices=sorted(PLANTS), help="break something first, until it is found")
     parser.add_argument("--verbose", action="store_true", help="print every schedule and the daemons' last words")
     given = parser.parse_args(arguments)
     if given.only is not None:
@@ -147,7 +153,13 @@ def seeds(given: argparse.Namespace) -> Iterator[int]:
         return
     start = secrets.randbelow(1_000_000) if given.start is None else given.start
     print(f"start seed {start} (--start {start} plays the same ones again)", flush=True)
-    yield from range(start, start + given.schedules)
+    about = set() if given.plant is None else set(PLANTS[given.plant].shown_by)
+    asked = (
+        seed
+        for seed in itertools.count(start)
+        if not about or about & {type(each.event).__name__ for each in Schedule.of(seed, given.seconds).events}
+    )
+    yield from itertools.islice(asked, given.schedules)
 
 
 class Driver:
@@ -163,14 +175,24 @@ class Driver:
         self._pool.shutdown(cancel_futures=True)
 
     def play(
-        self, seeds: Iterable[int], *, only: Sequence[int] | None = None, minutes: float = 60.0, shrinks: int = 0
+        self,
+        seeds: Iterable[int],
+        *,
+        only: Sequence[int] | None = None,
+        minutes: float = 60.0,
+        shrinks: int = 0,
+        until_failed: bool = False,
     ) -> Tally:
-        """Play these, as long as there are minutes left; then shrink the first few that failed."""
+        """Play these, as long as there are minutes left; then shrink the first few that failed.
+
+        `until_failed`: begin no other once one has failed.
+        """
         began, waiting = time.monotonic(), iter(seeds)
         playing: set[Future[Verdict]] = set()
 
         def play_next() -> None:
-            seed = next(waiting, None) if time.monotonic() < began + minutes * 60 else None
+            is_over = time.monotonic() > began + minutes * 60 or (until_failed and self.tally.failed)
+            seed = None if is_over else next(waiting, None)
             if seed is not None:
                 playing.add(self._pool.submit(play, seed, self.seconds, only))
 
@@ -211,16 +233,25 @@ def main(arguments: Sequence[str]) -> int:
     lanes = given.lanes if given.seed is None else min(given.lanes, given.repeat)
     driver = Driver(lanes, given.seconds, planted=given.plant, verbose=given.verbose)
     try:
-        shrinks = MOST_SHRUNK if given.seed is None else 0
-        tally = driver.play(seeds(given), only=given.only, minutes=given.minutes, shrinks=shrinks)
+        shrinks = MOST_SHRUNK if given.seed is None and given.plant is None else 0
+        until_failed = given.plant is not None
+        tally = driver.play(
+            seeds(given), only=given.only, minutes=given.minutes, shrinks=shrinks, until_failed=until_failed
+        )
     finally:
         driver.close()
     seconds = time.monotonic() - began
     print(f"\n{tally.table()}\n")
     counted = f"{tally.count} schedules, {tally.transactions} transactions, {tally.rows} rows, {tally.looks} snapshots"
     print(f"{counted}, {seconds:.0f} s: {tally.words}")
-    if given.seed is None and tally.count < given.schedules:
+    if not tally.has_disks:
+        print("No disk was really full: that takes root, the right to mount, and an empty /mnt, /media, /srv or /opt.")
+        print("Instead the daemons' tables refused with 53100, and Postgres was stopped at once.")
+    if given.plant is not None:
+        words = f"found after {tally.count} schedules, {seconds:.0f} s" if tally.failed else "NOT FOUND"
+        print(f"planted: {PLANTS[given.plant].words}: {words}")
+    elif given.seed is None and tally.count < given.schedules:
         print(f"The {given.minutes:g} minutes were over before all {given.schedules} had been played.")
     failed = [each.schedule.seed for each in tally.failed]
     print(json.dumps({"schedules": tally.count, "failed": failed, "seconds": round(seconds, 1)}))
-    return 1 if tally.failed else 0
+    return int(bool(tally.failed) != (given.plant is not None))

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Literal, Self
 
-from providers.base import STALE_SECONDS
 from tests.prove.events import Event, Plan
-from tests.prove.scene import Scene
+from tests.prove.scene import MORE_THAN_A_MOMENT, Scene
 
 CALL_SECONDS = 0.6
-MORE_THAN_A_MOMENT = STALE_SECONDS + 0.3
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.prove.events import Event, Plan
 from tests.prove.scene import Scene
 from tests.prove.sql_tree import changed_tree
 
+TRIES = 5
 WRITTEN = ("sync_queue", "batches", "contact_sync_mappings", "effects", "sync_activity_logs", "lanes")
 
 
@@ -49,7 +51,7 @@ class Crash(Event):
                 return
             os.kill(row[0], signal.SIGKILL)
             scene.wait_for(lambda: _is_broken(connection), 5.0)
-        scene.wait_for(lambda: _answers(scene.url), 10.0)
+        scene.wait_for(scene.answers, 10.0)
 
     def __str__(self) -> str:
         return {
@@ -67,40 +69,67 @@ def _is_broken(connection: psycopg.Connection) -> bool:
     return False
 
 
-def _answers(url: str) -> bool:
-    try:
-        psycopg.connect(url, connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+# pids first: whoever is struck is to be known before it can complain
+WHOSE = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and "
+VICTIMS: dict[str, str] = {
+    "daemons": WHOSE + "application_name = 'crm-sync'",
+    "producers": WHOSE + "application_name = 'prove producer'",
+    "watchers": WHOSE + "application_name in ('prove watch', 'prove time')",
+    "operators": WHOSE + "application_name = 'prove operator'",
+    "all clients": WHOSE + "backend_type = 'client backend'",
+}
+BUSY_SECONDS = 0.4
+WAITING_SECONDS = 4.0
+"""So long an operator looks for rows to act on, if there is work to do."""
 
 
 @dataclass(frozen=True)
 class Terminate(Event):
+    """A producer's transaction fails for that reason alone, and it tries again; those who watch and operate go on."""
+
     name: ClassVar[str] = "pg_terminate_backend"
-    weight: ClassVar[int] = 3
+    weight: ClassVar[int] = 5
+    counts_itself: ClassVar[bool] = True
+    whose: str
     share: float
 
     @classmethod
     def make(cls, chance: Random, plan: Plan) -> Self:
-        return cls(chance.choice((0.2, 0.5, 1.0)))
+        whose = chance.choice(("daemons", "daemons", "producers", "producers", *VICTIMS))
+        return cls(whose, chance.choice((0.5, 1.0)) if whose in ("daemons", "producers") else 1.0)
 
     def strike(self, scene: Scene) -> None:
-        with scene.connection() as connection:
-            connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity "
-                "where application_name = 'crm-sync' and random() < %s",
-                [self.share],
-            )
+        if self.whose in ("operators", "all clients"):
+            # connections of theirs last as long as an action does: several are at work, and some are struck
+            for _ in range(2):
+                thread = threading.Thread(target=self._operate, args=(scene,), daemon=True)
+                thread.start()
+                scene.workers.append(thread)
+        scene.once(lambda: self._terminate(scene), BUSY_SECONDS, lambda has: scene.tell(self.name, has))
+
+    def _operate(self, scene: Scene) -> None:
+        deadline = time.monotonic() + BUSY_SECONDS
+        while time.monotonic() < deadline:
+            for tenant in scene.tenants:
+                scene.operate("select crm_sync.retry_failed(%s), pg_sleep(0.01)", tenant.integration)
+
+    def _terminate(self, scene: Scene) -> bool:
+        pids = [pid for (pid,) in scene.ask(VICTIMS[self.whose])]
+        struck = pids[: max(1, round(self.share * len(pids)))]
+        scene.terminated.update(struck)
+        return bool(scene.ask("select pg_terminate_backend(u) from unnest(%s::int[]) as u", [struck]))
 
     def __str__(self) -> str:
-        return f"{self.share:.0%} of the daemons' connections to Postgres are terminated"
+        return f"{self.share:.0%} of the connections of {self.whose} to Postgres are terminated"
 
 
 @dataclass(frozen=True)
 class DiskFull(Event):
-    name: ClassVar[str] = "disk full (53100)"
-    weight: ClassVar[int] = 3
+    """As the daemons see it, for one table; `faults_disks` has disks that are full."""
+
+    name: ClassVar[str] = "disk full for a table (53100)"
+    weight: ClassVar[int] = 2
+    counts_itself: ClassVar[bool] = True
     table: str
     seconds: float
 
@@ -114,8 +143,12 @@ class DiskFull(Event):
         scene.later(self.seconds, lambda: self._make_room(scene))
 
     def _make_room(self, scene: Scene) -> None:
-        with scene.connection() as connection:
-            connection.execute("delete from prove.full_tables where name = %s", [self.table])
+        made = scene.ask(
+            "with made as (delete from prove.full_tables where name = %s returning name) "
+            "select r.is_called from made cross join prove.refusals as r",
+            [self.table],
+        )
+        scene.tell(self.name, made == [(True,)])
 
     def __str__(self) -> str:
         return f"for {self.seconds:g} s there is no room on the disk for what the daemons write to {self.table}"
@@ -124,11 +157,12 @@ class DiskFull(Event):
 @dataclass(frozen=True)
 class Migrate(Event):
     name: ClassVar[str] = "migration while daemons run"
-    what: Literal["one function", "all functions and views"]
+    counts_itself: ClassVar[bool] = True
+    what: Literal["one function", "all that is repeatable"]
 
     @classmethod
     def make(cls, chance: Random, plan: Plan) -> Self:
-        return cls(chance.choice(("one function", "one function", "all functions and views")))
+        return cls(chance.choice(("one function", "all that is repeatable")))
 
     def strike(self, scene: Scene) -> None:
         thread = threading.Thread(target=self._migrate, args=(scene,), daemon=True)
@@ -137,12 +171,13 @@ class Migrate(Event):
 
     def _migrate(self, scene: Scene) -> None:
         with changed_tree("settle_rows" if self.what == "one function" else None) as root:
-            for _ in range(3):
+            for _ in range(TRIES):
                 try:
                     migrate(scene.url, Path(root), lock_timeout="1s")
                 except (MigrationError, psycopg.OperationalError) as error:
                     scene.notes.append(f"migration: {str(error).splitlines()[0]}")
                 else:
+                    scene.tell(self.name)
                     return
 
     def __str__(self) -> str:
@@ -153,16 +188,16 @@ class Migrate(Event):
 class Operate(Event):
     """An operator does what one may do."""
 
-    name: ClassVar[str] = "operator pauses, retries, reprioritizes"
+    name: ClassVar[str] = "operator pauses, reprioritizes, resyncs"
     weight: ClassVar[int] = 3
-    act: Literal["pause", "pause_all", "retry", "reprioritize", "resync"]
+    act: Literal["pause", "pause_all", "reprioritize", "resync"]
     place: float
     seconds: float
 
     @classmethod
     def make(cls, chance: Random, plan: Plan) -> Self:
-        acts: tuple[Literal["pause", "pause_all", "retry", "reprioritize", "resync"], ...]
-        acts = ("pause", "pause", "pause_all", "retry", "reprioritize", "resync")
+        acts: tuple[Literal["pause", "pause_all", "reprioritize", "resync"], ...]
+        acts = ("pause", "pause", "pause_all", "reprioritize", "resync")
         return cls(chance.choice(acts), chance.random(), chance.choice((0.1, 0.3, 0.8)))
 
     def strike(self, scene: Scene) -> None:
@@ -174,8 +209,6 @@ class Operate(Event):
             case "pause_all":
                 scene.operate("select crm_sync.pause_all('provider', %s)", tenant.crm)
                 scene.later(self.seconds, lambda: self._resume_all(scene, tenant.crm))
-            case "retry":
-                scene.operate("select crm_sync.retry_failed(%s)", tenant.integration)
             case "reprioritize":
                 scene.operate(
                     "select crm_sync.reprioritize(p_integration_id => %s, p_priority => %s)",
@@ -199,7 +232,6 @@ class Operate(Event):
         words = {
             "pause": f"pauses a connection for {self.seconds:g} s",
             "pause_all": f"pauses a provider for {self.seconds:g} s",
-            "retry": "retries what has failed on a connection",
             "reprioritize": "gives what waits on a connection another priority",
             "resync": "has contacts of a connection synced again",
         }
@@ -207,32 +239,68 @@ class Operate(Event):
 
 
 @dataclass(frozen=True)
-class Cancel(Event):
-    name: ClassVar[str] = "operator cancels rows"
-    permits: ClassVar[frozenset[str]] = frozenset({"cancelled"})
-    what: Literal["all", "contact", "rows"]
+class Retry(Event):
+    name: ClassVar[str] = "operator retries rows"
+    counts_itself: ClassVar[bool] = True
     place: float
 
     @classmethod
     def make(cls, chance: Random, plan: Plan) -> Self:
-        return cls(chance.choice(("all", "contact", "rows")), chance.random())
+        return cls(chance.random())
 
     def strike(self, scene: Scene) -> None:
         integration = scene.tenants[int(self.place * len(scene.tenants))].integration
-        open_rows = "from public.sync_queue as q where q.integration_id = %s and q.completed_at is null"
-        with scene.connection() as connection:
-            rows = connection.execute(f"select q.id, q.contact_id {open_rows} order by q.id".encode(), [integration])
-            found = rows.fetchall()
+
+        def retry() -> bool:
+            return scene.operate("select crm_sync.retry_failed(%s) > 0", integration) == [(True,)]
+
+        scene.once(retry, WAITING_SECONDS, lambda has: scene.tell(self.name, has))
+
+    def __str__(self) -> str:
+        return "an operator retries what has failed, or waits for a later attempt, on a connection"
+
+
+@dataclass(frozen=True)
+class Cancel(Event):
+    name: ClassVar[str] = "operator cancels rows"
+    permits: ClassVar[frozenset[str]] = frozenset({"cancelled"})
+    counts_itself: ClassVar[bool] = True
+    what: Literal["all", "contact", "rows", "under way"]
+    place: float
+
+    @classmethod
+    def make(cls, chance: Random, plan: Plan) -> Self:
+        return cls(chance.choice(("all", "contact", "rows", "under way")), chance.random())
+
+    def strike(self, scene: Scene) -> None:
+        integration = scene.tenants[int(self.place * len(scene.tenants))].integration
+        scene.once(lambda: self._cancel(scene, integration), WAITING_SECONDS, lambda has: scene.tell(self.name, has))
+
+    def _cancel(self, scene: Scene, integration: int) -> bool:
+        """Whether there was something to cancel."""
+        found = scene.ask(
+            "select q.id, q.contact_id from public.sync_queue as q where q.integration_id = %s "
+            "and q.completed_at is null and (q.batch_id is not null or not %s) order by q.id",
+            [integration, self.what == "under way"],
+        )
+        if not found:
+            return False
+        ids = [id_ for id_, _ in found]
         match self.what:
             case "all":
                 scene.operate("select crm_sync.cancel(%s, p_all => true)", integration)
-            case "contact" if found:
+            case "contact":
                 scene.operate("select crm_sync.cancel(%s, p_contact_id => %s)", integration, found[0][1])
-            case "rows" if found:
-                scene.operate(
-                    "select crm_sync.cancel(%s, p_queue_ids => %s)", integration, [id_ for id_, _ in found[::3]]
-                )
+            case "rows" | "under way":
+                chosen = ids[::3] if self.what == "rows" else ids
+                scene.operate("select crm_sync.cancel(%s, p_queue_ids => %s)", integration, chosen)
+        return True
 
     def __str__(self) -> str:
-        words = {"all": "all that waits", "contact": "what waits for a contact", "rows": "each third row that is open"}
+        words = {
+            "all": "all that waits",
+            "contact": "what waits for a contact",
+            "rows": "each third row that is open",
+            "under way": "what is being sent",
+        }
         return f"an operator cancels {words[self.what]} on a connection"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
@@ -12,8 +13,7 @@ from sandbox.faults import Fault
 from tests.listener.crms import KITS
 from tests.listener.relay import WAYS, Relay, Way
 from tests.prove.events import Event, Plan
-from tests.prove.faults_daemons import MORE_THAN_A_MOMENT
-from tests.prove.scene import Scene
+from tests.prove.scene import MORE_THAN_A_MOMENT, Member, Scene, Tenant
 
 TIMEOUT_SECONDS = 0.8
 """Of the daemons' calls, so that a delay beyond it does not take long."""
@@ -22,15 +22,10 @@ DEAF: tuple[Ways, ...] = (WAYS, ("to_server",), ("to_client",))
 WORDS = {WAYS: "both ways", ("to_server",): "towards it", ("to_client",): "from it"}
 
 
-def _deafen(scene: Scene, relay: Relay, ways: Ways, seconds: float, end: str) -> None:
-    relay.hold(*ways)
-
-    def mend() -> None:
-        if end == "reset":
-            relay.reset()
-        relay.let_go()
-
-    scene.later(seconds, mend)
+def _hear_again(relay: Relay, end: str) -> None:
+    if end == "reset":
+        relay.reset()
+    relay.let_go()
 
 
 Harm = Mapping[str, Any]
@@ -55,9 +50,18 @@ class DeafDatabase(Event):
 
     def strike(self, scene: Scene) -> None:
         member = scene.crew[self.daemon]
-        _deafen(scene, member.relay, self.ways, self.seconds, self.end)
-        if self.is_given_up and scene.bury(member):
-            scene.later(self.seconds, lambda: scene.revive(member))
+        member.relay.hold(*self.ways)
+        if self.is_given_up:
+            scene.bury(member)
+        scene.later(self.seconds, lambda: self._mend(scene, member))
+
+    def _mend(self, scene: Scene, member: Member) -> None:
+        if (left := member.asleep_until - time.monotonic()) > 0:
+            scene.later(left, lambda: self._mend(scene, member))
+            return
+        _hear_again(member.relay, self.end)
+        if not member.is_stopped:
+            scene.revive(member)
 
     def __str__(self) -> str:
         ending = "then all connections are reset" if self.end == "reset" else "then goes on"
@@ -83,7 +87,9 @@ class DeafCrm(Event):
         return cls(chance.choice(plan.crms), chance.choice(DEAF), chance.choice((0.3, 0.7, 1.2)), end)
 
     def strike(self, scene: Scene) -> None:
-        _deafen(scene, scene.crms[self.crm].relay, self.ways, self.seconds, self.end)
+        relay = scene.crms[self.crm].relay
+        relay.hold(*self.ways)
+        scene.later(self.seconds, lambda: _hear_again(relay, self.end))
 
     def __str__(self) -> str:
         ending = "then all connections are reset" if self.end == "reset" else "then goes on"
@@ -120,6 +126,7 @@ class _CrmFault(Event):
     skip: int
 
     weight: ClassVar[int] = 3
+    counts_itself: ClassVar[bool] = True
     words: ClassVar[str]
     harm: ClassVar[Harm] = {}
 
@@ -134,7 +141,8 @@ class _CrmFault(Event):
         path = ".*" if self.stage == "any" else stages[self.stage].path
         method = None if self.stage == "any" else stages[self.stage].method
         faults = scene.crms[self.crm].emulator.faults
-        faults.add(Fault(path=path, method=method, skip=self.skip, times=self.times, **self.as_it_is()))
+        planned = faults.add(Fault(path=path, method=method, skip=self.skip, times=self.times, **self.as_it_is()))
+        scene.at_the_end(lambda: scene.tell(self.name, planned.left < self.times))
 
     def as_it_is(self) -> Harm:
         """The harm as a `Fault` has it, where it depends on the CRM or on chance."""
@@ -203,9 +211,16 @@ class Slow(_CrmFault):
     harm: ClassVar[Harm] = {"delay": 0.3}
 
 
+def _with_tokens(scene: Scene, place: float) -> Tenant | None:
+    """A connection whose tokens can end."""
+    tenants = [tenant for tenant in scene.tenants if tenant.oauth]
+    return tenants[int(place * len(tenants))] if tenants else None
+
+
 @dataclass(frozen=True)
 class Tokens(Event):
     name: ClassVar[str] = "token expiry"
+    counts_itself: ClassVar[bool] = True
     weight: ClassVar[int] = 3
     place: float
 
@@ -214,8 +229,9 @@ class Tokens(Event):
         return cls(chance.random())
 
     def strike(self, scene: Scene) -> None:
-        tenant = scene.tenants[int(self.place * len(scene.tenants))]
-        tenant.crm_side.emulator.end_tokens(tenant.account.number, "expire")
+        if (tenant := _with_tokens(scene, self.place)) is not None:
+            tenant.crm_side.emulator.end_tokens(tenant.account.number, "expire")
+        scene.tell(self.name, tenant is not None)
 
     def __str__(self) -> str:
         return "the access tokens of a connection expire"
@@ -224,6 +240,7 @@ class Tokens(Event):
 @dataclass(frozen=True)
 class Revocation(Event):
     name: ClassVar[str] = "token revocation, and connected again"
+    counts_itself: ClassVar[bool] = True
     permits: ClassVar[frozenset[str]] = frozenset({"reconnect"})
     place: float
     seconds: float
@@ -233,9 +250,11 @@ class Revocation(Event):
         return cls(chance.random(), chance.choice((0.0, 0.3, 0.8)))
 
     def strike(self, scene: Scene) -> None:
-        tenant = scene.tenants[int(self.place * len(scene.tenants))]
-        tenant.crm_side.emulator.end_tokens(tenant.account.number, "revoke")
-        scene.later(self.seconds, lambda: scene.reconnect(tenant))
+        tenant = _with_tokens(scene, self.place)
+        scene.tell(self.name, tenant is not None)
+        if tenant is not None:
+            tenant.crm_side.emulator.end_tokens(tenant.account.number, "revoke")
+            scene.later(self.seconds, lambda: scene.reconnect(tenant))
 
     def __str__(self) -> str:
         return f"the tokens of a connection are revoked, and a person connects it again {self.seconds:g} s later"

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from psycopg.errors import AdminShutdown, DiskFull
+
 from tests.prove.producers import Producer
-from tests.prove.scene import Scene
+from tests.prove.scene import LEASE_SECONDS, Scene
 from tests.prove.schedule import Schedule
 from tests.prove.watch import Watch
 
 FAULTS_OF_OURS = {"crashed", "push_failed_unexpectedly", "carrier_failed", "batch_unreadable", "batch_not_settled"}
+ENDED = (None, AdminShutdown.sqlstate)
+"""What a client hears whose server process was ended: that, or nothing but the end of the connection."""
 REASONS = ("the contact has no e-mail address", "the contact's e-mail address is malformed")
 
 
@@ -26,17 +30,25 @@ class Verdict:
     transactions: int = 0
     rows: int = 0
     looks: int = 0
+    struck: Counter[str] = field(default_factory=Counter)
+    """How many events, by name, have met what they were to meet."""
+    has_disks: bool = False
+    """Whether a full disk was really full."""
     phases: dict[str, float] = field(default_factory=dict)
     """Seconds, by what they were spent on."""
     logs: list[str] = field(default_factory=list)
 
 
 def judge_producers(scene: Scene, producers: Sequence[Producer], watch: Watch, verdict: Verdict) -> None:
-    """Their statements neither failed nor waited, but for a server that was away."""
-    excused = [*scene.downs, *watch.stalls]
+    """Their statements neither failed nor waited, but for a server that was away or full, or an ended connection."""
     for producer in producers:
         for trouble in producer.troubles:
-            if not any(began <= trouble.ended and trouble.began <= ended for began, ended in excused):
+            excused = [*scene.downs, *watch.stalls]
+            if trouble.sqlstate == DiskFull.sqlstate:
+                excused += scene.fulls
+            is_lost = trouble.error is not None and trouble.sqlstate in ENDED
+            is_ended = is_lost and trouble.backend in scene.terminated
+            if not (is_ended or any(began <= trouble.ended and trouble.began <= ended for began, ended in excused)):
                 took = f"took {trouble.ended - trouble.began:.2f} s"
                 verdict.wrong.append(f"a producer's statement {trouble.error or took}: {trouble.statement}")
 
@@ -57,11 +69,13 @@ def judge_rows(scene: Scene, schedule: Schedule, producers: Sequence[Producer], 
 
 
 def judge_logs(scene: Scene, verdict: Verdict) -> None:
-    """No daemon tells of a fault of its own."""
+    """No daemon tells of a fault of its own; that it could not settle is none where Postgres was away so long."""
+    away = sum(ended - began for began, ended in (*scene.downs, *scene.fulls))
+    faults = FAULTS_OF_OURS - ({"batch_not_settled"} if away > LEASE_SECONDS / 2 else set())
     for member in scene.crew:
         for child in member.logs:
             for entry in child.log:
-                if entry["event"] in FAULTS_OF_OURS or "Traceback" in str(entry.get("words", "")):
+                if entry["event"] in faults or "Traceback" in str(entry.get("words", "")):
                     verdict.wrong.append(f"daemon {member.number} says: {entry}")
 
 

@@ -24,13 +24,17 @@ from tests.prove.faults_network import TIMEOUT_SECONDS
 from tests.prove.judge import Verdict, judge_logs, judge_producers, judge_rows, last_words
 from tests.prove.ledgers import differences
 from tests.prove.producers import Producer
-from tests.prove.scene import Busy, CrmSide, Scene, Tenant
+from tests.prove.scene import CrmSide, Scene, Tenant
 from tests.prove.schedule import Schedule
+from tests.prove.traps import Busy
 from tests.prove.watch import Watch
 
 STATEMENT_SECONDS = 1.0
 """So long a producer's statement may take at most."""
+FLOWING_CALLS, FLOWING_SECONDS = 10, 15.0
+"""The first fault waits until daemons have started and made so many calls; so long at most, on a busy machine."""
 SETTLED_SECONDS = 40.0
+"""Without any progress, however busy the machine is."""
 PRODUCING_SECONDS = 30.0
 PRODUCING_SHARE = 0.6
 """Of the time of the faults, the pauses between transactions take so much."""
@@ -63,8 +67,9 @@ class Play:
         """CRMs and connections, then daemons, then producers."""
         scene, schedule = self.scene, self.schedule
         for planned in schedule.events:
+            planned.event.prepare(scene)
             if planned.event.is_setting:
-                planned.event.strike(scene)
+                _strike(planned.event, scene)
         with psycopg.connect(scene.url, autocommit=True) as connection:
             connection.execute("select crm_sync.claim_database()")
             _open_crms(scene, schedule, House(connection), stack)
@@ -79,27 +84,39 @@ class Play:
         for member in scene.crew:
             scene.start_daemon(member)
         self._watch.start()
-        for producer in self._producers:
-            producer.start()
+        self._producers[0].start()
+        if schedule.is_flowing:
+            scene.wait_for(lambda: scene.answered >= FLOWING_CALLS, FLOWING_SECONDS)
 
     def suffer(self) -> None:
         """One event after the other, each at its time; at the end no fault goes on, and all is produced."""
+        for producer in self._producers[1:]:
+            producer.start()
         scene, start = self.scene, time.monotonic()
         for planned in self.schedule.events:
             if not planned.event.is_setting:
                 scene.catch_up(start + planned.at)
                 _strike(planned.event, scene)
         scene.catch_up(start + self.schedule.seconds)
-        scene.finish_later()
+        deadline = time.monotonic() + PRODUCING_SECONDS
+        while any(producer.is_at_work for producer in self._producers) and time.monotonic() < deadline:
+            scene.catch_up(time.monotonic() + 0.02)
+        if any(producer.is_at_work for producer in self._producers):
+            self.verdict.wrong.append("a producer did not come to its end")
+        scene.finish_later(self._nothing_is_open)
         _calm(scene)
-        for producer in self._producers:
-            if not producer.join(PRODUCING_SECONDS):
-                self.verdict.wrong.append("a producer did not come to its end")
+
+    def _nothing_is_open(self) -> bool:
+        try:
+            with self.scene.connection() as connection:
+                return connection.execute(OPEN).fetchone()[:3] == (0, 0, 0)  # type: ignore[index]
+        except psycopg.Error:
+            return False
 
     def settle(self) -> None:
         """Until no row is open; persons connect what needs them, operators retry what has failed."""
         scene, schedule, verdict = self.scene, self.schedule, self.verdict
-        deadline = time.monotonic() + SETTLED_SECONDS
+        before, deadline = -1, 0.0
         with scene.connection() as connection:
             connection.execute("delete from prove.full_tables")
             while True:
@@ -112,9 +129,11 @@ class Play:
                         _connect_again(scene, schedule, tenant, verdict)
                 if not (open_rows or failed or orphans or lost):
                     return
-                if time.monotonic() > deadline:
+                if open_rows != before:
+                    before, deadline = open_rows, time.monotonic() + SETTLED_SECONDS
+                elif time.monotonic() > deadline:
                     rows = connection.execute(STUCK).fetchall()
-                    words = f"{open_rows} rows are open {SETTLED_SECONDS:g} s after the last fault"
+                    words = f"{open_rows} rows are open, and none has come to its end for {SETTLED_SECONDS:g} s"
                     verdict.wrong.append(f"{words}: {rows}")
                     return
                 time.sleep(0.05)
@@ -138,6 +157,7 @@ class Play:
         judge_logs(scene, verdict)
         verdict.wrong += scene.wrong
         verdict.notes = scene.notes
+        verdict.struck = scene.struck
         if verdict.wrong:
             verdict.logs = last_words(scene)
 
@@ -191,7 +211,13 @@ def _hurrying(scene: Scene) -> Iterator[Callable[[], None]]:
         try:
             if not held or held[0].closed:
                 held[:] = [
-                    psycopg.connect(scene.url, autocommit=True, connect_timeout=5, options="-c lock_timeout=200ms")
+                    psycopg.connect(
+                        scene.url,
+                        autocommit=True,
+                        connect_timeout=5,
+                        application_name="prove time",
+                        options="-c lock_timeout=200ms",
+                    )
                 ]
             scene.hurry(held[0])
         except (psycopg.OperationalError, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
@@ -205,6 +231,8 @@ def _hurrying(scene: Scene) -> Iterator[Callable[[], None]]:
 def _strike(event: Event, scene: Scene) -> None:
     try:
         event.strike(scene)
+        if not event.counts_itself:
+            scene.tell(event.name)
     except psycopg.OperationalError as error:
         scene.notes.append(f"{event}: {str(error).splitlines()[0]}")  # it met a database that was away
 
@@ -213,6 +241,7 @@ def _calm(scene: Scene) -> None:
     """No fault goes on; each place has a daemon."""
     for side in scene.crms.values():
         side.emulator.faults.clear()
+        side.busy.release()
     for thread in scene.workers:
         thread.join(30)
     for member in scene.crew:

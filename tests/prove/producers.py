@@ -24,6 +24,8 @@ COMPANIES = ("Northwind", "Bäckerei Grünwald", "O'Reilly & Sons", None)
 PHONES = ("+49 30 901820", "+1 415 555 0132")
 STATEMENT_SECONDS = 20.0
 RECONNECT_SECONDS = 15.0
+TRIES = 3
+"""Of a transaction whose connection was lost."""
 
 
 @dataclass
@@ -43,12 +45,14 @@ class Person:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A statement that failed, or took long; times are of `time.monotonic`."""
+    """A statement that failed, or took long; times are of `time.monotonic`, `backend` is the server's process."""
 
     began: float
     ended: float
     statement: str
     error: str | None
+    sqlstate: str | None = None
+    backend: int | None = None
 
 
 class _RolledBack(Exception):
@@ -83,6 +87,7 @@ class Producer:
         self._connection: psycopg.Connection | None = None
         self._inserted: list[UUID] = []
         self._heard_at = time.monotonic()
+        self._backend: int | None = None
         self._thread = threading.Thread(target=self._work, name=f"producer {place}", daemon=True)
         self._acts: tuple[tuple[int, Callable[[], None]], ...] = (
             (5, self._reply),
@@ -102,10 +107,9 @@ class Producer:
     def start(self) -> None:
         self._thread.start()
 
-    def join(self, seconds: float) -> bool:
-        """Whether all was done within so many seconds."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+    @property
+    def is_at_work(self) -> bool:
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         self._stop.set()
@@ -116,7 +120,9 @@ class Producer:
             for act in self.random.choices(acts, weights, k=self._count):
                 if self._stop.is_set():
                     break
-                self._transact(act)
+                for _ in range(TRIES):
+                    if self._transact(act):
+                        break
                 self._stop.wait(self.random.uniform(0, 2 * self._pause))
             self.is_done = True
         except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
@@ -125,8 +131,8 @@ class Producer:
             if self._connection is not None:
                 self._connection.close()
 
-    def _transact(self, act: Callable[[], None]) -> None:
-        """One transaction; what it was to insert is forgotten where that failed."""
+    def _transact(self, act: Callable[[], None]) -> bool:
+        """One transaction, forgotten where it failed; False where it had better try again."""
         known = [(person, person.version, list(person.messages)) for person in self._people]
         self._inserted = []
         try:
@@ -145,11 +151,14 @@ class Producer:
             self._forget(known)
         except psycopg.Error as error:
             # a connection that nobody used may have been lost at any time since
-            self._look_at(self._heard_at, "transaction", f"{error.sqlstate} {str(error).splitlines()[0]}")
+            words = f"{error.sqlstate} {str(error).splitlines()[0]}"
+            self._look_at(self._heard_at, "transaction", words, error.sqlstate)
             self._forget(known)
             if self._connection is not None and self._connection.closed:
                 self._connection = None
+                return False
         self.transactions += 1
+        return True
 
     def _forget(self, known: list[tuple[Person, int, list[UUID]]]) -> None:
         """What a transaction that did not come through, or perhaps did, has made; numbers are not used again."""
@@ -162,6 +171,7 @@ class Producer:
         while self._connection is None or self._connection.closed:
             try:
                 self._connection = psycopg.connect(self._url, application_name=NAME, connect_timeout=5, autocommit=True)
+                self._backend = self._connection.info.backend_pid
                 self._connection.execute(f"set statement_timeout = {int(STATEMENT_SECONDS * 1000)}")
             except psycopg.OperationalError as error:
                 self._look_at(time.monotonic(), "connect", str(error).splitlines()[0])
@@ -170,10 +180,11 @@ class Producer:
                 self._stop.wait(0.02)
         return self._connection
 
-    def _look_at(self, began: float, statement: str, error: str | None) -> None:
+    def _look_at(self, began: float, statement: str, error: str | None, sqlstate: str | None = None) -> None:
         ended = self._heard_at = time.monotonic()
         if error is not None or ended - began > self._patience:
-            self.troubles.append(Trouble(began, ended, " ".join(statement.split())[:80], error))
+            words = " ".join(statement.split())[:80]
+            self.troubles.append(Trouble(began, ended, words, error, sqlstate, self._backend))
 
     def _run(self, statement: str, *arguments: object) -> None:
         connection, began = self._connected(), time.monotonic()

@@ -8,7 +8,8 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from listener.errors import EX_UNAVAILABLE
+from providers.base import STALE_SECONDS
 from sandbox.app import Crm
 from sandbox.postgres import EmbeddedPostgres
 from tests.house import KEY
@@ -26,10 +27,15 @@ from tests.listener.crms import Account, Kit
 from tests.listener.daemons import environment
 from tests.listener.relay import Relay
 from tests.nursery import Child, Nursery
+from tests.prove.disks import Disks
+from tests.prove.traps import Busy, Trap, owner_of
 
+MORE_THAN_A_MOMENT = STALE_SECONDS + 0.3
 QUIET_SECONDS = 3.0
 LEASE_SECONDS = 5
 """A claim whose answer was lost on the way is nobody's until then; ten times shorter than usual, as is the timeout."""
+DRAINED_SECONDS = 8.0
+LOOK_SECONDS = 0.02
 SETTLING_SECONDS = 0.03
 """Until what a killed process had sent has reached the CRM or is lost."""
 
@@ -43,26 +49,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self._began + (time.time() - self._began) * self.factor
-
-
-class Busy:
-    """An app, and how many of its requests are under way: a dead daemon's last request may still have its effect."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._lock = threading.Lock()
-        self.count = 0
-        self.done = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._lock:
-            self.count += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            with self._lock:
-                self.count -= 1
-                self.done += 1
 
 
 @dataclass
@@ -98,7 +84,10 @@ class Tenant:
 
 @dataclass
 class Member:
-    """A place for a daemon: one after the other takes it. `relay` is its way to Postgres."""
+    """A place for a daemon: one after the other takes it. `relay` is its way to Postgres.
+
+    `asleep_until` is when it may go on, by `time.monotonic`, once it was taken for dead although it is not.
+    """
 
     number: int
     relay: Relay
@@ -107,6 +96,7 @@ class Member:
     child: Child | None = None
     is_wanted: bool = False
     is_stopped: bool = False
+    asleep_until: float = 0.0
     logs: list[Child] = field(default_factory=list)
 
 
@@ -114,14 +104,28 @@ class Scene:
     """The pieces, and what happens to them; events and the end of a schedule use its methods."""
 
     def __init__(
-        self, postgres: EmbeddedPostgres, url: str, nursery: Nursery, crew: list[Member], folder: Path
+        self,
+        postgres: EmbeddedPostgres,
+        url: str,
+        nursery: Nursery,
+        crew: list[Member],
+        folder: Path,
+        disks: Disks | None = None,
     ) -> None:
         self.postgres, self.url = postgres, url
+        self.disks = disks
+        """Disks of the server that can be filled; None where this machine does not permit that."""
         self.crew = crew
         self.crms: dict[str, CrmSide] = {}
         self.tenants: list[Tenant] = []
         self.downs: list[tuple[float, float]] = []
         """From when to when Postgres was away, by `time.monotonic`."""
+        self.fulls: list[tuple[float, float]] = []
+        """From when to when the disk was full."""
+        self.terminated: set[int] = set()
+        """Server processes that `pg_terminate_backend` has ended."""
+        self.struck: Counter[str] = Counter()
+        """How many events, by their names, have met what they were to meet."""
         self.wrong: list[str] = []
         self.notes: list[str] = []
         self.workers: list[threading.Thread] = []
@@ -129,12 +133,23 @@ class Scene:
         self.clock = Clock()
         self.rotates = False
         self.index_lag = 0.0
+        self.is_drained = False
+        """Nothing is left to do, so nothing that is waited for will happen any more."""
         self.is_over = False
         self._nursery, self._folder = nursery, folder
+        self._at_the_end: list[Callable[[], None]] = []
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._dead: set[int] = set()
         self._lock = threading.RLock()
+
+    def tell(self, name: str, has_struck: bool = True) -> None:
+        """An event has met what it was to meet, or has not."""
+        self.struck[name] += has_struck
+
+    def at_the_end(self, act: Callable[[], None]) -> None:
+        """Do it when no fault goes on any more."""
+        self._at_the_end.append(act)
 
     # -- daemons
 
@@ -155,7 +170,7 @@ class Scene:
             log = self._folder / f"daemon-{member.number}-{next(self._numbers)}.log"
             member.child = self._nursery.start(environ, log, member.clock_shift)
             member.logs.append(member.child)
-            member.is_wanted, member.is_stopped = True, False
+            member.is_wanted, member.is_stopped, member.asleep_until = True, False, 0.0
 
     def end_daemon(self, member: Member, number: int = signal.SIGKILL, seconds: float = 10.0) -> None:
         """Send it a signal and wait for its end; from then on others may learn of it as soon as time allows."""
@@ -163,7 +178,10 @@ class Scene:
             child, member.is_wanted = member.child, False
             if child is None:
                 return
-            child.signal(signal.SIGCONT)
+            if number != signal.SIGKILL:
+                # awake it might still send what it was granted: not before that is no longer a moment ago
+                time.sleep(max(0.0, member.asleep_until - time.monotonic()))
+                child.signal(signal.SIGCONT)
             child.signal(number)
             deadline = time.monotonic() + seconds
             while not child.wait(0.05) and time.monotonic() < deadline:
@@ -182,15 +200,23 @@ class Scene:
             member.child.signal(signal.SIGSTOP)
 
     def continue_daemon(self, member: Member) -> None:
-        if member.child is not None and member.is_stopped:
+        if member.child is None or not member.is_stopped:
+            return
+        if time.monotonic() < member.asleep_until:
+            self.later(member.asleep_until - time.monotonic(), lambda: self.continue_daemon(member))
+        else:
             self.revive(member)
             member.child.signal(signal.SIGCONT)
             member.is_stopped = False
 
     def bury(self, member: Member) -> bool:
-        """Others are to take it for dead although it is not, once nothing of what it sent is under way any more."""
+        """Others are to take it for dead although it is not, once nothing of what it sent is under way any more.
+
+        Leases end after a minute, more than a moment after what it was granted last: it stays away that long.
+        """
         if member.child is None or not self.be_quiet(0.5):
             return False
+        member.asleep_until = time.monotonic() + MORE_THAN_A_MOMENT
         self._dead.add(member.child.pid)
         return True
 
@@ -212,6 +238,13 @@ class Scene:
 
     # -- the CRMs
 
+    def member_of(self, side: CrmSide, trap: Trap) -> Member | None:
+        """The place of the daemon whose call was caught."""
+        port = side.relay.callers.get(trap.port or 0)
+        living = {member.child.pid: member for member in self.crew if member.child is not None}
+        pid = None if port is None else owner_of(port, living)
+        return None if pid is None else living[pid]
+
     @property
     def under_way(self) -> int:
         return sum(side.busy.count for side in self.crms.values())
@@ -230,12 +263,12 @@ class Scene:
             time.sleep(0.005)
         return True
 
-    def wait_for(self, fact: Callable[[], bool], seconds: float) -> bool:
+    def wait_for(self, fact: Callable[[], bool], seconds: float, pause: float = 0.002) -> bool:
         deadline = time.monotonic() + seconds
         while not fact():
             if time.monotonic() > deadline or self.is_over:
                 return False
-            time.sleep(0.002)
+            time.sleep(pause)
         return True
 
     # -- the database
@@ -249,6 +282,14 @@ class Scene:
         finally:
             self.downs.append((began, time.monotonic() + 0.3))
 
+    def answers(self) -> bool:
+        """Whether Postgres does."""
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     @contextmanager
     def connection(self, role: str | None = None) -> Iterator[psycopg.Connection]:
         with psycopg.connect(
@@ -260,14 +301,29 @@ class Scene:
                 connection.execute(f"set role {role}".encode())
             yield connection
 
-    def operate(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
-        """An operator asks for something; what the database refuses is noted, and nobody's fault."""
+    def ask(self, statement: str, arguments: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
+        """What it returns; nothing where the database is away."""
         try:
-            with self.connection("crm_sync_daemon") as connection:
+            with self.connection() as connection:
                 return connection.execute(statement.encode(), arguments).fetchall()
         except psycopg.Error as error:
             self.notes.append(f"{statement}: {str(error).splitlines()[0]}")
             return []
+
+    def operate(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """An operator asks for something, again where the connection was lost.
+
+        What the database refuses is noted, and nobody's fault.
+        """
+        for is_last in (False, True):
+            try:
+                with self.connection("crm_sync_daemon") as connection:
+                    return connection.execute(statement.encode(), arguments).fetchall()
+            except psycopg.Error as error:
+                self.notes.append(f"{statement}: {str(error).splitlines()[0]}")
+                if is_last or not isinstance(error, psycopg.OperationalError):
+                    break
+        return []
 
     def reconnect(self, tenant: Tenant) -> None:
         """The person connects the CRM again."""
@@ -311,7 +367,31 @@ class Scene:
             act()
         time.sleep(max(0.0, until - time.monotonic()))
 
-    def finish_later(self) -> None:
-        """Do all that was put off, at once."""
-        while self._later:
-            heapq.heappop(self._later)[2]()
+    def once(self, fact: Callable[[], bool], seconds: float, act: Callable[[bool], None]) -> None:
+        """Act when a fact is there, or is not there after so long; others go on meanwhile."""
+        deadline = time.monotonic() + seconds
+
+        def look() -> None:
+            is_there = fact()
+            if is_there or self.is_drained or time.monotonic() > deadline:
+                act(is_there)
+            else:
+                self.later(LOOK_SECONDS, look)
+
+        look()
+
+    def finish_later(self, nothing_is_left: Callable[[], bool]) -> None:
+        """Do all that was put off, at once; what waits for a call or a fact does so while there is work to do."""
+        deadline = time.monotonic() + DRAINED_SECONDS
+        while True:
+            due, self._later = sorted(self._later), []
+            for _, _, act in due:
+                act()
+            if not (self._later or any(len(side.emulator.faults) for side in self.crms.values())):
+                break
+            self.is_drained = self.is_drained or time.monotonic() > deadline or nothing_is_left()
+            if self.is_drained and not self._later:
+                break
+            time.sleep(LOOK_SECONDS)
+        for act in self._at_the_end:
+            act()

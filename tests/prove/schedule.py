@@ -6,20 +6,25 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from random import Random
 
-from tests.prove import faults_daemons, faults_database, faults_network
+from tests.prove import faults_daemons, faults_database, faults_disks, faults_moments, faults_network
 from tests.prove.events import Event, Plan
 
 KINDS: tuple[type[Event], ...] = (
     faults_daemons.Kill,
     faults_daemons.KillBetween,
+    faults_moments.KillAfterMaking,
     faults_daemons.Freeze,
+    faults_moments.Overtaken,
     faults_daemons.Restart,
     faults_daemons.ClockSkew,
     faults_database.Crash,
     faults_database.Terminate,
     faults_database.DiskFull,
+    faults_disks.DataFull,
+    faults_disks.LogFull,
     faults_database.Migrate,
     faults_database.Operate,
+    faults_database.Retry,
     faults_database.Cancel,
     faults_network.DeafDatabase,
     faults_network.DeafCrm,
@@ -62,6 +67,7 @@ class Schedule:
         oauth: for each connection whether it has tokens that expire; first those of the organization that has all CRMs,
             then that of the one that has the first of them.
         transactions: of each producer.
+        is_flowing: the first fault comes when rows arrive already, instead of when daemons start.
     """
 
     seed: int
@@ -71,6 +77,7 @@ class Schedule:
     transactions: tuple[int, ...]
     seconds: float
     events: tuple[Planned, ...]
+    is_flowing: bool
 
     @classmethod
     def of(cls, seed: int, seconds: float) -> Schedule:
@@ -83,6 +90,8 @@ class Schedule:
             (0.0 if kind.is_setting else round(chance.uniform(0.05, seconds), 2), kind.make(chance, plan))
             for kind in chosen
         ]
+        if any(event.needs_heir for _, event in events):
+            daemons = max(daemons, 2)
         events.sort(key=lambda each: (not each[1].is_setting, each[0]))
         return cls(
             seed,
@@ -93,6 +102,7 @@ class Schedule:
             tuple(max(4, round(chance.randint(10, 18) * seconds / 1.5)) for _ in range(2)),
             seconds,
             tuple(Planned(number, at, event) for number, (at, event) in enumerate(events, start=1)),
+            chance.random() < 0.8,
         )
 
     def only(self, numbers: Collection[int]) -> Schedule:

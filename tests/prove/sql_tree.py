@@ -8,19 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sql.migrate import ROOT
+from sql.migrate import LAST, REPEATABLE, ROOT
 
 
 @contextmanager
 def changed_tree(function: str | None) -> Iterator[Path]:
-    """A copy in which the file of one function has changed, or all of functions and views; what they do has not."""
+    """A copy in which the file of one function has changed, or all that is repeatable; what they do has not."""
     with tempfile.TemporaryDirectory(prefix="crm-sync-tree-") as folder:
         root = Path(folder, "sql")
         shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
         changed = (
             [root / "functions" / f"{function}.sql"]
             if function is not None
-            else [*root.glob("functions/*.sql"), *root.glob("views/*.sql")]
+            else [
+                *(path for folder in REPEATABLE for path in root.glob(f"{folder}/*.sql")),
+                *(root / name for name in LAST),
+            ]
         )
         for path in changed:
             path.write_text(f"{path.read_text()}\n-- changed\n")
