@@ -36,6 +36,8 @@ FLOWING_CALLS, FLOWING_SECONDS = 10, 15.0
 SETTLED_SECONDS = 40.0
 """Without any progress, however busy the machine is."""
 PRODUCING_SECONDS = 30.0
+DRAINED_SHARE = 5.0
+"""Of the time of the faults, what has not struck yet may wait so much longer."""
 PRODUCING_SHARE = 0.6
 """Of the time of the faults, the pauses between transactions take so much."""
 
@@ -103,7 +105,7 @@ class Play:
             scene.catch_up(time.monotonic() + 0.02)
         if any(producer.is_at_work for producer in self._producers):
             self.verdict.wrong.append("a producer did not come to its end")
-        scene.finish_later(self._nothing_is_open)
+        scene.finish_later(self._nothing_is_open, DRAINED_SHARE * self.schedule.seconds)
         _calm(scene)
 
     def _nothing_is_open(self) -> bool:

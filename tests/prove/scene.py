@@ -34,7 +34,6 @@ MORE_THAN_A_MOMENT = STALE_SECONDS + 0.3
 QUIET_SECONDS = 3.0
 LEASE_SECONDS = 5
 """A claim whose answer was lost on the way is nobody's until then; ten times shorter than usual, as is the timeout."""
-DRAINED_SECONDS = 8.0
 LOOK_SECONDS = 0.02
 SETTLING_SECONDS = 0.03
 """Until what a killed process had sent has reached the CRM or is lost."""
@@ -380,9 +379,9 @@ class Scene:
 
         look()
 
-    def finish_later(self, nothing_is_left: Callable[[], bool]) -> None:
-        """Do all that was put off, at once; what waits for a call or a fact does so while there is work to do."""
-        deadline = time.monotonic() + DRAINED_SECONDS
+    def finish_later(self, nothing_is_left: Callable[[], bool], seconds: float) -> None:
+        """Do all that was put off, at once; what waits for a call or a fact may do so for some more seconds, while there is work."""
+        deadline = time.monotonic() + seconds
         while True:
             due, self._later = sorted(self._later), []
             for _, _, act in due:
