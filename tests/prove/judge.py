@@ -44,7 +44,8 @@ def judge_producers(scene: Scene, producers: Sequence[Producer], watch: Watch, v
     for producer in producers:
         for trouble in producer.troubles:
             excused = [*scene.downs, *watch.stalls]
-            if trouble.sqlstate == DiskFull.sqlstate:
+            # who cannot even connect is told no SQLSTATE
+            if trouble.sqlstate == DiskFull.sqlstate or "No space left on device" in (trouble.error or ""):
                 excused += scene.fulls
             is_lost = trouble.error is not None and trouble.sqlstate in ENDED
             is_ended = is_lost and trouble.backend in scene.terminated

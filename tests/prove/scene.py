@@ -277,6 +277,8 @@ class Scene:
         began = time.monotonic()
         try:
             how()
+            if self.disks is not None:
+                self.disks.free()  # it may need room to recover
             self.postgres.start()
         finally:
             self.downs.append((began, time.monotonic() + 0.3))
@@ -380,7 +382,7 @@ class Scene:
         look()
 
     def finish_later(self, nothing_is_left: Callable[[], bool], seconds: float) -> None:
-        """Do all that was put off, at once; what waits for a call or a fact may do so for some more seconds, while there is work."""
+        """Do all that was put off, at once; what waits for a call or a fact may do so a while longer, if there is work."""
         deadline = time.monotonic() + seconds
         while True:
             due, self._later = sorted(self._later), []
