@@ -382,7 +382,7 @@ class Scene:
         look()
 
     def finish_later(self, nothing_is_left: Callable[[], bool], seconds: float) -> None:
-        """Do all that was put off, at once; what waits for a call or a fact may do so a while longer, if there is work."""
+        """Do all that was put off, at once; what waits for a fact may do so a while longer, if there is work."""
         deadline = time.monotonic() + seconds
         while True:
             due, self._later = sorted(self._later), []
