@@ -17,7 +17,11 @@ from sql.migrate import migrate
 from tests.house import House
 from tests.postgres import TestServer, server
 
-LONGEST = ("test_canaries", "test_whatever_happens", "test_every_command_of_the_page", "test_a_real_systemd_runs")
+LONGEST = (
+    *("test_canaries", "test_whatever_happens", "test_every_command_of_the_page", "test_a_real_systemd_runs"),
+    *("test_make_check_finds_nothing", "test_the_first_command_shows", "test_the_second_command_runs"),
+    *("test_a_failover_under_load", "test_an_old_daemon_works_on", "test_a_package_for_debian"),
+)
 # deep runs: --hypothesis-profile=prove --hypothesis-seed=N
 settings.register_profile("prove", max_examples=200, stateful_step_count=50, deadline=None)
 

@@ -211,7 +211,7 @@ def test_a_budget_says_what_is_used_and_left(house: House, integration: int) -> 
     (core, day) = asked(house, USE)
     assert day == ("day", 5, 800, 795, "calls a day", True)
     assert (core[0], core[2], core[5]) == ("core", 92, True)
-    assert 12 <= core[1] <= 16  # what is booked ahead
+    assert 12 <= core[1] < 30  # what is booked ahead, which is more where the second came late
     assert asked(house, "select waits, waited > '0' from crm_sync.budget_use order by limit_name")[0] == (1, True)
 
 
