@@ -10,7 +10,7 @@ select
   greatest(u.allowed - u.used, 0) as left_over,
   case when l.is_daily then 'calls a day' else 'calls in ' || l.seconds || ' s' end as unit,
   case
-    when not l.is_daily then case when b.theoretical_at > now() then b.theoretical_at end
+    when not l.is_daily then case when b.theoretical_at > statement_timestamp() then b.theoretical_at end
     when l.is_observed then now() + interval '15 minutes' -- a window that rolls
     else (l.today + 1)::timestamp at time zone 'UTC'
   end as resets_at,
@@ -32,7 +32,7 @@ cross join lateral (
 cross join lateral (
   select
     case
-      when not l.is_daily then least(ceil(greatest(extract(epoch from b.theoretical_at - now()), 0) / l.step), floor(l.seconds / l.step))
+      when not l.is_daily then least(ceil(greatest(extract(epoch from b.theoretical_at - statement_timestamp()), 0) / l.step), floor(l.seconds / l.step))
       when l.is_observed then b.observed_used + b.spent_since
       when b.today = l.today then b.spent_today
       else 0
