@@ -39,11 +39,20 @@ begin
     where i.status <> 'disconnected' and (p_organization_ids is null or i.organization_id = any (p_organization_ids))
   ),
   unknown as (
-    select u.provider, left(coalesce(u.code, ''), 200) as code, sum(u.count)::bigint as count
-    from crm_sync.unknown_errors as u
-    -- an operator's affair, whosever rows they are; without a daemon there are no tallies, and all rows would be counted just
-    -- when somebody has to be told quickly that there is none
-    where p_organization_ids is null and (select crm_sync.is_running())
+    select u.provider, left(u.code, 200) as code, sum(u.count)::bigint as count
+    from (
+      -- as unknown_errors, of all: the console looks too, which sees nobody's by itself
+      select p.name as provider, c.code, c.kind, sum(c.count) as count
+      from crm_sync.causes_of(null, null) as c
+      join public.user_integrations as i on i.organization_id = c.organization_id and i.id = c.integration_id
+      join public.integration_providers as p on p.id = i.provider_id
+      -- an operator's affair, whosever rows they are; without a daemon there are no tallies, and all rows would be counted just
+      -- when somebody has to be told quickly that there is none
+      where c.code is not null and p_organization_ids is null and (select crm_sync.is_running())
+      group by p.name, c.code, c.kind
+    ) as u
+    cross join lateral crm_sync.failure_meaning(u.provider, u.kind, u.code) as m
+    where not m.is_known
     group by 1, 2
   ),
   measured as materialized (

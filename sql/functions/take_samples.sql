@@ -70,10 +70,15 @@ begin
   join alive as a on a.organization_id = s.organization_id and a.id = s.integration_id
   on conflict do nothing;
 
+  -- the last one stays, however long nothing has changed: without it the next would take all that was ever done for one minute's
   delete from crm_sync.samples as s
   where s.ctid = any (array(
     select x.ctid from crm_sync.samples as x
     where x.sampled_at < now() - (select c.retain_samples from crm_sync.config as c)
+      and exists (
+        select from crm_sync.samples as n
+        where n.organization_id = x.organization_id and n.integration_id = x.integration_id and n.sampled_at > x.sampled_at
+      )
     order by x.sampled_at
     limit 10000
     for update skip locked

@@ -10,7 +10,7 @@ import pytest
 
 from tests.house import House, eventually
 from tests.sql.alert_scene import ENDPOINT, a_while_passes, alerts, be_late, check, deliveries, lose
-from tests.sql.daemon import Daemon, connect
+from tests.sql.daemon import Daemon, connect, documents, failed, people
 
 
 @pytest.mark.usefixtures("rolled_back")
@@ -111,6 +111,20 @@ class TestRaisedAndCleared:
         house.connection.execute(end.encode())
         check(house)
         assert alerts(house) == [("connection_lost", f"connection:{integration}", False)]
+
+    def test_a_code_that_nobody_knows_is_raised_and_kept_whoever_looks(
+        self, house: House, daemon: Daemon, organization: UUID, integration: int
+    ) -> None:
+        """A daemon, or a console, which sees no organization unless a member asks."""
+        house.connection.execute("update crm_sync.alert_rules set for_at_least = '0', clear_after = '0'")
+        people(house, organization, 1)
+        batch = daemon.claim()
+        daemon.finish(batch, [failed(each, "rejected", code="NEW") for each in documents(batch)])
+        daemon.call("select crm_sync.register_worker(gen_random_uuid(), 'host', 1, '1', true)")
+        for role in ("crm_sync_console", "crm_sync_daemon", "crm_sync_console"):
+            check(house, role)
+            a_while_passes(house)
+            assert alerts(house, "unknown_error") == [("unknown_error", "error:hubspot/NEW", True)]
 
     def test_a_console_or_a_cron_job_notices_that_no_daemon_is_alive(self, house: House, integration: int) -> None:
         assert check(house, "crm_sync_console") == 0

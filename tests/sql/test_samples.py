@@ -71,6 +71,23 @@ def test_old_samples_are_deleted(house: House, daemon: Daemon, integration: int)
 
 
 @pytest.mark.usefixtures("rolled_back")
+def test_what_a_connection_did_before_it_rested_longer_than_samples_are_kept_is_not_done_again(
+    house: House, daemon: Daemon, organization: UUID, integration: int
+) -> None:
+    people(house, organization, 2)
+    daemon.confirm(daemon.claim())
+    daemon.work()
+    daemon.call("select crm_sync.take_samples()")
+    house.connection.execute("update crm_sync.samples set sampled_at = now() - interval '31 days'")
+    for _ in range(2):
+        daemon.call("select crm_sync.take_samples()")
+        a_minute_passes(house)
+    assert house.value("select synced > 0 from crm_sync.lanes where integration_id = %s", integration)
+    recently = "select coalesce(sum(synced), 0) from crm_sync.throughput where minute > now() - interval '1 day'"
+    assert house.value(recently) == 0
+
+
+@pytest.mark.usefixtures("rolled_back")
 def test_members_see_the_samples_of_their_organization_only(house: House, organization: UUID, integration: int) -> None:
     house.integration(house.organization("Other"))
     house.value("select crm_sync.take_samples()")
