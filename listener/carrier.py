@@ -244,7 +244,9 @@ class Carrier:
         """Tell the database; a database that is away is waited for as long as the claim may still be ours.
 
         Returns how many rows are settled. Telling it twice changes nothing; where an answer was lost and the claim is
-        gone, it was settled: leases are renewed before a third of them is over, so it cannot have ended yet.
+        gone, it is taken as settled: leases are renewed before a third of them is over, so it has not ended yet. Where
+        the database was away long before, or a failover has lost the claim, that is wrong, and so are our figures; the
+        rows are not.
         """
         started = time.monotonic()
         pause = 0.05

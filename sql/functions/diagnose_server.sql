@@ -52,6 +52,11 @@ begin
   ) as c
   where c.used > 0.85 * c.allowed
   union all
+  select 'warning', 'sessions', 'NOTIFY', format('the queue of notifications is %s %% full: from half on nobody is rung, and daemons find work by polling', round(100 * u.usage)),
+    'Somebody has called LISTEN and keeps a transaction open: end it. The server''s log names the session; select pid, usename, xact_start from pg_stat_activity order by xact_start', null, null
+  from (select pg_catalog.pg_notification_queue_usage() as usage) as u
+  where u.usage >= 0.5
+  union all
   select 'error', 'settings', s.name, s.name || ' is off: after a crash of the machine the database may be damaged', format('alter system set %s = on', s.name), null, null
   from unnest(array['fsync', 'full_page_writes']) as s (name)
   where current_setting(s.name) = 'off'

@@ -53,9 +53,12 @@ def test_a_full_queue_of_notifications_fails_nobodys_commit() -> None:
             daemon.call("select crm_sync.ring_worker(%s)", worker)
             house.value("select crm_sync.disconnect(id) from public.user_integrations")
             assert house.value("select pg_notification_queue_usage() > 0.9")
+            told = "select severity, area from crm_sync.diagnose() where subject = 'NOTIFY'"
+            assert house.rows(told) == [("warning", "sessions")]
             idle.execute("rollback")
             idle.execute("unlisten *")
             connection.execute("listen crm_sync")
             people(house, organization, 1)
             daemon.call("select crm_sync.ring_worker(%s)", worker)
+            assert house.rows(told) == []
             assert next(connection.notifies(timeout=5)).payload == str(worker)
