@@ -10,7 +10,7 @@ from providers.errors import ProviderError, Rejected
 from providers.hubspot_errors import existing_id, is_gone
 from providers.hubspot_rows import Pair, Record, Row
 from providers.hubspot_wire import CONTACT_KEY, KEY, Wire
-from providers.models import AnyDocument, Company, ContactDocument, Policy
+from providers.models import AnyDocument, Company, ContactDocument
 from providers.report import Report
 
 EMAIL = "email"
@@ -247,8 +247,7 @@ def changes_to(record: Record | None, documents: Sequence[ContactDocument]) -> d
         # What we have not changed since it was last sent is the CRM's people's to change.
         fields = {} if document.unchanged and is_known else document.fields
         for name, field in fields.items():
-            may_replace = field.may_replace(held.get(name)) or (is_ours and field.policy is Policy.IF_BLANK)
-            if field.value and may_replace and held.get(name) != field.value:
+            if field.value and field.may_replace(held.get(name), is_ours=is_ours):
                 changes[name] = held[name] = field.value
         if not held.get(CONTACT_KEY):
             changes[CONTACT_KEY] = held[CONTACT_KEY] = str(document.contact_id)

@@ -46,12 +46,17 @@ class Field(NamedTuple):
     policy: Policy = Policy.ALWAYS
     ranks: tuple[tuple[str, ...], ...] = ()
 
-    def may_replace(self, held: str | None) -> bool:
-        """Whether this value is to be written over the one the CRM holds now."""
+    def may_replace(self, held: str | None, *, is_ours: bool = False) -> bool:
+        """Whether this value is to be written over the one the CRM holds now.
+
+        `is_ours`: no person set that one; a push wrote it whose answer was lost.
+        """
         if not held:
             return True
-        if held == self.value or self.policy is Policy.IF_BLANK:
+        if held == self.value:
             return False
+        if self.policy is Policy.IF_BLANK:
+            return is_ours
         if self.policy is Policy.ALWAYS:
             return True
         return self._rank(held) is not None and (self._rank(self.value) or 0) >= (self._rank(held) or 0)

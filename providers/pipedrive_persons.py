@@ -8,7 +8,7 @@ from typing import Any
 
 from providers.batches import run_each
 from providers.errors import Contended, ProviderError, Rejected
-from providers.models import ContactDocument
+from providers.models import ContactDocument, Field
 from providers.pipedrive_directory import Directory, Wanted
 from providers.pipedrive_errors import is_about, is_gone
 from providers.pipedrive_organizations import Organizations
@@ -157,16 +157,19 @@ class Persons:
         draft = {**record, "custom_fields": dict(custom_of(record))}
         body: dict[str, Any] = {}
         custom: dict[str, Any] = {}
+        key = self._wire.schema.key(PERSON)
+        owner = canonical(draft["custom_fields"].get(key))
         for document in row.documents:
             is_known = bool(record) and document.external_id == str(record.get("id"))
+            # Written by a push whose answer was lost: its values are ours, not a person's.
+            is_ours = owner == str(document.contact_id) and document.external_id is None and document.uncertain
             # What we have not changed since it was last sent is the CRM's people's to change.
             for name in () if document.unchanged and is_known else document.fields:
-                self._change(draft, body, custom, name, document)
+                self._change(draft, body, custom, name, document.fields[name], is_ours=is_ours)
             organization = None if row.is_detached else self._organization(draft, document, is_known)
             if organization is not None:
                 body[ORGANIZATION_ID] = draft[ORGANIZATION_ID] = organization
-        key = self._wire.schema.key(PERSON)
-        if not canonical(draft["custom_fields"].get(key)):
+        if not owner:
             custom[key] = str(row.documents[0].contact_id)
         if not record:
             body.setdefault("name", row.documents[0].email)
@@ -174,18 +177,24 @@ class Persons:
         return {**body, "custom_fields": custom} if custom else body
 
     def _change(
-        self, draft: dict[str, Any], body: dict[str, Any], custom: dict[str, Any], name: str, document: ContactDocument
+        self,
+        draft: dict[str, Any],
+        body: dict[str, Any],
+        custom: dict[str, Any],
+        name: str,
+        field: Field,
+        *,
+        is_ours: bool,
     ) -> None:
-        field = document.fields[name]
         if not field.value:
             return
         held = held_text(draft, name)
         if name in LISTS:
-            if not holds_address(draft, name, field.value) and field.may_replace(held):
+            if not holds_address(draft, name, field.value) and field.may_replace(held, is_ours=is_ours):
                 body[LISTS[name]] = draft[LISTS[name]] = with_address(draft, name, field.value)
             return
         value, field = comparable(field, self._definitions.get(name), name)
-        if held == field.value or not field.may_replace(held):
+        if held == field.value or not field.may_replace(held, is_ours=is_ours):
             return
         if CUSTOM.fullmatch(name):
             custom[name] = draft["custom_fields"][name] = value

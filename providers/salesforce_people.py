@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from providers.errors import ProviderError
-from providers.models import ContactDocument, Policy
+from providers.models import ContactDocument
 from providers.salesforce_accounts import Accounts
 from providers.salesforce_codes import CONVERTED
 from providers.salesforce_errors import KEY, is_gone, unseen
@@ -206,7 +206,7 @@ class People:
             for name, field in fields.items():
                 if not field.value or is_same(name, field.value, held.get(name), self._types):
                     continue
-                if field.may_replace(text_of(held.get(name))) or (is_ours and field.policy is Policy.IF_BLANK):
+                if field.may_replace(text_of(held.get(name)), is_ours=is_ours):
                     values[name] = held[name] = typed(name, field.value, self._types)
             values |= self._link(person.document, held)
         if target.record is not None and owner is None:

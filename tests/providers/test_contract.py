@@ -103,6 +103,23 @@ async def test_a_lost_answer_makes_what_was_sent_uncertain_and_the_retries_end_w
     assert account.facts() == await undisturbed(sample)
 
 
+async def test_what_a_lost_answer_left_in_the_crm_is_ours_to_change(sample: Sample, account: Account) -> None:
+    account.disturb("contacts", drop_answer=True)
+    lost = await push(sample, account, *contacts_of(sample))
+    assert any(outcome.uncertain for outcome in lost.all)
+    renamed = [
+        contact.model_copy(update={"fields": sample.contact_fields(contact.email, "Another", f"Name {number}")})
+        for number, contact in enumerate(contacts_of(sample))
+    ]
+    again = await push(
+        sample, account, *(each.model_copy(update={"uncertain": lost.of(each).uncertain}) for each in renamed)
+    )
+    assert again.statuses == {"synced"}
+    fresh = await new_account(sample)
+    await push(sample, fresh, *renamed)
+    assert account.facts() == fresh.facts()
+
+
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("harm", REFUSALS, ids=name_of)
 async def test_whatever_is_refused_once_the_retries_end_with_the_same_ledger(

@@ -176,7 +176,14 @@ class Client(base.Client):
 
 def _changes(document: ContactDocument, held: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     known = held.get(document.email, {})
-    return {name: field.value for name, field in document.fields.items() if field.may_replace(known.get(name))}
+    owner = str(document.contact_id)
+    is_ours = known.get("owner") == owner and document.external_id is None and document.uncertain
+    changed = {
+        name: field.value
+        for name, field in document.fields.items()
+        if field.may_replace(known.get(name), is_ours=is_ours)
+    }
+    return changed if "owner" in known else {**changed, "owner": owner}
 
 
 def _links(document: DealDocument | ActivityDocument | TaskDocument, report: Report) -> dict[str, str]:
