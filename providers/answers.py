@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -86,6 +87,15 @@ def id_in(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**30:
         return str(value)
     return value if isinstance(value, str) and AN_ID.fullmatch(value) else None
+
+
+def moment_in(value: object) -> datetime | None:
+    """A point in time as a CRM writes it (ISO 8601, UTC where it names no zone); None for anything else."""
+    try:
+        moment = datetime.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def entries_of(value: object) -> list[Any]:

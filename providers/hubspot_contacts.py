@@ -15,6 +15,7 @@ from providers.report import Report
 
 EMAIL = "email"
 OTHER_EMAILS = "hs_additional_emails"
+MADE_AT = "createdate"
 
 
 class Contacts:
@@ -35,6 +36,7 @@ class Contacts:
             EMAIL,
             OTHER_EMAILS,
             CONTACT_KEY,
+            MADE_AT,
             *(name for document in documents for name in document.fields),
         }
 
@@ -235,15 +237,14 @@ class Contacts:
 def changes_to(record: Record | None, documents: Sequence[ContactDocument]) -> dict[str, str]:
     """What these documents, in their order, change in one contact: only what their fields' policies allow.
 
-    `record` is None for a contact that HubSpot has not. A contact that carries our own id although no answer ever told
-    us so was written by a push whose answer was lost: its values are ours, not a person's.
+    `record` is None for a contact that HubSpot has not.
     """
     held = dict(record.properties) if record is not None else {}
     owner = held.get(CONTACT_KEY)
     changes: dict[str, str] = {}
     for document in documents:
         is_known = record is not None and document.external_id == record.id
-        is_ours = owner == str(document.contact_id) and document.external_id is None and document.uncertain
+        is_ours = document.has_made(owner, held.get(MADE_AT))
         # What we have not changed since it was last sent is the CRM's people's to change.
         fields = {} if document.unchanged and is_known else document.fields
         for name, field in fields.items():

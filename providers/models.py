@@ -7,7 +7,7 @@ answers one `Outcome` for each document, which `crm_sync.finish_batch` takes bac
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, get_type_hints
 from uuid import UUID
@@ -15,8 +15,12 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from providers.answers import moment_in
 from providers.config import ProviderConfig
 from providers.errors import FailureKind, ProviderError
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far a CRM's clock and ours may differ."""
 
 
 class Frozen(BaseModel):
@@ -133,6 +137,17 @@ class ContactDocument(Document):
     unchanged: bool = False
     fields: Fields
     company: Company | None = None
+
+    def has_made(self, owner: str | None, made_at: object) -> bool:
+        """Whether a record was made by an attempt at this whose answer was lost: no person has set its values then.
+
+        `owner` is what it holds as our key, `made_at` when it was made, as its CRM says that. A record that was there
+        before may carry our key as well, from an attempt that added no more than what was missing.
+        """
+        if not self.uncertain or self.external_id is not None or self.queued_at is None:
+            return False
+        moment = moment_in(made_at)
+        return owner == str(self.contact_id) and moment is not None and moment >= self.queued_at - CLOCK_SKEW
 
 
 class DealDocument(Document):

@@ -8,8 +8,8 @@ from typing import Any
 
 from providers.batches import run_each
 from providers.errors import CONTACT_GONE, Contended, ProviderError, Rejected
-from providers.models import AnyDocument, DealDocument
-from providers.pipedrive_directory import CLOCK_SKEW, moment
+from providers.models import CLOCK_SKEW, AnyDocument, DealDocument
+from providers.pipedrive_directory import moment
 from providers.pipedrive_errors import NAME, is_about
 from providers.pipedrive_schema import DEAL
 from providers.pipedrive_values import CUSTOM, canonical, custom_of, id_number, invalid_option, json_of

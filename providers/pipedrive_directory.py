@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from providers.batches import run_each
 from providers.errors import Contended, Rejected
-from providers.models import AnyDocument
+from providers.models import CLOCK_SKEW, AnyDocument
 from providers.pipedrive_schema import Kind
 from providers.pipedrive_values import Record, canonical, custom_of
 from providers.pipedrive_wire import WIDTH, Wire
@@ -21,7 +21,6 @@ from providers.pipedrive_wire import WIDTH, Wire
 NAMES_A_PAGE = 4
 """One page is read for so many wanted records at least; a single page always."""
 INDEX_LAG = timedelta(minutes=15)
-CLOCK_SKEW = timedelta(minutes=10)
 RECENT_PAGES = 4
 """Of what changed of late, where no write is in doubt."""
 

@@ -32,6 +32,7 @@ from providers.pipedrive_wire import WIDTH, Wire
 
 EMAIL = "email"
 ORGANIZATION_ID = "org_id"
+MADE_AT = "add_time"
 
 
 @dataclass
@@ -161,8 +162,7 @@ class Persons:
         owner = canonical(draft["custom_fields"].get(key))
         for document in row.documents:
             is_known = bool(record) and document.external_id == str(record.get("id"))
-            # Written by a push whose answer was lost: its values are ours, not a person's.
-            is_ours = owner == str(document.contact_id) and document.external_id is None and document.uncertain
+            is_ours = document.has_made(owner, record.get(MADE_AT))
             # What we have not changed since it was last sent is the CRM's people's to change.
             for name in () if document.unchanged and is_known else document.fields:
                 self._change(draft, body, custom, name, document.fields[name], is_ours=is_ours)

@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from providers.batches import run_each
 from providers.errors import Contended, Rejected
-from providers.models import ActivityDocument, TaskDocument
+from providers.models import CLOCK_SKEW, ActivityDocument, TaskDocument
 from providers.notes import marker_of, note_html, task_html
 from providers.pipedrive_deals import contact_gone
-from providers.pipedrive_directory import CLOCK_SKEW, moment
+from providers.pipedrive_directory import moment
 from providers.pipedrive_errors import is_about, is_gone
 from providers.pipedrive_values import Record, id_number
 from providers.pipedrive_wire import NOTES_PATH, TASKS_PATH, V1_WRITE, WIDTH, WRITE, Wire

@@ -19,6 +19,7 @@ from providers.salesforce_person import (
     EMAIL,
     IS_CONVERTED,
     IS_PERSON_ACCOUNT,
+    MADE_AT,
     OWN,
     Person,
     Target,
@@ -199,8 +200,7 @@ class People:
         values: dict[str, Any] = {}
         for person in target.people:
             is_known = target.record is not None and person.external_id == target.record.id
-            # Written by a push whose answer was lost: its values are ours, not a person's.
-            is_ours = owner == person.key and person.external_id is None and person.document.uncertain
+            is_ours = person.external_id is None and person.document.has_made(owner, held.get(MADE_AT))
             # What we have not changed since it was last sent is the CRM's people's to change.
             fields = {} if person.document.unchanged and is_known else person.fields
             for name, field in fields.items():

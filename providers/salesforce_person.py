@@ -15,9 +15,10 @@ ACCOUNT_ID = "AccountId"
 IS_CONVERTED = "IsConverted"
 CONVERTED_TO = "ConvertedContactId"
 IS_PERSON_ACCOUNT = "IsPersonAccount"
+MADE_AT = "CreatedDate"
 OWN: Mapping[str, tuple[str, ...]] = {
-    "Contact": (KEY, EMAIL, ACCOUNT_ID),
-    "Lead": (KEY, EMAIL, IS_CONVERTED, CONVERTED_TO),
+    "Contact": (KEY, EMAIL, MADE_AT, ACCOUNT_ID),
+    "Lead": (KEY, EMAIL, MADE_AT, IS_CONVERTED, CONVERTED_TO),
 }
 """What is read of each record, whatever is mapped."""
 OF_BOTH = frozenset(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from providers.answers import id_in
+from providers.answers import id_in, moment_in
 from providers.errors import ProviderError, Unexpected
 from providers.models import AnyDocument
 from providers.salesforce_errors import KEY, NAME, row_error, silence
@@ -141,7 +140,7 @@ def is_same(name: str, ours: str, held: Any, types: Types) -> bool:
         return True
     if name == "Email":
         return str(held).strip().casefold() == ours.casefold()
-    return types.get(name) == "datetime" and _moment(str(held)) is not None and _moment(str(held)) == _moment(ours)
+    return types.get(name) == "datetime" and moment_in(held) is not None and moment_in(held) == moment_in(ours)
 
 
 def _number(text: str) -> Any:
@@ -152,10 +151,3 @@ def _number(text: str) -> Any:
     if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
         return text
     return int(number) if number == number.to_integral_value() else float(number)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -118,6 +119,26 @@ async def test_what_a_lost_answer_left_in_the_crm_is_ours_to_change(sample: Samp
     fresh = await new_account(sample)
     await push(sample, fresh, *renamed)
     assert account.facts() == fresh.facts()
+
+
+async def test_what_was_in_the_crm_before_a_lost_answer_is_its_peoples(sample: Sample, account: Account) -> None:
+    strangers = [contact.model_copy(update={"contact_id": UUID(int=900)}) for contact in contacts_of(sample)[:1]]
+    await push(sample, account, *strangers)
+    before = account.facts()
+    soon = datetime.now(UTC) + timedelta(minutes=30)  # as if the record were half an hour old
+    renamed = [
+        contact.model_copy(
+            update={
+                "contact_id": UUID(int=900),
+                "queued_at": soon,
+                "uncertain": True,
+                "fields": sample.contact_fields(contact.email, "Another", "Name"),
+            }
+        )
+        for contact in contacts_of(sample)[:1]
+    ]
+    assert (await push(sample, account, *renamed)).statuses == {"synced"}
+    assert account.facts() == before
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import httpx
@@ -177,12 +178,14 @@ class Client(base.Client):
 def _changes(document: ContactDocument, held: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     known = held.get(document.email, {})
     owner = str(document.contact_id)
-    is_ours = known.get("owner") == owner and document.external_id is None and document.uncertain
+    is_ours = document.has_made(known.get("owner"), known.get("made_at"))
     changed = {
         name: field.value
         for name, field in document.fields.items()
         if field.may_replace(known.get(name), is_ours=is_ours)
     }
+    if document.email not in held:
+        changed["made_at"] = datetime.now(UTC).isoformat()
     return changed if "owner" in known else {**changed, "owner": owner}
 
 
