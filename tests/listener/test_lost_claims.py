@@ -92,10 +92,11 @@ def test_rows_of_a_claim_that_was_not_heard_of_are_at_work_at_once(shop: Shop, d
             calls = calls_of(shop)
             assert shop.house.value(SPENT) == calls
             lose_answer(wire, shop.house, release, "select count(*) from crm_sync.batches")
-            assert shop.house.value(SPENT) == calls + 1, "the first one was paid with the claim"
+            prepaid = shop.house.value(SPENT) - calls
+            assert prepaid in (0, 1), "the first one, where the daemon slept well enough to be rung for it"
             shop.wait_until_settled(tenant, seconds=SOON_SECONDS)
     assert calls_of(shop) > calls
-    assert calls_of(shop) == shop.house.value(SPENT) - 1, "and never made"
+    assert calls_of(shop) == shop.house.value(SPENT) - prepaid, "and never made"
     assert_taken_up_untouched(shop, tenant.integration)
     shop.assert_exact(tenant)
 

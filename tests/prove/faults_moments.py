@@ -112,11 +112,12 @@ class Overtaken(Event):
     def _freeze(self, scene: Scene, trap: Trap) -> None:
         side = scene.crms[self.crm]
         member = scene.member_of(side, trap)
-        if member is None or member.child is None or member.is_stopped:
+        child = None if member is None else member.child
+        if member is None or child is None or member.is_stopped:
             trap.release()
             scene.tell(self.name, False)
             return
-        held = scene.ask(HELD, [member.child.pid])
+        held = scene.ask(HELD, [child.pid])
         # it hears the answer, and the next thing that it says to the database stays on the way
         heard = side.relay.passed["to_client"]
         member.relay.hold("to_server")

@@ -213,10 +213,11 @@ class Scene:
 
         Leases end after a minute, more than a moment after what it was granted last: it stays away that long.
         """
-        if member.child is None or not self.be_quiet(0.5):
+        child = member.child
+        if child is None or not self.be_quiet(0.5) or member.child is not child:
             return False
         member.asleep_until = time.monotonic() + MORE_THAN_A_MOMENT
-        self._dead.add(member.child.pid)
+        self._dead.add(child.pid)
         return True
 
     def revive(self, member: Member) -> None:
@@ -240,7 +241,7 @@ class Scene:
     def member_of(self, side: CrmSide, trap: Trap) -> Member | None:
         """The place of the daemon whose call was caught."""
         port = side.relay.callers.get(trap.port or 0)
-        living = {member.child.pid: member for member in self.crew if member.child is not None}
+        living = {child.pid: member for member in self.crew if (child := member.child) is not None}
         pid = None if port is None else owner_of(port, living)
         return None if pid is None else living[pid]
 

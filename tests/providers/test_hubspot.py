@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from providers.errors import FailureKind
@@ -119,7 +121,8 @@ async def test_values_of_a_contact_that_a_lost_answer_left_behind_are_ours(
 ) -> None:
     portal.disturb("contacts", drop_answer=True)
     await push(hubspot, portal, contact(fields={"firstname": only_blank("Adda")}))
-    [outcome] = (await push(hubspot, portal, contact(fields={"firstname": only_blank("Ada")}, uncertain=True))).all
+    again = contact(fields={"firstname": only_blank("Ada")}, uncertain=True, queued_at=datetime.now(UTC))
+    [outcome] = (await push(hubspot, portal, again)).all
     assert outcome.external_id is not None
     assert person.read("contacts", outcome.external_id, "firstname") == {"firstname": "Ada"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -171,7 +172,8 @@ async def test_values_that_a_lost_answer_left_behind_are_ours(
     org.disturb("contacts", drop_answer=True)
     [lost] = (await push(salesforce, org, contact(fields={"FirstName": only_blank("Adda")}))).all
     assert lost.uncertain
-    [outcome] = (await push(salesforce, org, contact(uncertain=True, fields={"FirstName": only_blank("Ada")}))).all
+    again = contact(uncertain=True, queued_at=datetime.now(UTC), fields={"FirstName": only_blank("Ada")})
+    [outcome] = (await push(salesforce, org, again)).all
     assert not outcome.created
     assert org.only("contacts")["FirstName"] == "Ada"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -66,8 +67,9 @@ class ToyAccount:
         if mood not in MOODS:
             message = f"{mood} is no mood: {', '.join(MOODS)}"
             return {"key": given["key"], "error": {"code": "OPTION", "message": message, "field": "mood"}}
-        row = held or {"id": f"{kind}-{next(self._ids)}", "values": {}, "links": {}}
-        after = {"id": row["id"], "values": {**row["values"], **values}, "links": {**row["links"], **links}}
+        made = {"owner": given.get("owner"), "made_at": datetime.now(UTC).isoformat()}
+        row = held or {"id": f"{kind}-{next(self._ids)}", "values": {}, "links": {}, **made}
+        after = {**row, "values": {**row["values"], **values}, "links": {**row["links"], **links}}
         self.changes += after != held
         self.rows[kind][given["key"]] = after
         return {"key": given["key"], "id": row["id"], "created": held is None}

@@ -64,10 +64,7 @@ class ToySampleAccount(contract.Account):
 
     def facts(self) -> dict[str, Any]:
         return {
-            kind: {
-                key: ({name: value for name, value in row["values"].items() if name != "made_at"}, row["links"])
-                for key, row in rows.items()
-            }
+            kind: {key: (row["values"], row["links"]) for key, row in rows.items()}
             for kind, rows in _named(self._held.rows).items()
         }
 

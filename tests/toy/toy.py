@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import httpx
@@ -121,9 +120,14 @@ class Client(base.Client):
             return
         keys = [document.email for document, _ in contacts]
         answer = await self.call("POST", "/v1/people/read", limit="core", json={"keys": keys})
-        held = {row["key"]: row["values"] for row in answer["rows"]}
+        held = {row["key"]: row for row in answer["rows"]}
         rows = [
-            {"key": document.email, "values": _changes(document, held), "links": {"firms": firm} if firm else {}}
+            {
+                "key": document.email,
+                "owner": str(document.contact_id),
+                "values": _changes(document, held.get(document.email)),
+                "links": {"firms": firm} if firm else {},
+            }
             for document, firm in contacts
         ]
         documents = [document for document, _ in contacts]
@@ -175,18 +179,14 @@ class Client(base.Client):
         return {"key": document.key, "begin": values, "links": _links(document, report)}
 
 
-def _changes(document: ContactDocument, held: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    known = held.get(document.email, {})
-    owner = str(document.contact_id)
-    is_ours = document.has_made(known.get("owner"), known.get("made_at"))
-    changed = {
+def _changes(document: ContactDocument, held: Mapping[str, Any] | None) -> dict[str, str]:
+    known = held["values"] if held else {}
+    is_ours = held is not None and document.has_made(held["owner"], held["made_at"])
+    return {
         name: field.value
         for name, field in document.fields.items()
         if field.may_replace(known.get(name), is_ours=is_ours)
     }
-    if document.email not in held:
-        changed["made_at"] = datetime.now(UTC).isoformat()
-    return changed if "owner" in known else {**changed, "owner": owner}
 
 
 def _links(document: DealDocument | ActivityDocument | TaskDocument, report: Report) -> dict[str, str]:
